@@ -1,0 +1,3 @@
+//! Raftsman: a Raft-replicated, highly available JobTracker.
+
+pub mod domain;
