@@ -135,7 +135,7 @@ position_id!(
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RunId {
     pub job: JobId,
-    pub number: u32,
+    pub number: u64,
 }
 
 impl fmt::Display for RunId {

@@ -1,0 +1,361 @@
+//! The only module that knows how commands and rows become bytes.
+//!
+//! One frame each: tag, version, length of the body, length of the tail, body, tail. The body is bincode (fields by
+//! position, integers of variable length); the tail holds payloads as they came, so that decoding shares them instead
+//! of copying. Shapes only grow: a changed shape is a new version beside the old one, and tags never move. Golden bytes
+//! in the tests hold this to its word.
+//!
+//! serde attributes that bincode writes but cannot read back (`tag`, `untagged`, `flatten`, `skip_serializing_if`) are
+//! not for stored types.
+
+use std::sync::Arc;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::command::{Command, LogEntry, Submit};
+use super::key::tag;
+use super::reply::Reply;
+use super::row::{JobRow, Row};
+use crate::domain::{JobSpec, Timestamp};
+
+/// The format of an entry and of its frames.
+const VERSION: u8 = 1;
+/// The longest body of one frame: a batch of 10,000 jobs with long names fits.
+const BODY_BYTES_MAX: usize = 16 << 20;
+/// The most commands that an entry may claim to have, far above what admission lets in.
+const COMMANDS_MAX: usize = 65_536;
+const HEADER_BYTES: usize = 10;
+
+/// Bytes that are not what they should be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CodecError {
+    #[error("the bytes end after {have} of {need}")]
+    Truncated { have: usize, need: usize },
+    #[error("version {0} is not known; it was written by a newer release")]
+    Version(u8),
+    #[error("tag {0} is not known; it was written by a newer release")]
+    Tag(u8),
+    #[error("the body of tag {tag} is wrong: {problem}")]
+    Body { tag: u8, problem: String },
+    #[error("{0} bytes are left over")]
+    Trailing(usize),
+    #[error("{what} is {is}; at most {max}")]
+    TooLarge { what: &'static str, is: usize, max: usize },
+}
+
+/// The stored tags of commands.
+mod command_tag {
+    pub(super) const CLIENT_OPEN: u8 = 1;
+    pub(super) const SUBMIT: u8 = 2;
+    pub(super) const CANCEL: u8 = 3;
+    pub(super) const TERMINATE: u8 = 4;
+    pub(super) const RETRY: u8 = 5;
+    pub(super) const TRACKER_ONLINE: u8 = 6;
+    pub(super) const TRACKER_OFFLINE: u8 = 7;
+    pub(super) const DISPATCH: u8 = 8;
+    pub(super) const RETURN: u8 = 9;
+    pub(super) const COMPLETE: u8 = 10;
+    pub(super) const RECLAIM: u8 = 11;
+    pub(super) const PLAN: u8 = 12;
+    pub(super) const TICK: u8 = 13;
+    pub(super) const BIZ_LOG: u8 = 14;
+    pub(super) const EXPIRE: u8 = 15;
+    pub(super) const SET_LIMITS: u8 = 16;
+}
+
+/// The tags of replies, which are sent between JobTrackers and never stored.
+mod reply_tag {
+    pub(super) const DONE: u8 = 1;
+    pub(super) const CLIENT_OPENED: u8 = 2;
+    pub(super) const SUBMITTED: u8 = 3;
+    pub(super) const CANCELLED: u8 = 4;
+    pub(super) const TERMINATING: u8 = 5;
+    pub(super) const RETRIED: u8 = 6;
+    pub(super) const ONLINE: u8 = 7;
+    pub(super) const COMPLETED: u8 = 9;
+    pub(super) const REFUSED: u8 = 10;
+}
+
+/// An entry as the log stores it and as JobTrackers send it.
+pub fn encode_entry(entry: &LogEntry) -> Bytes {
+    let mut out = BytesMut::with_capacity(256 * entry.commands.len() + 16);
+    out.put_u8(VERSION);
+    out.put_u64_le(entry.at.as_millis());
+    out.put_u32_le(u32::try_from(entry.commands.len()).expect("admission keeps an entry far below 2^32 commands"));
+    for command in &entry.commands {
+        put_command(&mut out, command);
+    }
+    out.freeze()
+}
+
+/// # Errors
+/// If the bytes are not exactly one entry that this version knows.
+pub fn decode_entry(mut bytes: Bytes) -> Result<LogEntry, CodecError> {
+    need(&bytes, 13)?;
+    let version = bytes.get_u8();
+    if version != VERSION {
+        return Err(CodecError::Version(version));
+    }
+    let at = Timestamp::from_millis(bytes.get_u64_le());
+    let count = bytes.get_u32_le() as usize;
+    if count > COMMANDS_MAX {
+        return Err(CodecError::TooLarge { what: "the number of commands", is: count, max: COMMANDS_MAX });
+    }
+    let mut commands = Vec::with_capacity(count.min(bytes.len() / HEADER_BYTES));
+    for _ in 0..count {
+        commands.push(take_command(&mut bytes)?);
+    }
+    if bytes.is_empty() { Ok(LogEntry { at, commands }) } else { Err(CodecError::Trailing(bytes.len())) }
+}
+
+/// One command, for forwarding to the leader.
+pub fn encode_command(command: &Command) -> Bytes {
+    let mut out = BytesMut::with_capacity(256);
+    put_command(&mut out, command);
+    out.freeze()
+}
+
+/// # Errors
+/// If the bytes are not exactly one command that this version knows.
+pub fn decode_command(mut bytes: Bytes) -> Result<Command, CodecError> {
+    let command = take_command(&mut bytes)?;
+    if bytes.is_empty() { Ok(command) } else { Err(CodecError::Trailing(bytes.len())) }
+}
+
+fn put_command(out: &mut BytesMut, command: &Command) {
+    use command_tag as t;
+    match command {
+        Command::ClientOpen(c) => put_frame(out, t::CLIENT_OPEN, c, &[]),
+        Command::Submit(c) => put_frame(out, t::SUBMIT, c, &c.jobs),
+        Command::Cancel(c) => put_frame(out, t::CANCEL, c, &[]),
+        Command::Terminate(c) => put_frame(out, t::TERMINATE, c, &[]),
+        Command::Retry(c) => put_frame(out, t::RETRY, c, &[]),
+        Command::TrackerOnline(c) => put_frame(out, t::TRACKER_ONLINE, c, &[]),
+        Command::TrackerOffline(c) => put_frame(out, t::TRACKER_OFFLINE, c, &[]),
+        Command::Dispatch(c) => put_frame(out, t::DISPATCH, c, &[]),
+        Command::Return(c) => put_frame(out, t::RETURN, c, &[]),
+        Command::Complete(c) => put_frame(out, t::COMPLETE, c, &[]),
+        Command::Reclaim(c) => put_frame(out, t::RECLAIM, c, &[]),
+        Command::Plan(c) => put_frame(out, t::PLAN, c, &[]),
+        Command::Tick => put_frame(out, t::TICK, &(), &[]),
+        Command::BizLog(c) => put_frame(out, t::BIZ_LOG, c, &[]),
+        Command::Expire => put_frame(out, t::EXPIRE, &(), &[]),
+        Command::SetLimits(c) => put_frame(out, t::SET_LIMITS, c, &[]),
+    }
+}
+
+fn take_command(bytes: &mut Bytes) -> Result<Command, CodecError> {
+    use command_tag as t;
+    let frame = take_frame(bytes)?;
+    Ok(match frame.tag {
+        t::CLIENT_OPEN => Command::ClientOpen(frame.body()?),
+        t::SUBMIT => Command::Submit(frame.submit()?),
+        t::CANCEL => Command::Cancel(frame.body()?),
+        t::TERMINATE => Command::Terminate(frame.body()?),
+        t::RETRY => Command::Retry(frame.body()?),
+        t::TRACKER_ONLINE => Command::TrackerOnline(frame.body()?),
+        t::TRACKER_OFFLINE => Command::TrackerOffline(frame.body()?),
+        t::DISPATCH => Command::Dispatch(frame.body()?),
+        t::RETURN => Command::Return(frame.body()?),
+        t::COMPLETE => Command::Complete(frame.body()?),
+        t::RECLAIM => Command::Reclaim(frame.body()?),
+        t::PLAN => Command::Plan(frame.body()?),
+        t::TICK => frame.body::<()>().map(|()| Command::Tick)?,
+        t::BIZ_LOG => Command::BizLog(frame.body()?),
+        t::EXPIRE => frame.body::<()>().map(|()| Command::Expire)?,
+        t::SET_LIMITS => Command::SetLimits(frame.body()?),
+        unknown => return Err(CodecError::Tag(unknown)),
+    })
+}
+
+/// A reply on its way back to the JobTracker that forwarded the command.
+///
+/// `Dispatched` never travels: only the leader dispatches, and it pushes by itself.
+pub fn encode_reply(reply: &Reply) -> Bytes {
+    use reply_tag as t;
+    let mut out = BytesMut::with_capacity(64);
+    match reply {
+        Reply::Done | Reply::Dispatched(_) => put_frame(&mut out, t::DONE, &(), &[]),
+        Reply::ClientOpened(r) => put_frame(&mut out, t::CLIENT_OPENED, r, &[]),
+        Reply::Submitted(r) => put_frame(&mut out, t::SUBMITTED, r, &[]),
+        Reply::Cancelled(r) => put_frame(&mut out, t::CANCELLED, r, &[]),
+        Reply::Terminating(r) => put_frame(&mut out, t::TERMINATING, r, &[]),
+        Reply::Retried(r) => put_frame(&mut out, t::RETRIED, r, &[]),
+        Reply::Online(r) => put_frame(&mut out, t::ONLINE, r, &[]),
+        Reply::Completed(r) => put_frame(&mut out, t::COMPLETED, r, &[]),
+        Reply::Refused(r) => put_frame(&mut out, t::REFUSED, r, &[]),
+    }
+    out.freeze()
+}
+
+/// # Errors
+/// If the bytes are not exactly one reply that this version knows.
+pub fn decode_reply(mut bytes: Bytes) -> Result<Reply, CodecError> {
+    use reply_tag as t;
+    let frame = take_frame(&mut bytes)?;
+    if !bytes.is_empty() {
+        return Err(CodecError::Trailing(bytes.len()));
+    }
+    Ok(match frame.tag {
+        t::DONE => frame.body::<()>().map(|()| Reply::Done)?,
+        t::CLIENT_OPENED => Reply::ClientOpened(frame.body()?),
+        t::SUBMITTED => Reply::Submitted(frame.body()?),
+        t::CANCELLED => Reply::Cancelled(frame.body()?),
+        t::TERMINATING => Reply::Terminating(frame.body()?),
+        t::RETRIED => Reply::Retried(frame.body()?),
+        t::ONLINE => Reply::Online(frame.body()?),
+        t::COMPLETED => Reply::Completed(frame.body()?),
+        t::REFUSED => Reply::Refused(frame.body()?),
+        unknown => return Err(CodecError::Tag(unknown)),
+    })
+}
+
+/// A row as the disk stores it; its tag is its key's.
+pub fn encode_row(row: &Row) -> Bytes {
+    let mut out = BytesMut::with_capacity(128);
+    put_row(&mut out, row);
+    out.freeze()
+}
+
+/// Appends a row's bytes.
+pub fn put_row(out: &mut BytesMut, row: &Row) {
+    match row {
+        Row::Job(r) => put_frame(out, tag::JOB, r, std::slice::from_ref(&r.spec)),
+        Row::Body(r) => put_frame(out, tag::BODY, r, std::slice::from_ref(r)),
+        Row::TaskKey(r) => put_frame(out, tag::TASK_KEY, r, &[]),
+        Row::Live(r) => put_frame(out, tag::LIVE, r, &[]),
+        Row::Periodic(r) => put_frame(out, tag::PERIODIC, r, &[]),
+        Row::Ledger(r) => put_frame(out, tag::LEDGER, r, &[]),
+        Row::Finished(r) => put_frame(out, tag::FINISHED, r, &[]),
+        Row::JobLog(r) => put_frame(out, tag::JOB_LOG, r, &[]),
+        Row::Tracker(r) => put_frame(out, tag::TRACKER, r, &[]),
+        Row::Group(r) => put_frame(out, tag::GROUP, r, &[]),
+        Row::Client(r) => put_frame(out, tag::CLIENT, r, &[]),
+        Row::Answer(r) => put_frame(out, tag::ANSWER, r, &[]),
+        Row::Request(r) => put_frame(out, tag::REQUEST, r, &[]),
+        Row::RequestAge => put_frame(out, tag::REQUEST_AGE, &(), &[]),
+        Row::Meta(r) => put_frame(out, tag::META, r, &[]),
+        Row::Mark(r) => put_frame(out, tag::MARK, r, &[]),
+    }
+}
+
+/// # Errors
+/// If the bytes are not exactly one row that this version knows.
+pub fn decode_row(mut bytes: Bytes) -> Result<Row, CodecError> {
+    let frame = take_frame(&mut bytes)?;
+    if !bytes.is_empty() {
+        return Err(CodecError::Trailing(bytes.len()));
+    }
+    Ok(match frame.tag {
+        tag::JOB => Row::Job(Arc::new(frame.job()?)),
+        tag::BODY => Row::Body(frame.spec()?),
+        tag::TASK_KEY => Row::TaskKey(frame.body()?),
+        tag::LIVE => Row::Live(Arc::new(frame.body()?)),
+        tag::PERIODIC => Row::Periodic(Arc::new(frame.body()?)),
+        tag::LEDGER => Row::Ledger(Arc::new(frame.body()?)),
+        tag::FINISHED => Row::Finished(frame.body()?),
+        tag::JOB_LOG => Row::JobLog(frame.body()?),
+        tag::TRACKER => Row::Tracker(Arc::new(frame.body()?)),
+        tag::GROUP => Row::Group(frame.body()?),
+        tag::CLIENT => Row::Client(frame.body()?),
+        tag::ANSWER => Row::Answer(frame.body()?),
+        tag::REQUEST => Row::Request(frame.body()?),
+        tag::REQUEST_AGE => frame.body::<()>().map(|()| Row::RequestAge)?,
+        tag::META => Row::Meta(frame.body()?),
+        tag::MARK => Row::Mark(frame.body()?),
+        unknown => return Err(CodecError::Tag(unknown)),
+    })
+}
+
+fn put_frame(out: &mut BytesMut, tag: u8, body: &impl Serialize, payloads: &[Arc<JobSpec>]) {
+    let header = out.len();
+    out.put_u8(tag);
+    out.put_u8(VERSION);
+    out.put_u64_le(0);
+    let start = out.len();
+    let mut writer = out.writer();
+    bincode::serde::encode_into_std_write(body, &mut writer, bincode::config::standard())
+        .expect("stored types have no shape that bincode cannot write, and memory does not fail");
+    let body_bytes = out.len() - start;
+    for spec in payloads {
+        out.put_u32_le(u32::try_from(spec.payload.len()).expect("a payload is at most 1 MiB"));
+        out.put_slice(&spec.payload);
+    }
+    let tail_bytes = out.len() - start - body_bytes;
+    let length = |bytes| u32::try_from(bytes).expect("a request is at most a few MiB").to_le_bytes();
+    out[header + 2..header + 6].copy_from_slice(&length(body_bytes));
+    out[header + 6..header + 10].copy_from_slice(&length(tail_bytes));
+}
+
+struct Frame {
+    tag: u8,
+    body: Bytes,
+    tail: Bytes,
+}
+
+fn take_frame(bytes: &mut Bytes) -> Result<Frame, CodecError> {
+    need(bytes, HEADER_BYTES)?;
+    let (tag, version) = (bytes.get_u8(), bytes.get_u8());
+    if version != VERSION {
+        return Err(CodecError::Version(version));
+    }
+    let (body, tail) = (bytes.get_u32_le() as usize, bytes.get_u32_le() as usize);
+    if body > BODY_BYTES_MAX {
+        return Err(CodecError::TooLarge { what: "a body's length", is: body, max: BODY_BYTES_MAX });
+    }
+    need(bytes, body.saturating_add(tail))?;
+    Ok(Frame { tag, body: bytes.split_to(body), tail: bytes.split_to(tail) })
+}
+
+impl Frame {
+    /// A body whose type has no payloads.
+    fn body<T: DeserializeOwned>(self) -> Result<T, CodecError> {
+        let body = self.decode()?;
+        if self.tail.is_empty() { Ok(body) } else { Err(CodecError::Trailing(self.tail.len())) }
+    }
+
+    fn submit(self) -> Result<Submit, CodecError> {
+        let mut submit: Submit = self.decode()?;
+        self.fill(submit.jobs.iter_mut())?;
+        Ok(submit)
+    }
+
+    fn job(self) -> Result<JobRow, CodecError> {
+        let mut job: JobRow = self.decode()?;
+        self.fill(std::iter::once(&mut job.spec))?;
+        Ok(job)
+    }
+
+    fn spec(self) -> Result<Arc<JobSpec>, CodecError> {
+        let mut spec: Arc<JobSpec> = self.decode()?;
+        self.fill(std::iter::once(&mut spec))?;
+        Ok(spec)
+    }
+
+    fn decode<T: DeserializeOwned>(&self) -> Result<T, CodecError> {
+        let config = bincode::config::standard().with_limit::<BODY_BYTES_MAX>();
+        let wrong = |problem: String| CodecError::Body { tag: self.tag, problem };
+        let (body, used) =
+            bincode::serde::decode_from_slice(&self.body, config).map_err(|error| wrong(error.to_string()))?;
+        if used == self.body.len() { Ok(body) } else { Err(CodecError::Trailing(self.body.len() - used)) }
+    }
+
+    /// Gives each specification its payload, shared with the frame's bytes.
+    fn fill<'a>(mut self, specs: impl Iterator<Item = &'a mut Arc<JobSpec>>) -> Result<(), CodecError> {
+        for spec in specs {
+            need(&self.tail, 4)?;
+            let length = self.tail.get_u32_le() as usize;
+            need(&self.tail, length)?;
+            let payload = self.tail.split_to(length);
+            Arc::get_mut(spec).expect("decoded just now, so nobody shares it").payload = payload;
+        }
+        if self.tail.is_empty() { Ok(()) } else { Err(CodecError::Trailing(self.tail.len())) }
+    }
+}
+
+fn need(bytes: &Bytes, need: usize) -> Result<(), CodecError> {
+    let have = bytes.len();
+    if have >= need { Ok(()) } else { Err(CodecError::Truncated { have, need }) }
+}

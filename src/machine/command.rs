@@ -1,0 +1,220 @@
+//! What the log carries. A command says what somebody asked for; `apply` says what became of it.
+//!
+//! The order of variants and fields is part of the stored format: see `codec`. A command is bounded by the limits of
+//! `limits`, which the edges check.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::limits::Limits;
+use crate::domain::{
+    BizLogLine, ClientId, ExecutionId, Identity, JobId, JobSpec, Kind, NodeGroup, Outcome, RequestId, RunId,
+    SessionId, TaskId, Timestamp,
+};
+
+/// One entry of the log: the leader's confirmed time and the commands that share its fsync.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEntry {
+    pub at: Timestamp,
+    pub commands: Vec<Command>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    ClientOpen(ClientOpen),
+    Submit(Submit),
+    Cancel(Cancel),
+    Terminate(Terminate),
+    Retry(Retry),
+    TrackerOnline(TrackerOnline),
+    TrackerOffline(TrackerOffline),
+    Dispatch(Dispatch),
+    Return(Return),
+    Complete(Complete),
+    Reclaim(Reclaim),
+    Plan(Plan),
+    Tick,
+    BizLog(BizLog),
+    Expire,
+    SetLimits(Limits),
+}
+
+/// How a mutating request is recognised when it comes again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RequestKey {
+    /// Not at all: a resend is a new request.
+    None,
+    /// By client session and sequence number.
+    Session { client: ClientId, sequence: u64 },
+    /// By an id that the caller chose, within the request window.
+    Id(RequestId),
+}
+
+/// Which job: by id, or by LTS's key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JobRef {
+    Id(JobId),
+    Key(NodeGroup, TaskId),
+}
+
+/// A JobClient process starts a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientOpen {
+    pub identity: Identity,
+}
+
+/// New jobs; each gets an answer of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submit {
+    pub request: RequestKey,
+    /// At most [`super::limits::SUBMIT_JOBS_MAX`].
+    pub jobs: Vec<Arc<JobSpec>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancel {
+    pub request: RequestKey,
+    pub job: JobRef,
+}
+
+/// Stops the execution of a run; there is no further attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terminate {
+    pub request: RequestKey,
+    pub run: RunId,
+}
+
+/// Runs a finished run again, by hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retry {
+    pub request: RequestKey,
+    pub run: RunId,
+}
+
+/// A TaskTracker said hello to a leader that does not know its session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrackerOnline {
+    pub node_group: NodeGroup,
+    pub identity: Identity,
+    /// Drawn once per process start: the same start keeps its session.
+    pub start: u64,
+    /// Slots, 1 to [`super::limits::CAPACITY_MAX`].
+    pub capacity: u32,
+    /// The kinds that it takes; empty takes all.
+    pub kinds: Vec<Kind>,
+    /// Executions that it runs or whose results it still owes; all others of its earlier session are reclaimed.
+    pub holds: Vec<ExecutionId>,
+}
+
+/// Why a TaskTracker is offline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OfflineReason {
+    /// It was silent for longer than `reclaim_after`.
+    Silent,
+    /// It drained and left.
+    Left,
+    /// A new start of the same identity took its place.
+    Replaced,
+}
+
+/// The session ends; its executions are reclaimed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrackerOffline {
+    pub session: SessionId,
+    pub reason: OfflineReason,
+}
+
+/// Starts up to `want` ready runs on a session, as many as it has free slots.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dispatch {
+    pub session: SessionId,
+    pub want: u32,
+}
+
+/// Pushes that the TaskTracker could not take: to ready, no attempt counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Return {
+    pub executions: Vec<ExecutionId>,
+}
+
+/// Results of executions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Complete {
+    pub results: Vec<Completion>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Completion {
+    pub execution: ExecutionId,
+    /// Where to write down a stale completion.
+    pub run: RunId,
+    pub outcome: Outcome,
+}
+
+/// Why an execution is taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReclaimReason {
+    /// Its TaskTracker was silent for longer than `reclaim_after`.
+    TrackerSilent,
+    /// Its TaskTracker left without a result.
+    TrackerLeft,
+    /// Its TaskTracker's process started anew and does not know it.
+    TrackerRestarted,
+    /// Its TaskTracker, asked, does not know it.
+    Unknown,
+    /// It did not stop in time after its run timeout.
+    TimedOut,
+}
+
+/// Takes executions back: ready again, or dead after too many.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reclaim {
+    pub executions: Vec<ExecutionId>,
+    pub reason: ReclaimReason,
+}
+
+/// Instants that the leader's calendar computed, for jobs that need them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// At most [`super::limits::PLAN_JOBS_MAX`].
+    pub jobs: Vec<JobPlan>,
+}
+
+/// The next instants of one cron job. Refused unless `revision` and `after` are what the tables say: no gap, no
+/// duplicate, no double plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobPlan {
+    pub job: JobId,
+    pub revision: u32,
+    /// The last instant that is settled or planned.
+    pub after: Timestamp,
+    /// Instants that are past and that the misfire policy drops, as one range before `instants`.
+    pub skipped: Option<SkippedRange>,
+    /// Strictly increasing, later than `after` and than the skipped range.
+    pub instants: Vec<Timestamp>,
+    /// The expression has no instant after these.
+    pub ended: bool,
+}
+
+/// `count` instants from `first` to `last`, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedRange {
+    pub first: Timestamp,
+    pub last: Timestamp,
+    pub count: u64,
+}
+
+/// Lines that user code wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BizLog {
+    pub lines: Vec<ExecutionLines>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecutionLines {
+    pub execution: ExecutionId,
+    /// The number of the first line within its execution; lines that are known already are dropped.
+    pub first: u64,
+    pub lines: Vec<BizLogLine>,
+}

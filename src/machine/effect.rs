@@ -1,0 +1,16 @@
+//! What the leader should look at after an entry. An effect only repeats what the tables show, so that a new leader,
+//! or one that lost some, finds all of them again by looking.
+
+use crate::domain::{ExecutionId, JobId, NodeGroup, RunId, SessionId};
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    /// Runs of this group became ready.
+    Ready(NodeGroup),
+    /// The session should stop this execution: it was cancelled, terminated or reclaimed.
+    Terminate { session: SessionId, execution: ExecutionId, run: RunId },
+    /// The job's look-ahead is short.
+    NeedsPlan(JobId),
+    /// The run has its fate.
+    Finished(RunId),
+}

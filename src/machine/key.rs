@@ -1,0 +1,256 @@
+//! The tables' keys. A key's byte order is its meaning: the bytes sort as the variants and fields do, so that a scan of
+//! the disk and a scan of the in-memory layers merge.
+//!
+//! One tag byte, then numbers in big endian and names ended by a zero byte (names hold no control characters). A tag
+//! never changes its meaning and is never used again.
+
+use crate::domain::{ClientId, Identity, JobId, NodeGroup, Position, RequestId, RunId, TaskId, Timestamp};
+
+/// Where a row is. The order of the variants is the order of their tags.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// Consensus keeps its marks here.
+    Mark(u8),
+    Meta,
+    Job(JobId),
+    /// The specification of an older revision that a live run still uses.
+    Body(JobId, u32),
+    TaskKey(NodeGroup, TaskId),
+    Live(RunId),
+    Periodic(JobId),
+    Ledger(RunId),
+    Finished(Timestamp, RunId),
+    JobLog(RunId, Position),
+    Tracker(NodeGroup, Identity),
+    Group(NodeGroup),
+    Client(ClientId),
+    Answer(ClientId, u64),
+    Request(RequestId),
+    RequestAge(Timestamp, RequestId),
+}
+
+/// The stored tags, one a table.
+pub mod tag {
+    pub const MARK: u8 = 1;
+    pub const META: u8 = 2;
+    pub const JOB: u8 = 3;
+    pub const BODY: u8 = 4;
+    pub const TASK_KEY: u8 = 5;
+    pub const LIVE: u8 = 6;
+    pub const PERIODIC: u8 = 7;
+    pub const LEDGER: u8 = 8;
+    pub const FINISHED: u8 = 9;
+    pub const JOB_LOG: u8 = 10;
+    pub const TRACKER: u8 = 11;
+    pub const GROUP: u8 = 12;
+    pub const CLIENT: u8 = 13;
+    pub const ANSWER: u8 = 14;
+    pub const REQUEST: u8 = 15;
+    pub const REQUEST_AGE: u8 = 16;
+}
+
+impl Key {
+    pub const fn tag(&self) -> u8 {
+        match self {
+            Key::Mark(_) => tag::MARK,
+            Key::Meta => tag::META,
+            Key::Job(_) => tag::JOB,
+            Key::Body(..) => tag::BODY,
+            Key::TaskKey(..) => tag::TASK_KEY,
+            Key::Live(_) => tag::LIVE,
+            Key::Periodic(_) => tag::PERIODIC,
+            Key::Ledger(_) => tag::LEDGER,
+            Key::Finished(..) => tag::FINISHED,
+            Key::JobLog(..) => tag::JOB_LOG,
+            Key::Tracker(..) => tag::TRACKER,
+            Key::Group(_) => tag::GROUP,
+            Key::Client(_) => tag::CLIENT,
+            Key::Answer(..) => tag::ANSWER,
+            Key::Request(_) => tag::REQUEST,
+            Key::RequestAge(..) => tag::REQUEST_AGE,
+        }
+    }
+
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(40);
+        self.write(&mut bytes);
+        bytes
+    }
+
+    /// Appends the key's bytes.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.push(self.tag());
+        match self {
+            Key::Mark(which) => out.push(*which),
+            Key::Meta => {}
+            Key::Job(job) | Key::Periodic(job) => number(out, job.as_u64()),
+            Key::Body(job, revision) => {
+                number(out, job.as_u64());
+                out.extend_from_slice(&revision.to_be_bytes());
+            }
+            Key::TaskKey(group, task) => {
+                name(out, group.as_str());
+                name(out, task.as_str());
+            }
+            Key::Live(run) | Key::Ledger(run) => run_id(out, *run),
+            Key::Finished(at, run) => {
+                number(out, at.as_millis());
+                run_id(out, *run);
+            }
+            Key::JobLog(run, position) => {
+                run_id(out, *run);
+                number(out, position.as_u64());
+            }
+            Key::Tracker(group, identity) => {
+                name(out, group.as_str());
+                name(out, identity.as_str());
+            }
+            Key::Group(group) => name(out, group.as_str()),
+            Key::Client(client) => number(out, client.as_u64()),
+            Key::Answer(client, sequence) => {
+                number(out, client.as_u64());
+                number(out, *sequence);
+            }
+            Key::Request(request) => name(out, request.as_str()),
+            Key::RequestAge(at, request) => {
+                number(out, at.as_millis());
+                name(out, request.as_str());
+            }
+        }
+    }
+
+    /// The key that these bytes are, or `None` if they are no key.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Key> {
+        let (tag, rest) = bytes.split_first()?;
+        let mut rest = Reader(rest);
+        let key = match *tag {
+            tag::MARK => Key::Mark(rest.byte()?),
+            tag::META => Key::Meta,
+            tag::JOB => Key::Job(JobId::from_u64(rest.number()?)),
+            tag::BODY => Key::Body(JobId::from_u64(rest.number()?), rest.revision()?),
+            tag::TASK_KEY => Key::TaskKey(NodeGroup::new(rest.name()?).ok()?, TaskId::new(rest.name()?).ok()?),
+            tag::LIVE => Key::Live(rest.run_id()?),
+            tag::PERIODIC => Key::Periodic(JobId::from_u64(rest.number()?)),
+            tag::LEDGER => Key::Ledger(rest.run_id()?),
+            tag::FINISHED => Key::Finished(Timestamp::from_millis(rest.number()?), rest.run_id()?),
+            tag::JOB_LOG => Key::JobLog(rest.run_id()?, Position::from_u64(rest.number()?)),
+            tag::TRACKER => Key::Tracker(NodeGroup::new(rest.name()?).ok()?, Identity::new(rest.name()?).ok()?),
+            tag::GROUP => Key::Group(NodeGroup::new(rest.name()?).ok()?),
+            tag::CLIENT => Key::Client(ClientId::from_u64(rest.number()?)),
+            tag::ANSWER => Key::Answer(ClientId::from_u64(rest.number()?), rest.number()?),
+            tag::REQUEST => Key::Request(RequestId::new(rest.name()?).ok()?),
+            tag::REQUEST_AGE => {
+                Key::RequestAge(Timestamp::from_millis(rest.number()?), RequestId::new(rest.name()?).ok()?)
+            }
+            _ => return None,
+        };
+        rest.0.is_empty().then_some(key)
+    }
+}
+
+fn number(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(&number.to_be_bytes());
+}
+
+fn name(out: &mut Vec<u8>, name: &str) {
+    out.extend_from_slice(name.as_bytes());
+    out.push(0);
+}
+
+fn run_id(out: &mut Vec<u8>, run: RunId) {
+    number(out, run.job.as_u64());
+    number(out, run.number);
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn byte(&mut self) -> Option<u8> {
+        let (byte, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*byte)
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        let (bytes, rest) = self.0.split_first_chunk::<8>()?;
+        self.0 = rest;
+        Some(u64::from_be_bytes(*bytes))
+    }
+
+    fn revision(&mut self) -> Option<u32> {
+        let (bytes, rest) = self.0.split_first_chunk::<4>()?;
+        self.0 = rest;
+        Some(u32::from_be_bytes(*bytes))
+    }
+
+    fn name(&mut self) -> Option<&'a str> {
+        let end = self.0.iter().position(|&byte| byte == 0)?;
+        let (name, rest) = self.0.split_at(end);
+        self.0 = &rest[1..];
+        std::str::from_utf8(name).ok()
+    }
+
+    fn run_id(&mut self) -> Option<RunId> {
+        Some(RunId { job: JobId::from_u64(self.number()?), number: self.number()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_name() -> impl Strategy<Value = String> {
+        "[ -~é-ÿ]{1,12}"
+    }
+
+    fn any_run() -> impl Strategy<Value = RunId> {
+        (any::<u64>(), 0..9u64).prop_map(|(job, number)| RunId { job: JobId::from_u64(job), number })
+    }
+
+    fn any_time() -> impl Strategy<Value = Timestamp> {
+        (0..9_000u64).prop_map(Timestamp::from_millis)
+    }
+
+    fn any_key() -> impl Strategy<Value = Key> {
+        let named = (any_name(), any_name());
+        prop_oneof![
+            any::<u8>().prop_map(Key::Mark),
+            Just(Key::Meta),
+            any::<u64>().prop_map(|id| Key::Job(JobId::from_u64(id))),
+            (any::<u64>(), any::<u32>()).prop_map(|(id, revision)| Key::Body(JobId::from_u64(id), revision)),
+            named.clone().prop_map(|(g, t)| Key::TaskKey(NodeGroup::new(g).unwrap(), TaskId::new(t).unwrap())),
+            any_run().prop_map(Key::Live),
+            any::<u64>().prop_map(|id| Key::Periodic(JobId::from_u64(id))),
+            any_run().prop_map(Key::Ledger),
+            (any_time(), any_run()).prop_map(|(at, run)| Key::Finished(at, run)),
+            (any_run(), any::<u64>()).prop_map(|(run, at)| Key::JobLog(run, Position::from_u64(at))),
+            named.prop_map(|(g, i)| Key::Tracker(NodeGroup::new(g).unwrap(), Identity::new(i).unwrap())),
+            any_name().prop_map(|g| Key::Group(NodeGroup::new(g).unwrap())),
+            any::<u64>().prop_map(|id| Key::Client(ClientId::from_u64(id))),
+            (any::<u64>(), any::<u64>()).prop_map(|(id, seq)| Key::Answer(ClientId::from_u64(id), seq)),
+            any_name().prop_map(|r| Key::Request(RequestId::new(r).unwrap())),
+            (any_time(), any_name()).prop_map(|(at, r)| Key::RequestAge(at, RequestId::new(r).unwrap())),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_reads_back_from_its_bytes(key in any_key()) {
+            prop_assert_eq!(Key::from_bytes(&key.to_bytes()), Some(key));
+        }
+
+        #[test]
+        fn bytes_sort_as_keys_do(a in any_key(), b in any_key()) {
+            prop_assert_eq!(a.to_bytes().cmp(&b.to_bytes()), a.cmp(&b));
+        }
+
+        #[test]
+        fn any_bytes_are_a_key_or_none(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+            if let Some(key) = Key::from_bytes(&bytes) {
+                prop_assert_eq!(key.to_bytes(), bytes);
+            }
+        }
+    }
+}

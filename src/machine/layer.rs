@@ -1,0 +1,94 @@
+//! Rows that changed since the disk was last written, typed and ordered.
+//!
+//! Changes gather in the active layer; it is sealed, written to disk as one batch, and dropped. A row that is born and
+//! dies within a layer costs the disk one deletion of a key that is not there, and a row that changes often is written
+//! once.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::codec;
+use super::key::Key;
+use super::row::Row;
+
+/// A set of changes: a row, or its absence.
+#[derive(Debug, Default)]
+pub struct Layer {
+    rows: BTreeMap<Key, Option<Row>>,
+    /// The index of the last entry whose changes are in here.
+    last_index: u64,
+    /// A rough size in memory and on disk.
+    bytes: usize,
+}
+
+/// What a row costs beside its variable parts; a guess that need only be of the right order.
+const ROW_BYTES: usize = 160;
+
+impl Layer {
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Roughly how many bytes it holds.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// It may be written to disk once the log is durable up to here.
+    pub fn last_index(&self) -> u64 {
+        self.last_index
+    }
+
+    /// The changes in the order of their keys, as the disk stores them: `None` deletes.
+    pub fn encoded(&self) -> impl Iterator<Item = (Vec<u8>, Option<Bytes>)> + '_ {
+        self.rows.iter().map(|(key, row)| (key.to_bytes(), row.as_ref().map(codec::encode_row)))
+    }
+
+    /// `None`: this layer does not know. `Some(None)`: deleted.
+    pub(super) fn get(&self, key: &Key) -> Option<&Option<Row>> {
+        self.rows.get(key)
+    }
+
+    pub(super) fn range(&self, from: &Key, to: &Key) -> impl Iterator<Item = (&Key, &Option<Row>)> {
+        self.rows.range(from..to)
+    }
+
+    pub(super) fn put(&mut self, index: u64, key: Key, row: Option<Row>) {
+        self.last_index = index;
+        let cost = ROW_BYTES + row.as_ref().map_or(0, payload_bytes);
+        let old = self.rows.insert(key, row);
+        let freed = old.map_or(0, |old| ROW_BYTES + old.as_ref().map_or(0, payload_bytes));
+        self.bytes = (self.bytes + cost).saturating_sub(freed);
+    }
+}
+
+/// The parts of a row that can be large.
+fn payload_bytes(row: &Row) -> usize {
+    match row {
+        Row::Job(job) => job.spec.payload.len(),
+        Row::Body(spec) => spec.payload.len(),
+        Row::Ledger(ledger) => ledger.result.len() + ledger.error.len(),
+        Row::JobLog(line) => match &line.what {
+            super::row::JobLogKind::Biz { text, .. } => text.len(),
+            super::row::JobLogKind::BizDropped { .. } | super::row::JobLogKind::StaleCompletion { .. } => 0,
+        },
+        Row::Answer(super::row::Answer::Submitted(answers)) => answers.len() * 16,
+        Row::TaskKey(_)
+        | Row::Live(_)
+        | Row::Periodic(_)
+        | Row::Finished(_)
+        | Row::Tracker(_)
+        | Row::Group(_)
+        | Row::Client(_)
+        | Row::Answer(_)
+        | Row::Request(_)
+        | Row::RequestAge
+        | Row::Meta(_)
+        | Row::Mark(_) => 0,
+    }
+}

@@ -1,0 +1,131 @@
+//! What became of a command. A refusal is data: any decodable command on any state gets a reply.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::row::Fate;
+use crate::domain::{ClientId, ExecutionId, FieldError, JobId, JobSpec, RunId, SessionId, Timestamp};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// The command has nothing to say beyond having been applied.
+    Done,
+    ClientOpened(ClientId),
+    /// One answer for each job, in their order.
+    Submitted(Vec<SubmitAnswer>),
+    Cancelled(CancelAnswer),
+    Terminating(ExecutionId),
+    Retried(RunId),
+    Online(SessionId),
+    Dispatched(Dispatched),
+    /// One answer for each result, in their order.
+    Completed(Vec<CompleteAnswer>),
+    Refused(Refusal),
+}
+
+/// What became of one submitted job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SubmitAnswer {
+    Accepted(JobId),
+    /// A live job has this key; nothing changed.
+    Exists(JobId),
+    /// The live job took the new specification as this revision.
+    Replaced(JobId, u32),
+    /// A live job has this key and the submitter wanted a new one.
+    Conflict(JobId),
+}
+
+/// LTS's "job may be running", made exact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CancelAnswer {
+    /// Nothing of it was or will be dispatched.
+    Cancelled(JobId),
+    /// Something executes, or was executed and waits for a retry: asked to stop, no further attempt.
+    CancelRequested(JobId),
+    /// It had ended like this.
+    AlreadyFinished(JobId, Fate),
+    NotFound,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CompleteAnswer {
+    /// The result is recorded.
+    Accepted,
+    /// The execution is not the run's current one: acknowledged, changes nothing.
+    Stale,
+}
+
+/// The executions that a `Dispatch` started, to be pushed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dispatched {
+    pub session: SessionId,
+    pub pushes: Vec<Push>,
+}
+
+/// All that a TaskTracker needs to know of an execution. Found again in the tables by a new leader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Push {
+    pub execution: ExecutionId,
+    pub run: RunId,
+    pub spec: Arc<JobSpec>,
+    pub due: Timestamp,
+    /// 1 for the first attempt.
+    pub attempt: u32,
+    pub retries: u32,
+    pub reclaims: u32,
+}
+
+/// Why nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// The client session is unknown: never opened, or expired.
+    UnknownClient(ClientId),
+    /// The request is older than what the session remembers: it may or may not have been applied.
+    RequestTooOld { client: ClientId, sequence: u64 },
+    /// The session is not a TaskTracker's current one, or it is offline.
+    UnknownSession(SessionId),
+    /// The session's TaskTracker takes no more work.
+    Draining(SessionId),
+    UnknownRun(RunId),
+    /// The run has no execution that could be terminated.
+    NotExecuting(RunId),
+    /// The run is still live.
+    StillLive(RunId),
+    /// A live job holds the task key.
+    KeyTaken(JobId),
+    /// The plan is not about what the tables say now.
+    PlanOutdated(JobId),
+    /// The request id was used for another kind of request.
+    RequestMismatch,
+    /// The limits would break a promise.
+    BadLimits(String),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::UnknownClient(client) => write!(f, "client session {client} is unknown or expired"),
+            Refusal::RequestTooOld { client, sequence } => {
+                write!(f, "request {sequence} of client session {client} is too old to know whether it was applied")
+            }
+            Refusal::UnknownSession(session) => write!(f, "session {session} is not a TaskTracker's current one"),
+            Refusal::Draining(session) => write!(f, "session {session} is draining"),
+            Refusal::UnknownRun(run) => write!(f, "run {run} is unknown or expired"),
+            Refusal::NotExecuting(run) => write!(f, "run {run} is not executing"),
+            Refusal::StillLive(run) => write!(f, "run {run} has not finished"),
+            Refusal::KeyTaken(job) => write!(f, "live job {job} has the same task id"),
+            Refusal::PlanOutdated(job) => write!(f, "the plan of job {job} is outdated"),
+            Refusal::RequestMismatch => f.write_str("the request id was used for another kind of request"),
+            Refusal::BadLimits(problem) => write!(f, "limits refused: {problem}"),
+        }
+    }
+}
+
+impl From<Vec<FieldError>> for Refusal {
+    fn from(wrong: Vec<FieldError>) -> Refusal {
+        let problems: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+        Refusal::BadLimits(problems.join("; "))
+    }
+}

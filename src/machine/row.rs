@@ -1,0 +1,294 @@
+//! What the tables hold. The order of variants and fields is part of the stored format: see `codec`.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::command::{OfflineReason, ReclaimReason};
+use super::limits::Limits;
+use super::reply::{CancelAnswer, Refusal, SubmitAnswer};
+use crate::domain::{
+    Action, BizLogLevel, ClientId, ExecutionId, Identity, JobId, JobSpec, Kind, Millis, NodeGroup, RunId, SessionId,
+    Timestamp,
+};
+
+/// A value of one of the tables, of the variant that its key says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Row {
+    Job(Arc<JobRow>),
+    Body(Arc<JobSpec>),
+    TaskKey(TaskKeyRow),
+    Live(Arc<LiveRun>),
+    Periodic(Arc<PeriodicRow>),
+    Ledger(Arc<LedgerRow>),
+    Finished(FinishedRow),
+    JobLog(JobLogRow),
+    Tracker(Arc<TrackerRow>),
+    Group(GroupRow),
+    Client(ClientRow),
+    Answer(Answer),
+    Request(RequestRow),
+    RequestAge,
+    Meta(MetaRow),
+    /// Opaque to the machine: consensus keeps its marks in the same layer as the rows they belong to.
+    Mark(Bytes),
+}
+
+/// A job as of its newest revision. Put once a revision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobRow {
+    pub revision: u32,
+    pub created: Timestamp,
+    /// When this revision came.
+    pub updated: Timestamp,
+    pub spec: Arc<JobSpec>,
+}
+
+/// Who has, or last had, a task key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskKeyRow {
+    pub job: JobId,
+    /// Whether the job lives, so that the key is taken.
+    pub live: bool,
+}
+
+/// A run that has not ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveRun {
+    pub node_group: NodeGroup,
+    pub kind: Kind,
+    pub priority: i32,
+    /// The revision of the job that it runs.
+    pub revision: u32,
+    /// The planned instant, or the time of the request for a run by hand.
+    pub due: Timestamp,
+    pub created: Timestamp,
+    pub state: LiveState,
+    pub retries: u32,
+    pub reclaims: u32,
+    /// Set by Cancel and Terminate: there is no further attempt.
+    pub stop: Option<Stop>,
+    /// Executions so far, the current one included.
+    pub executions: u32,
+    /// The last ones that ended, oldest first, at most [`super::limits::ATTEMPTS_KEPT`].
+    pub attempts: Vec<Attempt>,
+    /// Biz log lines of the current execution that were written or dropped.
+    pub log_lines: u64,
+    /// Biz log bytes of the current execution that were written.
+    pub log_bytes: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LiveState {
+    /// Not yet due, or waiting for a retry.
+    Waiting { until: Timestamp },
+    /// May be dispatched.
+    Ready { since: Timestamp },
+    Executing { execution: ExecutionId, session: SessionId, tracker: Identity, since: Timestamp },
+}
+
+/// Why a run shall have no further attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stop {
+    Cancel,
+    Terminate,
+}
+
+/// One ended execution.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    pub execution: ExecutionId,
+    pub tracker: Identity,
+    pub started: Timestamp,
+    pub ended: Timestamp,
+    pub end: AttemptEnd,
+    /// What the runner said went wrong; cut to fit.
+    pub error: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AttemptEnd {
+    Completed(Action),
+    Reclaimed(ReclaimReason),
+}
+
+/// The rhythm of a cron or repeat job that still has instants or live runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeriodicRow {
+    pub revision: u32,
+    pub rhythm: Rhythm,
+    /// The last instant that has a run or a fate; at first the time from which to plan.
+    pub settled: Timestamp,
+    /// The number of the next run or skipped range.
+    pub next_number: u64,
+    /// How many runs are live.
+    pub live: u32,
+    /// The ledger row of the last settled instants if they were skipped, so that the next skip extends it.
+    pub last_skip: Option<(u64, SkipReason)>,
+    /// Copied from the specification, so that ripening reads one row.
+    pub rely_on_previous_cycle: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Rhythm {
+    /// Cron: the leader plans ahead.
+    Planned { ahead: VecDeque<Timestamp>, ended: bool },
+    /// Repeat: a grid from `next` by `interval`; `remaining` counts `next` too, `None` is without end.
+    Grid { next: Timestamp, interval: Millis, remaining: Option<u64> },
+    /// Cancelled or replaced by a one-shot job: only live runs are left.
+    Stopped,
+}
+
+/// What became of a run, or of a range of instants that had none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerRow {
+    pub revision: u32,
+    /// The planned instant; the first one of a skipped range.
+    pub due: Timestamp,
+    pub ended: Timestamp,
+    pub fate: Fate,
+    pub retries: u32,
+    pub reclaims: u32,
+    pub executions: u32,
+    pub attempts: Vec<Attempt>,
+    /// What the runner returned.
+    pub result: Bytes,
+    /// Why it did not succeed.
+    pub error: String,
+}
+
+/// The one fate of an instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Fate {
+    Succeeded,
+    /// The runner said so, or an operator terminated it: no retry.
+    Failed,
+    /// Retries or reclaims are used up.
+    Dead,
+    Cancelled,
+    /// The instants from `due` to `last` never ran.
+    Skipped { reason: SkipReason, last: Timestamp, count: u64 },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum SkipReason {
+    /// A run of the job was live, and it relies on its previous cycle.
+    PreviousStillLive,
+    /// It ripened too late, and the misfire policy drops it.
+    Misfired,
+    /// It could not start before its start deadline.
+    DeadlinePassed,
+    /// A newer revision of the job came before it started.
+    Superseded,
+    /// Too many runs of the job were live.
+    TooManyLive,
+}
+
+/// For expiry: which group's count goes down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FinishedRow {
+    pub node_group: NodeGroup,
+}
+
+/// One line of the job log that is not a view of another row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobLogRow {
+    pub at: Timestamp,
+    pub execution: ExecutionId,
+    pub what: JobLogKind,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JobLogKind {
+    Biz { level: BizLogLevel, text: String },
+    /// Lines that came after the limit.
+    BizDropped { lines: u64 },
+    /// A completion of an older execution came late.
+    StaleCompletion { action: Action },
+}
+
+/// A TaskTracker by its group and identity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrackerRow {
+    pub session: SessionId,
+    pub start: u64,
+    pub state: TrackerState,
+    /// When it came into this state.
+    pub since: Timestamp,
+    pub capacity: u32,
+    pub kinds: Vec<Kind>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TrackerState {
+    Online,
+    Offline(OfflineReason),
+}
+
+/// Counters of a node group since the cluster began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupRow {
+    pub submitted: u64,
+    pub dispatched: u64,
+    pub succeeded: u64,
+    pub failed: u64,
+    pub dead: u64,
+    pub cancelled: u64,
+    pub skipped: u64,
+    pub retried: u64,
+    pub reclaimed: u64,
+    pub stale: u64,
+    /// Finished runs that are kept now.
+    pub kept: u64,
+}
+
+/// One start of a JobClient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientRow {
+    /// The highest sequence number seen.
+    pub high: u64,
+    /// Rounded down to the minute, so that it rarely changes.
+    pub last_used: Timestamp,
+}
+
+/// The first answer to a request, for its retries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    ClientOpened(ClientId),
+    Submitted(Vec<SubmitAnswer>),
+    Cancelled(CancelAnswer),
+    Terminating(ExecutionId),
+    Retried(RunId),
+    Refused(Refusal),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestRow {
+    pub at: Timestamp,
+    pub answer: Answer,
+}
+
+/// What belongs to the whole machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetaRow {
+    /// Added to a log index to make ids; raised far above all that was seen by a restore into a new cluster.
+    pub id_base: u64,
+    /// The index of the last applied entry.
+    pub applied: u64,
+    /// The greatest `at` seen.
+    pub now: Timestamp,
+    /// A hash chained over each entry's write set.
+    pub digest: u64,
+    pub limits: Limits,
+    /// Which changes in what `apply` does are switched on.
+    pub feature_level: u32,
+}
+
+impl Default for MetaRow {
+    fn default() -> MetaRow {
+        let (id_base, applied, digest, feature_level) = (0, 0, 0, 1);
+        MetaRow { id_base, applied, now: Timestamp::ZERO, digest, limits: Limits::default(), feature_level }
+    }
+}
