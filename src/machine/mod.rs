@@ -24,10 +24,10 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use xxhash_rust::xxh3::Xxh3;
 
-pub use base::{Base, BaseError, NoBase};
+pub use base::{Base, BaseError, NoBase, RawRow};
 pub use command::{Command, LogEntry};
 pub use effect::Effect;
-pub use index::{Indexes, ReadyGroup, Waiter};
+pub use index::{Indexes, ReadyGroup, ReadyRank, Waiter};
 pub use key::Key;
 pub use layer::Layer;
 pub use reply::Reply;

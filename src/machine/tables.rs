@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::base::{Base, BaseError};
+use super::base::{Base, BaseError, RawRow};
 use super::codec;
 use super::index::Indexes;
 use super::key::Key;
@@ -138,9 +138,11 @@ fn decode(key: &Key, bytes: Vec<u8>) -> Result<Row, BaseError> {
         .map_err(|error| BaseError::Corrupt { key: format!("{key:?}"), problem: error.to_string() })
 }
 
+type LayerRows<'a> = Box<dyn Iterator<Item = (&'a Key, &'a Option<Row>)> + 'a>;
+
 /// The layers, newest first, over the disk: the newest row of each key, without the deleted ones.
 struct Merge<'a> {
-    layers: Vec<Peekable<Box<dyn Iterator<Item = (&'a Key, &'a Option<Row>)> + 'a>>>,
+    layers: Vec<Peekable<LayerRows<'a>>>,
     disk: Peekable<DiskScan<'a>>,
 }
 
@@ -178,7 +180,7 @@ struct DiskScan<'a> {
     base: &'a dyn Base,
     from: Vec<u8>,
     to: Vec<u8>,
-    chunk: std::vec::IntoIter<(Vec<u8>, Vec<u8>)>,
+    chunk: std::vec::IntoIter<RawRow>,
     ended: bool,
 }
 
@@ -207,11 +209,12 @@ impl Iterator for DiskScan<'_> {
     type Item = Result<(Key, Row), BaseError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.chunk.len() == 0 && !self.ended {
-            if let Err(error) = self.refill() {
-                self.ended = true;
-                return Some(Err(error));
-            }
+        if self.chunk.len() == 0
+            && !self.ended
+            && let Err(error) = self.refill()
+        {
+            self.ended = true;
+            return Some(Err(error));
         }
         let (key, row) = self.chunk.next()?;
         let Some(key) = Key::from_bytes(&key) else {

@@ -26,12 +26,10 @@ pub(in crate::machine) fn job(
 ) -> Result<(), BaseError> {
     let now = change.now();
     let rhythm = match &spec.schedule {
-        Schedule::RealTime => {
-            return Ok(one_shot(change, RunId { job: id, number: from.number }, spec, from.revision, now));
-        }
-        Schedule::TriggerTime(at) => {
-            let run = RunId { job: id, number: from.number };
-            return Ok(one_shot(change, run, spec, from.revision, (*at).max(now)));
+        Schedule::RealTime | Schedule::TriggerTime(_) => {
+            let due = spec.one_shot_due(now).unwrap_or(now);
+            one_shot(change, RunId { job: id, number: from.number }, spec, from.revision, due);
+            return Ok(());
         }
         Schedule::Cron(CronSchedule { .. }) => {
             change.effect(Effect::NeedsPlan(id));
