@@ -1,4 +1,4 @@
-//! The calendar against a scan of four years, second by second where it matters, in many zones.
+//! The calendar against a scan of four years, minute by minute, in nine zones.
 //!
 //! The scan shares nothing with the calendar but the zone data: it looks at every minute that passes, asks jiff what the
 //! clock on the wall shows, and matches the fields by itself, reading the text anew. It is slow and plain on purpose.
@@ -28,7 +28,7 @@ const SCANS: [(&str, &str); 9] = [
     ("America/Ciudad_Juarez", "2021-06-01T00:00:00Z"),
 ];
 const SCAN_DAYS: i64 = 4 * 365 + 1;
-const EXPRESSIONS_PER_SCAN: usize = 24;
+const EXPRESSIONS_PER_SCAN: usize = 14;
 
 const RULES: [DstRule; 5] =
     [DstRule::Auto, DstRule::SkipSecond, DstRule::SkipFirst, DstRule::ShiftFirst, DstRule::ShiftBoth];
@@ -55,7 +55,7 @@ impl Met {
             ("gaps", self.gap, 50),
             ("overlaps", self.overlap, 50),
             ("shifted onto a regular time", self.shifted_onto_regular, 5),
-            ("ends of a year", self.year_end, 20),
+            ("ends of a year", self.year_end, 15),
             ("leap days", self.leap_day, 10),
             ("both days restricted", self.both_days, 3),
             ("special days", self.special_day, 20),
@@ -64,7 +64,7 @@ impl Met {
         ] {
             assert!(count >= least, "met only {count} {what}: {self:?}");
         }
-        assert!(self.quiet < 200, "too many expressions never fired: {self:?}");
+        assert!(self.quiet < 30, "too many expressions fired in none of four years: {self:?}");
     }
 }
 
@@ -149,9 +149,9 @@ fn shifts_and_pass(rule: DstRule, every_hour: bool) -> (bool, [bool; 2]) {
 impl Scan {
     /// All firing seconds, ascending.
     fn fires(&self, plain: &Plain, rule: DstRule, met: &mut Met) -> Vec<i64> {
-        let (shifts, passes) = shifts_and_pass(rule, plain.hours.len() == 24);
+        let (shifts, passes) = shifts_and_pass(rule, plain.every_hour);
         let mut seen = BTreeMap::new();
-        let mut minutes = BTreeSet::new();
+        let mut minutes = vec![];
         let mut cached_day = (i64::MIN, false);
         for shown in &self.shown {
             if !plain.matches(shown.wall, &mut cached_day) {
@@ -161,20 +161,25 @@ impl Scan {
                 let pass = seen.entry(shown.wall).and_modify(|pass| *pass += 1).or_insert(0usize);
                 met.overlap += 1;
                 if passes[*pass] {
-                    minutes.insert(shown.at);
+                    minutes.push(shown.at);
                 }
             } else {
-                minutes.insert(shown.at);
+                minutes.push(shown.at);
             }
         }
+        let mut shifted = vec![];
         for missing in &self.missing {
             if plain.matches(missing.wall, &mut cached_day) {
                 met.gap += 1;
-                if shifts && !minutes.insert(missing.shifted) {
-                    met.shifted_onto_regular += 1;
+                if shifts {
+                    met.shifted_onto_regular += u64::from(minutes.binary_search(&missing.shifted).is_ok());
+                    shifted.push(missing.shifted);
                 }
             }
         }
+        minutes.extend(shifted);
+        minutes.sort_unstable();
+        minutes.dedup();
         let seconds =
             minutes.iter().flat_map(|minute| plain.seconds.iter().map(move |second| minute + second));
         seconds.filter(|second| (self.from..self.until).contains(second)).collect()
@@ -185,8 +190,9 @@ impl Scan {
 
 struct Plain {
     seconds: BTreeSet<i64>,
-    minutes: BTreeSet<i64>,
-    hours: BTreeSet<i64>,
+    /// Which minutes of a day match.
+    minutes_of_day: Vec<bool>,
+    every_hour: bool,
     months: BTreeSet<i64>,
     years: Option<BTreeSet<i64>>,
     day_of_month: String,
@@ -208,10 +214,13 @@ impl Plain {
         let numbers = |text: &str, low, high, names: &[&str]| -> BTreeSet<i64> {
             (low..=high).filter(|value| takes(text, *value, low, high, names)).collect()
         };
+        let (minutes, hours) = (numbers(fields[1], 0, 59, &[]), numbers(fields[2], 0, 23, &[]));
         Plain {
             seconds: numbers(fields[0], 0, 59, &[]),
-            minutes: numbers(fields[1], 0, 59, &[]),
-            hours: numbers(fields[2], 0, 23, &[]),
+            minutes_of_day: (0..1440)
+                .map(|m| hours.contains(&(m / 60)) && minutes.contains(&(m % 60)))
+                .collect(),
+            every_hour: hours.len() == 24,
             months: numbers(fields[4], 1, 12, &MONTHS),
             years: fields.get(6).map(|years| numbers(years, 1970, 2199, &[])),
             day_of_month: fields[3].into(),
@@ -221,9 +230,7 @@ impl Plain {
     }
 
     fn matches(&self, wall: i64, cached_day: &mut (i64, bool)) -> bool {
-        if !self.minutes.contains(&(wall.rem_euclid(3600) / 60))
-            || !self.hours.contains(&(wall.rem_euclid(86_400) / 3600))
-        {
+        if !self.minutes_of_day[(wall.rem_euclid(86_400) / 60) as usize] {
             return false;
         }
         let day = wall.div_euclid(86_400);

@@ -142,3 +142,65 @@ fn month_of_length(length: u8) -> (i32, u32) {
         _ => (2025, 1),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::expression::{CronExpression, Form};
+    use super::*;
+
+    const FROM: i64 = 1_766_000_000;
+    const STEPS: usize = 300;
+
+    fn our_walk(text: &str) -> Vec<i64> {
+        let Form::Wall(fields_and_wall) = CronExpression::parse(text).unwrap().form else {
+            panic!("{text} is a beat")
+        };
+        let mut at = FROM;
+        let step = || {
+            let found = fields_and_wall.1.next_from(at + 1)?;
+            at = found;
+            Some(found)
+        };
+        std::iter::from_fn(step).take(STEPS).collect()
+    }
+
+    #[test]
+    fn our_walk_goes_where_the_walk_of_cron_goes() {
+        for text in [
+            "0 0/7 * * * ?",
+            "59 59 23 31 12 ? 2026-2090",
+            "0 15 10 ? * MON-FRI",
+            "*/13 5-50/9 2-22/5 * 2,7 SUN 2026-2040",
+            "0 0 12 1/5 * ?",
+            "0 0 0 29 2 ? 2026-2090",
+        ] {
+            let theirs = cron::Schedule::from_str(text).unwrap();
+            let from = chrono::DateTime::from_timestamp(FROM, 0).unwrap();
+            let walk: Vec<i64> = theirs.after(&from).take(STEPS).map(|time| time.timestamp()).collect();
+            assert!(!walk.is_empty());
+            assert_eq!(our_walk(text), walk, "{text}");
+        }
+    }
+
+    #[test]
+    fn our_walk_goes_where_the_walk_of_croner_goes() {
+        for text in [
+            "*/7 * * * *",
+            "0 9 * * 1",
+            "0 0 13 * 5",
+            "30 4 L * *",
+            "0 0 15W 2-11 *",
+            "0 12 * * 5L",
+            "1 1 * * 2#5,0",
+        ] {
+            let theirs = vixie_parser().parse(text).unwrap();
+            let mut at = jiff::Timestamp::from_second(FROM).unwrap().to_zoned(jiff::tz::TimeZone::UTC);
+            let step = || {
+                at = theirs.find_next_occurrence(&at, false).ok()?;
+                Some(at.timestamp().as_second())
+            };
+            let walk: Vec<i64> = std::iter::from_fn(step).take(STEPS).collect();
+            assert_eq!(our_walk(text), walk, "{text}");
+        }
+    }
+}
