@@ -1,6 +1,8 @@
 //! Raftsman: a Raft-replicated, highly available JobTracker.
 
 #[cfg(feature = "machine")]
+pub mod calendar;
+#[cfg(feature = "machine")]
 pub mod dispatch;
 pub mod domain;
 #[cfg(feature = "machine")]
