@@ -1,3 +1,5 @@
 //! Raftsman: a Raft-replicated, highly available JobTracker.
 
 pub mod domain;
+#[cfg(feature = "sdk")]
+pub mod wire;
