@@ -4,8 +4,19 @@
 //! generated Rust is checked in; `generate.rs` says when it is stale and rewrites it. Not here: sockets and streams
 //! (`link`, `rpc`).
 
+mod fault;
 #[cfg(test)]
 mod generate;
+mod job;
+mod reason;
+mod time;
+mod words;
+
+pub use fault::{Certainty, ERROR_DOMAIN, Fault, NOT_APPLIED, OUTCOME_TRAILER};
+pub use job::parse_job;
+pub use reason::Reason;
+pub use time::{duration, read_duration, read_timestamp, timestamp};
+pub use words::{cut, line_to_wire, parse_id, parse_result, result_to_wire};
 
 /// The public protocol, generated from `proto/raftsman/v1`.
 #[rustfmt::skip]
