@@ -7,3 +7,5 @@ pub mod dispatch;
 pub mod domain;
 #[cfg(feature = "machine")]
 pub mod machine;
+#[cfg(feature = "sdk")]
+pub mod wire;
