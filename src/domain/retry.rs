@@ -85,14 +85,8 @@ impl RetryPolicy {
 
 /// A number that looks random but is a function of the ids: splitmix64's finalizer (Steele, Lea and Flood, 2014).
 fn spread(run: RunId, retry: u32) -> u64 {
-<<<<<<< HEAD
     let mut x =
         run.job.as_u64() ^ run.number.rotate_left(40) ^ u64::from(retry).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-=======
-    let mut x = run.job.as_u64()
-        ^ (u64::from(run.number) << 40)
-        ^ u64::from(retry).wrapping_mul(0x9E37_79B9_7F4A_7C15);
->>>>>>> part-calendar
     x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     x ^ (x >> 31)

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::base::BaseError;
 use super::key::Key;
 use super::row::{
-    Attempt, AttemptEnd, Fate, JobLogKind, JobRow, LedgerRow, LiveRun, LiveState, PeriodicRow, Row, Stop, TrackerRow,
+    Attempt, AttemptEnd, Fate, JobLogKind, JobRow, LedgerRow, LiveRun, LiveState, PeriodicRow, Row, Stop,
+    TrackerRow,
 };
 use super::tables::Tables;
 use crate::domain::{
@@ -124,7 +125,11 @@ impl Tables {
         }
     }
 
-    pub fn tracker_row(&self, group: &NodeGroup, who: &Identity) -> Result<Option<Arc<TrackerRow>>, BaseError> {
+    pub fn tracker_row(
+        &self,
+        group: &NodeGroup,
+        who: &Identity,
+    ) -> Result<Option<Arc<TrackerRow>>, BaseError> {
         match self.get(&Key::Tracker(group.clone(), who.clone()))? {
             Some(Row::Tracker(row)) => Ok(Some(row)),
             Some(_) | None => Ok(None),
@@ -149,7 +154,11 @@ impl Tables {
     }
 
     /// The specification that an execution of this run uses.
-    pub fn spec_of(&self, run: RunId, live: &LiveRun) -> Result<Option<Arc<crate::domain::JobSpec>>, BaseError> {
+    pub fn spec_of(
+        &self,
+        run: RunId,
+        live: &LiveRun,
+    ) -> Result<Option<Arc<crate::domain::JobSpec>>, BaseError> {
         let newest = self.job_row(run.job)?;
         if let Some(job) = newest.filter(|job| job.revision == live.revision) {
             return Ok(Some(Arc::clone(&job.spec)));
@@ -205,7 +214,12 @@ impl Tables {
     }
 
     /// The runs of a job after `after`, by number; live and ended ones together.
-    pub fn runs(&self, job: JobId, after: Option<u64>, limit: usize) -> Result<Page<RunView, u64>, BaseError> {
+    pub fn runs(
+        &self,
+        job: JobId,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Page<RunView, u64>, BaseError> {
         let first = after.map_or(0, |number| number + 1);
         let end = RunId { job, number: u64::MAX };
         let start = RunId { job, number: first };
@@ -234,7 +248,8 @@ impl Tables {
         after: Option<JobId>,
         limit: usize,
     ) -> Result<Page<JobView, JobId>, BaseError> {
-        let from = after.map_or(Bound::Included(Key::Job(JobId(Position::MIN))), |id| Bound::Excluded(Key::Job(id)));
+        let from =
+            after.map_or(Bound::Included(Key::Job(JobId(Position::MIN))), |id| Bound::Excluded(Key::Job(id)));
         let to = Key::Job(JobId(Position::MAX));
         let mut page = Page { rows: Vec::new(), next: None };
         for row in self.scan(from.as_ref(), &to).take(SCANNED_MAX) {
@@ -287,7 +302,13 @@ impl Tables {
                     JobLogKind::BizDropped { lines } => LogWhat::BizDropped(lines),
                     JobLogKind::StaleCompletion { .. } => LogWhat::Stale,
                 };
-                lines.push(LogView { at: row.at, run: id, execution: Some(row.execution), tracker: None, what });
+                lines.push(LogView {
+                    at: row.at,
+                    run: id,
+                    execution: Some(row.execution),
+                    tracker: None,
+                    what,
+                });
             }
         }
         lines.sort_by_key(|line| (line.at, line.rank()));
@@ -355,7 +376,13 @@ fn live_log(run: RunId, live: &LiveRun) -> Vec<LogView> {
 
 fn ended_log(run: RunId, row: &LedgerRow) -> Vec<LogView> {
     let mut lines = attempts_log(run, &row.attempts);
-    lines.push(LogView { at: row.due.min(row.ended), run, execution: None, tracker: None, what: LogWhat::Received });
+    lines.push(LogView {
+        at: row.due.min(row.ended),
+        run,
+        execution: None,
+        tracker: None,
+        what: LogWhat::Received,
+    });
     let what = LogWhat::Fate(row.fate, row.error.clone());
     lines.push(LogView { at: row.ended, run, execution: None, tracker: None, what });
     lines
