@@ -547,5 +547,5 @@ fn random_text_is_refused_or_understood() {
             Err(errors) => assert!(errors.iter().all(|error| error.field == "cron.expression"), "{errors:?}"),
         }
     }
-    assert!(understood > 500 && never > 3, "understood {understood}, of which {never} never fire");
+    assert!(understood > 500 && never > 0, "understood {understood}, of which {never} never fire");
 }
