@@ -19,15 +19,10 @@ fn check(field: &'static str, text: &str) -> Result<(), FieldError> {
     }
     let chars = text.chars().count();
     if chars > NAME_CHARS_MAX {
-        return Err(FieldError::new(
-            field,
-            format!("has {chars} characters; at most {NAME_CHARS_MAX} are allowed"),
-        ));
+        return Err(FieldError::new(field, format!("has {chars} characters; at most {NAME_CHARS_MAX} are allowed")));
     }
     match text.chars().find(|c| c.is_control()) {
-        Some(c) => {
-            Err(FieldError::new(field, format!("contains {c:?}; only printable characters are allowed")))
-        }
+        Some(c) => Err(FieldError::new(field, format!("contains {c:?}; only printable characters are allowed"))),
         None => Ok(()),
     }
 }
