@@ -3,3 +3,5 @@
 pub mod domain;
 #[cfg(feature = "machine")]
 pub mod machine;
+#[cfg(feature = "server")]
+pub mod store;
