@@ -99,7 +99,8 @@ impl JobSpec {
             task_id,
             node_group,
             kind,
-            content_type: ContentType::new("application/octet-stream").expect("a fixed name within the limits"),
+            content_type: ContentType::new("application/octet-stream")
+                .expect("a fixed name within the limits"),
             payload: Bytes::new(),
             params: BTreeMap::new(),
             priority: PRIORITY_DEFAULT,
@@ -157,7 +158,10 @@ impl JobSpec {
         }
         let mut span = |field: &'static str, is: Option<Millis>, min: u64| {
             if let Some(is) = is.filter(|is| !(min..=limits::SPAN_MS_MAX).contains(&is.get())) {
-                wrong.push(FieldError::new(field, format!("is {is}; between {} and ten years", Millis::new(min))));
+                wrong.push(FieldError::new(
+                    field,
+                    format!("is {is}; between {} and ten years", Millis::new(min)),
+                ));
             }
         };
         span("run_timeout", self.run_timeout, 1);
@@ -213,10 +217,12 @@ mod tests {
         let mut job = job();
         job.payload = Bytes::from(vec![0; (2 << 20) + 1]);
         job.run_timeout = Some(Millis::ZERO);
-        job.schedule = Schedule::Repeat(RepeatSchedule { interval: Millis::ZERO, count: Some(0), first: None });
+        job.schedule =
+            Schedule::Repeat(RepeatSchedule { interval: Millis::ZERO, count: Some(0), first: None });
         job.misfire = MisfirePolicy::CatchUp(0);
         job.retry.retries_max = 1_000_000;
-        let wrong: Vec<String> = job.check().expect_err("much is wrong").iter().map(ToString::to_string).collect();
+        let wrong: Vec<String> =
+            job.check().expect_err("much is wrong").iter().map(ToString::to_string).collect();
         expect_test::expect![[r#"
             payload: has 2097153 bytes; at most 1048576 are allowed
             run_timeout: is 0ms; between 1ms and ten years

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::FieldError;
 
 /// The longest name in characters (LTS's column width).
-pub const NAME_CHARS_MAX: usize = 64;
+const NAME_CHARS_MAX: usize = 64;
 
 fn check(field: &'static str, text: &str) -> Result<(), FieldError> {
     if text.is_empty() {
@@ -19,10 +19,15 @@ fn check(field: &'static str, text: &str) -> Result<(), FieldError> {
     }
     let chars = text.chars().count();
     if chars > NAME_CHARS_MAX {
-        return Err(FieldError::new(field, format!("has {chars} characters; at most {NAME_CHARS_MAX} are allowed")));
+        return Err(FieldError::new(
+            field,
+            format!("has {chars} characters; at most {NAME_CHARS_MAX} are allowed"),
+        ));
     }
     match text.chars().find(|c| c.is_control()) {
-        Some(c) => Err(FieldError::new(field, format!("contains {c:?}; only printable characters are allowed"))),
+        Some(c) => {
+            Err(FieldError::new(field, format!("contains {c:?}; only printable characters are allowed")))
+        }
         None => Ok(()),
     }
 }

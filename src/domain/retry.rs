@@ -56,14 +56,20 @@ impl RetryPolicy {
     pub fn check(&self) -> Result<(), Vec<FieldError>> {
         let mut wrong = Vec::new();
         if self.retries_max > RETRIES_MAX {
-            wrong.push(FieldError::new("retries_max", format!("is {}; at most {RETRIES_MAX}", self.retries_max)));
+            wrong.push(FieldError::new(
+                "retries_max",
+                format!("is {}; at most {RETRIES_MAX}", self.retries_max),
+            ));
         }
         match self.backoff {
             Backoff::Fixed(delay) if delay > DELAY_MAX => {
                 wrong.push(FieldError::new("delay", format!("is {delay}; at most {DELAY_MAX}")));
             }
             Backoff::Exponential { initial, max, .. } if initial > max || max > DELAY_MAX => {
-                wrong.push(FieldError::new("max", format!("is {max}; between initial ({initial}) and {DELAY_MAX}")));
+                wrong.push(FieldError::new(
+                    "max",
+                    format!("is {max}; between initial ({initial}) and {DELAY_MAX}"),
+                ));
             }
             Backoff::Exponential { initial, .. } if initial.is_zero() => {
                 wrong.push(FieldError::new("initial", "is 0; at least 1ms"));
@@ -79,7 +85,8 @@ impl RetryPolicy {
 
 /// A number that looks random but is a function of the ids: splitmix64's finalizer (Steele, Lea and Flood, 2014).
 fn spread(run: RunId, retry: u32) -> u64 {
-    let mut x = run.job.as_u64() ^ run.number.rotate_left(40) ^ u64::from(retry).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let mut x =
+        run.job.as_u64() ^ run.number.rotate_left(40) ^ u64::from(retry).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     x ^ (x >> 31)
@@ -101,7 +108,8 @@ mod tests {
 
     #[test]
     fn an_exponential_delay_doubles_up_to_its_cap() {
-        let backoff = Backoff::Exponential { initial: Millis::new(100), max: Millis::new(1000), jitter_percent: 0 };
+        let backoff =
+            Backoff::Exponential { initial: Millis::new(100), max: Millis::new(1000), jitter_percent: 0 };
         let policy = RetryPolicy { retries_max: 9, backoff };
         let delays: Vec<u64> = (1..=6).map(|retry| policy.delay(run(0), retry).get()).collect();
         assert_eq!(delays, [100, 200, 400, 800, 1000, 1000]);
@@ -110,7 +118,8 @@ mod tests {
 
     #[test]
     fn jitter_is_a_function_of_the_ids_and_spreads_them() {
-        let backoff = Backoff::Exponential { initial: Millis::new(1000), max: Millis::new(1000), jitter_percent: 50 };
+        let backoff =
+            Backoff::Exponential { initial: Millis::new(1000), max: Millis::new(1000), jitter_percent: 50 };
         let policy = RetryPolicy { retries_max: 9, backoff };
         let delays: Vec<u64> = (0..100).map(|number| policy.delay(run(number), 1).get()).collect();
         assert_eq!(delays, (0..100).map(|number| policy.delay(run(number), 1).get()).collect::<Vec<_>>());
@@ -121,9 +130,13 @@ mod tests {
 
     #[test]
     fn what_is_out_of_bounds_is_named() {
-        let backoff = Backoff::Exponential { initial: Millis::new(5), max: Millis::new(1), jitter_percent: 0 };
+        let backoff =
+            Backoff::Exponential { initial: Millis::new(5), max: Millis::new(1), jitter_percent: 0 };
         let wrong = RetryPolicy { retries_max: 10_001, backoff }.check().expect_err("two fields are wrong");
         let wrong: Vec<String> = wrong.iter().map(ToString::to_string).collect();
-        assert_eq!(wrong, ["retries_max: is 10001; at most 10000", "max: is 1ms; between initial (5ms) and 2592000s"]);
+        assert_eq!(
+            wrong,
+            ["retries_max: is 10001; at most 10000", "max: is 1ms; between initial (5ms) and 2592000s"]
+        );
     }
 }

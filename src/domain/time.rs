@@ -100,8 +100,9 @@ impl FromStr for Timestamp {
     type Err = String;
     /// Reads RFC 3339 with any offset.
     fn from_str(text: &str) -> Result<Timestamp, String> {
-        let instant: jiff::Timestamp =
-            text.parse().map_err(|_| format!("{text:?} is not an RFC 3339 time such as 2031-04-05T06:07:08Z"))?;
+        let instant: jiff::Timestamp = text
+            .parse()
+            .map_err(|_| format!("{text:?} is not an RFC 3339 time such as 2031-04-05T06:07:08Z"))?;
         u64::try_from(instant.as_millisecond())
             .map(Timestamp::from_millis)
             .map_err(|_| format!("{text:?} is before 1970"))
@@ -134,7 +135,8 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
     fn wall(&self) -> Timestamp {
-        let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let since_epoch =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_millis(Millis::from(since_epoch).get())
     }
 

@@ -3,6 +3,9 @@
 
 use std::fmt;
 
+/// A key and its row, as the disk has them.
+pub type RawRow = (Vec<u8>, Vec<u8>);
+
 /// The durable tables below the in-memory layers.
 pub trait Base: Send + Sync + fmt::Debug {
     /// # Errors
@@ -13,7 +16,7 @@ pub trait Base: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// Only storage can fail, and then the node stops.
-    fn scan(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, BaseError>;
+    fn scan(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<RawRow>, BaseError>;
 }
 
 /// The disk failed, or holds what this version cannot read.
@@ -34,7 +37,7 @@ impl Base for NoBase {
         Ok(None)
     }
 
-    fn scan(&self, _from: &[u8], _to: &[u8], _limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, BaseError> {
+    fn scan(&self, _from: &[u8], _to: &[u8], _limit: usize) -> Result<Vec<RawRow>, BaseError> {
         Ok(Vec::new())
     }
 }

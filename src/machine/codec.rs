@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use super::command::{Command, LogEntry, Submit};
 use super::key::tag;
 use super::reply::Reply;
-use super::row::{JobRow, Row};
+use super::row::{BodyRow, JobRow, Row};
 use crate::domain::{JobSpec, Timestamp};
 
 /// The format of an entry and of its frames.
@@ -83,7 +83,9 @@ pub fn encode_entry(entry: &LogEntry) -> Bytes {
     let mut out = BytesMut::with_capacity(256 * entry.commands.len() + 16);
     out.put_u8(VERSION);
     out.put_u64_le(entry.at.as_millis());
-    out.put_u32_le(u32::try_from(entry.commands.len()).expect("admission keeps an entry far below 2^32 commands"));
+    out.put_u32_le(
+        u32::try_from(entry.commands.len()).expect("admission keeps an entry far below 2^32 commands"),
+    );
     for command in &entry.commands {
         put_command(&mut out, command);
     }
@@ -223,7 +225,7 @@ pub fn encode_row(row: &Row) -> Bytes {
 pub fn put_row(out: &mut BytesMut, row: &Row) {
     match row {
         Row::Job(r) => put_frame(out, tag::JOB, r, std::slice::from_ref(&r.spec)),
-        Row::Body(r) => put_frame(out, tag::BODY, r, std::slice::from_ref(r)),
+        Row::Body(r) => put_frame(out, tag::BODY, r, std::slice::from_ref(&r.spec)),
         Row::TaskKey(r) => put_frame(out, tag::TASK_KEY, r, &[]),
         Row::Live(r) => put_frame(out, tag::LIVE, r, &[]),
         Row::Periodic(r) => put_frame(out, tag::PERIODIC, r, &[]),
@@ -250,7 +252,7 @@ pub fn decode_row(mut bytes: Bytes) -> Result<Row, CodecError> {
     }
     Ok(match frame.tag {
         tag::JOB => Row::Job(Arc::new(frame.job()?)),
-        tag::BODY => Row::Body(frame.spec()?),
+        tag::BODY => Row::Body(frame.old_body()?),
         tag::TASK_KEY => Row::TaskKey(frame.body()?),
         tag::LIVE => Row::Live(Arc::new(frame.body()?)),
         tag::PERIODIC => Row::Periodic(Arc::new(frame.body()?)),
@@ -328,17 +330,17 @@ impl Frame {
         Ok(job)
     }
 
-    fn spec(self) -> Result<Arc<JobSpec>, CodecError> {
-        let mut spec: Arc<JobSpec> = self.decode()?;
-        self.fill(std::iter::once(&mut spec))?;
-        Ok(spec)
+    fn old_body(self) -> Result<BodyRow, CodecError> {
+        let mut old: BodyRow = self.decode()?;
+        self.fill(std::iter::once(&mut old.spec))?;
+        Ok(old)
     }
 
     fn decode<T: DeserializeOwned>(&self) -> Result<T, CodecError> {
         let config = bincode::config::standard().with_limit::<BODY_BYTES_MAX>();
         let wrong = |problem: String| CodecError::Body { tag: self.tag, problem };
-        let (body, used) =
-            bincode::serde::decode_from_slice(&self.body, config).map_err(|error| wrong(error.to_string()))?;
+        let (body, used) = bincode::serde::decode_from_slice(&self.body, config)
+            .map_err(|error| wrong(error.to_string()))?;
         if used == self.body.len() { Ok(body) } else { Err(CodecError::Trailing(self.body.len() - used)) }
     }
 

@@ -30,23 +30,23 @@ pub enum Key {
 }
 
 /// The stored tags, one a table.
-pub mod tag {
-    pub const MARK: u8 = 1;
-    pub const META: u8 = 2;
-    pub const JOB: u8 = 3;
-    pub const BODY: u8 = 4;
-    pub const TASK_KEY: u8 = 5;
-    pub const LIVE: u8 = 6;
-    pub const PERIODIC: u8 = 7;
-    pub const LEDGER: u8 = 8;
-    pub const FINISHED: u8 = 9;
-    pub const JOB_LOG: u8 = 10;
-    pub const TRACKER: u8 = 11;
-    pub const GROUP: u8 = 12;
-    pub const CLIENT: u8 = 13;
-    pub const ANSWER: u8 = 14;
-    pub const REQUEST: u8 = 15;
-    pub const REQUEST_AGE: u8 = 16;
+pub(crate) mod tag {
+    pub(crate) const MARK: u8 = 1;
+    pub(crate) const META: u8 = 2;
+    pub(crate) const JOB: u8 = 3;
+    pub(crate) const BODY: u8 = 4;
+    pub(crate) const TASK_KEY: u8 = 5;
+    pub(crate) const LIVE: u8 = 6;
+    pub(crate) const PERIODIC: u8 = 7;
+    pub(crate) const LEDGER: u8 = 8;
+    pub(crate) const FINISHED: u8 = 9;
+    pub(crate) const JOB_LOG: u8 = 10;
+    pub(crate) const TRACKER: u8 = 11;
+    pub(crate) const GROUP: u8 = 12;
+    pub(crate) const CLIENT: u8 = 13;
+    pub(crate) const ANSWER: u8 = 14;
+    pub(crate) const REQUEST: u8 = 15;
+    pub(crate) const REQUEST_AGE: u8 = 16;
 }
 
 impl Key {
@@ -119,6 +119,33 @@ impl Key {
         }
     }
 
+    /// The tables whose rows are indexed in memory, each from its first key up to but without the second one.
+    pub fn indexed_ranges() -> [(Key, Key); 3] {
+        let end = RunId { job: JobId(Position::MAX), number: u64::MAX };
+        [
+            (Key::Live(RunId::default()), Key::Live(end)),
+            (Key::Periodic(JobId(Position::MIN)), Key::Periodic(JobId(Position::MAX))),
+            (Key::first_tracker(), Key::first_group()),
+        ]
+    }
+
+    /// Not after any TaskTracker's key.
+    pub fn first_tracker() -> Key {
+        let first = "\u{20}";
+        let (group, identity) = (NodeGroup::new(first), Identity::new(first));
+        Key::Tracker(group.expect("a space is printable"), identity.expect("a space is printable"))
+    }
+
+    /// After every TaskTracker's key and not after any group's.
+    pub fn first_group() -> Key {
+        Key::Group(NodeGroup::new("\u{20}").expect("a space is printable"))
+    }
+
+    /// After every key of the expiry index.
+    pub fn first_job_log() -> Key {
+        Key::JobLog(RunId::default(), Position::MIN)
+    }
+
     /// The key that these bytes are, or `None` if they are no key.
     pub fn from_bytes(bytes: &[u8]) -> Option<Key> {
         let (tag, rest) = bytes.split_first()?;
@@ -128,13 +155,17 @@ impl Key {
             tag::META => Key::Meta,
             tag::JOB => Key::Job(JobId::from_u64(rest.number()?)),
             tag::BODY => Key::Body(JobId::from_u64(rest.number()?), rest.revision()?),
-            tag::TASK_KEY => Key::TaskKey(NodeGroup::new(rest.name()?).ok()?, TaskId::new(rest.name()?).ok()?),
+            tag::TASK_KEY => {
+                Key::TaskKey(NodeGroup::new(rest.name()?).ok()?, TaskId::new(rest.name()?).ok()?)
+            }
             tag::LIVE => Key::Live(rest.run_id()?),
             tag::PERIODIC => Key::Periodic(JobId::from_u64(rest.number()?)),
             tag::LEDGER => Key::Ledger(rest.run_id()?),
             tag::FINISHED => Key::Finished(Timestamp::from_millis(rest.number()?), rest.run_id()?),
             tag::JOB_LOG => Key::JobLog(rest.run_id()?, Position::from_u64(rest.number()?)),
-            tag::TRACKER => Key::Tracker(NodeGroup::new(rest.name()?).ok()?, Identity::new(rest.name()?).ok()?),
+            tag::TRACKER => {
+                Key::Tracker(NodeGroup::new(rest.name()?).ok()?, Identity::new(rest.name()?).ok()?)
+            }
             tag::GROUP => Key::Group(NodeGroup::new(rest.name()?).ok()?),
             tag::CLIENT => Key::Client(ClientId::from_u64(rest.number()?)),
             tag::ANSWER => Key::Answer(ClientId::from_u64(rest.number()?), rest.number()?),
@@ -220,7 +251,9 @@ mod tests {
             Just(Key::Meta),
             any::<u64>().prop_map(|id| Key::Job(JobId::from_u64(id))),
             (any::<u64>(), any::<u32>()).prop_map(|(id, revision)| Key::Body(JobId::from_u64(id), revision)),
-            named.clone().prop_map(|(g, t)| Key::TaskKey(NodeGroup::new(g).unwrap(), TaskId::new(t).unwrap())),
+            named
+                .clone()
+                .prop_map(|(g, t)| Key::TaskKey(NodeGroup::new(g).unwrap(), TaskId::new(t).unwrap())),
             any_run().prop_map(Key::Live),
             any::<u64>().prop_map(|id| Key::Periodic(JobId::from_u64(id))),
             any_run().prop_map(Key::Ledger),

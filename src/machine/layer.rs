@@ -5,6 +5,7 @@
 //! once.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use bytes::Bytes;
 
@@ -54,8 +55,12 @@ impl Layer {
         self.rows.get(key)
     }
 
-    pub(super) fn range(&self, from: &Key, to: &Key) -> impl Iterator<Item = (&Key, &Option<Row>)> {
-        self.rows.range(from..to)
+    pub(super) fn range<'a>(
+        &'a self,
+        from: Bound<&Key>,
+        to: &Key,
+    ) -> impl Iterator<Item = (&'a Key, &'a Option<Row>)> + use<'a> {
+        self.rows.range::<Key, _>((from, Bound::Excluded(to)))
     }
 
     pub(super) fn put(&mut self, index: u64, key: Key, row: Option<Row>) {
@@ -71,7 +76,7 @@ impl Layer {
 fn payload_bytes(row: &Row) -> usize {
     match row {
         Row::Job(job) => job.spec.payload.len(),
-        Row::Body(spec) => spec.payload.len(),
+        Row::Body(old) => old.spec.payload.len(),
         Row::Ledger(ledger) => ledger.result.len() + ledger.error.len(),
         Row::JobLog(line) => match &line.what {
             super::row::JobLogKind::Biz { text, .. } => text.len(),

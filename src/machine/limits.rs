@@ -67,7 +67,10 @@ impl Limits {
             wrong.push(FieldError::new("reclaims_max", format!("is {}; at most 1000", self.reclaims_max)));
         }
         if self.biz_log_bytes_max > 1 << 20 {
-            wrong.push(FieldError::new("biz_log_bytes_max", format!("is {}; at most 1 MiB", self.biz_log_bytes_max)));
+            wrong.push(FieldError::new(
+                "biz_log_bytes_max",
+                format!("is {}; at most 1 MiB", self.biz_log_bytes_max),
+            ));
         }
         for (field, span) in [("request_window", self.request_window), ("client_kept", self.client_kept)] {
             if span < Millis::from_secs(60) {

@@ -83,7 +83,10 @@ pub enum Refusal {
     /// The client session is unknown: never opened, or expired.
     UnknownClient(ClientId),
     /// The request is older than what the session remembers: it may or may not have been applied.
-    RequestTooOld { client: ClientId, sequence: u64 },
+    RequestTooOld {
+        client: ClientId,
+        sequence: u64,
+    },
     /// The session is not a TaskTracker's current one, or it is offline.
     UnknownSession(SessionId),
     /// The session's TaskTracker takes no more work.
@@ -108,9 +111,14 @@ impl fmt::Display for Refusal {
         match self {
             Refusal::UnknownClient(client) => write!(f, "client session {client} is unknown or expired"),
             Refusal::RequestTooOld { client, sequence } => {
-                write!(f, "request {sequence} of client session {client} is too old to know whether it was applied")
+                write!(
+                    f,
+                    "request {sequence} of client session {client} is too old to know whether it was applied"
+                )
             }
-            Refusal::UnknownSession(session) => write!(f, "session {session} is not a TaskTracker's current one"),
+            Refusal::UnknownSession(session) => {
+                write!(f, "session {session} is not a TaskTracker's current one")
+            }
             Refusal::Draining(session) => write!(f, "session {session} is draining"),
             Refusal::UnknownRun(run) => write!(f, "run {run} is unknown or expired"),
             Refusal::NotExecuting(run) => write!(f, "run {run} is not executing"),

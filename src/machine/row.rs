@@ -10,7 +10,7 @@ use super::command::{OfflineReason, ReclaimReason};
 use super::limits::Limits;
 use super::reply::{CancelAnswer, Refusal, SubmitAnswer};
 use crate::domain::{
-    Action, BizLogLevel, ClientId, ExecutionId, Identity, JobId, JobSpec, Kind, Millis, NodeGroup, RunId, SessionId,
+    Action, BizLogLevel, ExecutionId, Identity, JobId, JobSpec, Kind, Millis, NodeGroup, RunId, SessionId,
     Timestamp,
 };
 
@@ -18,7 +18,7 @@ use crate::domain::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Row {
     Job(Arc<JobRow>),
-    Body(Arc<JobSpec>),
+    Body(BodyRow),
     TaskKey(TaskKeyRow),
     Live(Arc<LiveRun>),
     Periodic(Arc<PeriodicRow>),
@@ -43,6 +43,16 @@ pub struct JobRow {
     pub created: Timestamp,
     /// When this revision came.
     pub updated: Timestamp,
+    /// The number of the next run, unless a periodic row knows it.
+    pub next_number: u64,
+    pub spec: Arc<JobSpec>,
+}
+
+/// The specification of an older revision that executing runs still use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BodyRow {
+    /// How many runs use it; the last one takes it away.
+    pub users: u32,
     pub spec: Arc<JobSpec>,
 }
 
@@ -65,6 +75,12 @@ pub struct LiveRun {
     /// The planned instant, or the time of the request for a run by hand.
     pub due: Timestamp,
     pub created: Timestamp,
+    /// It is skipped if it has not started by then.
+    pub start_by: Option<Timestamp>,
+    /// Whether the job's periodic row counts it.
+    pub periodic: bool,
+    /// A newer revision of the job came while it executed: there is no further attempt.
+    pub superseded: bool,
     pub state: LiveState,
     pub retries: u32,
     pub reclaims: u32,
@@ -83,10 +99,19 @@ pub struct LiveRun {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LiveState {
     /// Not yet due, or waiting for a retry.
-    Waiting { until: Timestamp },
+    Waiting {
+        until: Timestamp,
+    },
     /// May be dispatched.
-    Ready { since: Timestamp },
-    Executing { execution: ExecutionId, session: SessionId, tracker: Identity, since: Timestamp },
+    Ready {
+        since: Timestamp,
+    },
+    Executing {
+        execution: ExecutionId,
+        session: SessionId,
+        tracker: Identity,
+        since: Timestamp,
+    },
 }
 
 /// Why a run shall have no further attempt.
@@ -127,18 +152,18 @@ pub struct PeriodicRow {
     pub live: u32,
     /// The ledger row of the last settled instants if they were skipped, so that the next skip extends it.
     pub last_skip: Option<(u64, SkipReason)>,
-    /// Copied from the specification, so that ripening reads one row.
-    pub rely_on_previous_cycle: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Rhythm {
     /// Cron: the leader plans ahead.
-    Planned { ahead: VecDeque<Timestamp>, ended: bool },
+    ///
+    /// `stalled`: the next instants are late and the misfire policy cannot decide before the plan goes on.
+    Planned { ahead: VecDeque<Timestamp>, ended: bool, stalled: bool },
     /// Repeat: a grid from `next` by `interval`; `remaining` counts `next` too, `None` is without end.
     Grid { next: Timestamp, interval: Millis, remaining: Option<u64> },
-    /// Cancelled or replaced by a one-shot job: only live runs are left.
-    Stopped,
+    /// Cancelled, or replaced by a one-shot job that starts when the last live run has ended.
+    Stopped { restart: bool },
 }
 
 /// What became of a run, or of a range of instants that had none.
@@ -169,7 +194,11 @@ pub enum Fate {
     Dead,
     Cancelled,
     /// The instants from `due` to `last` never ran.
-    Skipped { reason: SkipReason, last: Timestamp, count: u64 },
+    Skipped {
+        reason: SkipReason,
+        last: Timestamp,
+        count: u64,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -202,11 +231,18 @@ pub struct JobLogRow {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum JobLogKind {
-    Biz { level: BizLogLevel, text: String },
+    Biz {
+        level: BizLogLevel,
+        text: String,
+    },
     /// Lines that came after the limit.
-    BizDropped { lines: u64 },
+    BizDropped {
+        lines: u64,
+    },
     /// A completion of an older execution came late.
-    StaleCompletion { action: Action },
+    StaleCompletion {
+        action: Action,
+    },
 }
 
 /// A TaskTracker by its group and identity.
@@ -256,7 +292,6 @@ pub struct ClientRow {
 /// The first answer to a request, for its retries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
-    ClientOpened(ClientId),
     Submitted(Vec<SubmitAnswer>),
     Cancelled(CancelAnswer),
     Terminating(ExecutionId),
@@ -290,5 +325,21 @@ impl Default for MetaRow {
     fn default() -> MetaRow {
         let (id_base, applied, digest, feature_level) = (0, 0, 0, 1);
         MetaRow { id_base, applied, now: Timestamp::ZERO, digest, limits: Limits::default(), feature_level }
+    }
+}
+
+impl TrackerRow {
+    pub fn is_online(&self) -> bool {
+        self.state == TrackerState::Online
+    }
+}
+
+impl LiveRun {
+    /// The current execution with its session.
+    pub fn execution(&self) -> Option<(ExecutionId, SessionId)> {
+        match &self.state {
+            LiveState::Executing { execution, session, .. } => Some((*execution, *session)),
+            LiveState::Waiting { .. } | LiveState::Ready { .. } => None,
+        }
     }
 }

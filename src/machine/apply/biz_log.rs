@@ -1,0 +1,62 @@
+//! Lines that user code wrote: BIZ. Only the current execution of a run may write, each line once, up to a limit;
+//! what comes later is one line that says how many were dropped.
+
+use crate::domain::{BizLogLine, RunId};
+use crate::machine::base::BaseError;
+use crate::machine::change::Change;
+use crate::machine::command::{BizLog, ExecutionLines};
+use crate::machine::key::Key;
+use crate::machine::reply::Reply;
+use crate::machine::row::{JobLogKind, JobLogRow, LiveRun, Row};
+
+pub(super) fn apply(change: &mut Change<'_>, log: &BizLog) -> Result<Reply, BaseError> {
+    for lines in &log.lines {
+        let Some((run, _)) = change.indexes().execution(lines.execution) else { continue };
+        let Some(live) = change.live(run)? else { continue };
+        if live.execution().is_some_and(|(current, _)| current == lines.execution) {
+            append(change, run, LiveRun::clone(&live), lines)?;
+        }
+    }
+    Ok(Reply::Done)
+}
+
+fn append(
+    change: &mut Change<'_>,
+    run: RunId,
+    mut live: LiveRun,
+    lines: &ExecutionLines,
+) -> Result<(), BaseError> {
+    let known = usize::try_from(live.log_lines.saturating_sub(lines.first)).unwrap_or(usize::MAX);
+    let limit = change.limits().biz_log_bytes_max;
+    let mut dropped = 0;
+    for line in lines.lines.iter().skip(known) {
+        let bytes = u32::try_from(line.text.len()).unwrap_or(u32::MAX);
+        live.log_lines += 1;
+        if live.log_bytes.saturating_add(bytes) > limit {
+            live.log_bytes = limit;
+            dropped += 1;
+        } else {
+            live.log_bytes += bytes;
+            write(change, run, lines, line)?;
+        }
+    }
+    if dropped > 0 {
+        let what = JobLogKind::BizDropped { lines: dropped };
+        let row = JobLogRow { at: change.now(), execution: lines.execution, what };
+        let key = Key::JobLog(run, change.new_id());
+        change.put_plain(key, Row::JobLog(row))?;
+    }
+    change.put_live(run, live)
+}
+
+fn write(
+    change: &mut Change<'_>,
+    run: RunId,
+    of: &ExecutionLines,
+    line: &BizLogLine,
+) -> Result<(), BaseError> {
+    let what = JobLogKind::Biz { level: line.level, text: line.text.clone() };
+    let row = JobLogRow { at: line.at, execution: of.execution, what };
+    let key = Key::JobLog(run, change.new_id());
+    change.put_plain(key, Row::JobLog(row))
+}

@@ -1,0 +1,101 @@
+//! Results of executions: FINISHED. A result counts if its execution is the run's current one; any other is stale,
+//! is acknowledged all the same, and changes nothing but the job log.
+
+use crate::domain::{Action, RunId, Timestamp};
+use crate::machine::base::BaseError;
+use crate::machine::change::Change;
+use crate::machine::command::{Complete, Completion};
+use crate::machine::key::Key;
+use crate::machine::queue::end::{self, End};
+use crate::machine::queue::take_back::end_attempt;
+use crate::machine::reply::{CompleteAnswer, Reply};
+use crate::machine::row::{AttemptEnd, Fate, JobLogKind, JobLogRow, LiveRun, LiveState, Row, Stop};
+
+pub(super) fn apply(change: &mut Change<'_>, complete: &Complete) -> Result<Reply, BaseError> {
+    let answers = complete.results.iter().map(|result| one(change, result));
+    answers.collect::<Result<_, _>>().map(Reply::Completed)
+}
+
+fn one(change: &mut Change<'_>, result: &Completion) -> Result<CompleteAnswer, BaseError> {
+    let current = match change.indexes().execution(result.execution) {
+        Some((run, _)) => change.live(run)?.map(|live| (run, live)),
+        None => None,
+    };
+    // The index shows the state before this command: the same result twice in one batch is stale the second time.
+    let current = current.filter(|(_, live)| live.execution().is_some_and(|(id, _)| id == result.execution));
+    let Some((run, live)) = current else {
+        write_down_stale(change, result)?;
+        return Ok(CompleteAnswer::Stale);
+    };
+    let mut live = LiveRun::clone(&live);
+    let action = result.outcome.action;
+    end_attempt(change, &mut live, AttemptEnd::Completed(action), result.outcome.error.clone());
+    match action {
+        Action::ExecuteSuccess => end_with(change, run, live, Fate::Succeeded, result),
+        Action::ExecuteFailed => end_with(change, run, live, Fate::Failed, result),
+        Action::ExecuteLater | Action::ExecuteException => retry_or_end(change, run, live, result),
+    }?;
+    Ok(CompleteAnswer::Accepted)
+}
+
+fn end_with(
+    change: &mut Change<'_>,
+    run: RunId,
+    live: LiveRun,
+    fate: Fate,
+    result: &Completion,
+) -> Result<(), BaseError> {
+    let (result, error) = (result.outcome.result.clone(), result.outcome.error.clone());
+    end::run(change, run, live, End { fate, result, error })
+}
+
+fn retry_or_end(
+    change: &mut Change<'_>,
+    run: RunId,
+    mut live: LiveRun,
+    result: &Completion,
+) -> Result<(), BaseError> {
+    match live.stop {
+        Some(Stop::Cancel) => return end_with(change, run, live, Fate::Cancelled, result),
+        Some(Stop::Terminate) => return end_with(change, run, live, Fate::Failed, result),
+        None if live.superseded => return end_with(change, run, live, Fate::Failed, result),
+        None => {}
+    }
+    let spec = change.spec_of(run.job, live.revision)?;
+    if live.retries >= spec.retry.retries_max {
+        return end_with(change, run, live, Fate::Dead, result);
+    }
+    let delay = result.outcome.retry_after.unwrap_or_else(|| spec.retry.delay(run, live.retries + 1));
+    let until = change.now() + delay;
+    if spec.rely_on_previous_cycle && next_cycle_comes_first(change, run, &live, until)? {
+        return end_with(change, run, live, Fate::Failed, result);
+    }
+    live.retries += 1;
+    live.state = LiveState::Waiting { until };
+    (live.log_lines, live.log_bytes) = (0, 0);
+    change.count(&live.node_group, |group| group.retried += 1)?;
+    change.put_live(run, live)
+}
+
+/// LTS's rule: a next cycle that is due before the retry takes its place.
+fn next_cycle_comes_first(
+    change: &Change<'_>,
+    run: RunId,
+    live: &LiveRun,
+    until: Timestamp,
+) -> Result<bool, BaseError> {
+    if !live.periodic {
+        return Ok(false);
+    }
+    let next = change.periodic(run.job)?.and_then(|row| row.next_instant());
+    Ok(next.is_some_and(|next| next <= until))
+}
+
+fn write_down_stale(change: &mut Change<'_>, result: &Completion) -> Result<(), BaseError> {
+    let Some(job) = change.job(result.run.job)? else { return Ok(()) };
+    change.count(&job.spec.node_group, |group| group.stale += 1)?;
+    let what = JobLogKind::StaleCompletion { action: result.outcome.action };
+    let row = JobLogRow { at: change.now(), execution: result.execution, what };
+    let key = Key::JobLog(result.run, change.new_id());
+    change.put_plain(key, Row::JobLog(row))
+}

@@ -1,0 +1,46 @@
+//! The match: each command goes to the file that has its name. Nothing else lives here.
+
+mod biz_log;
+mod cancel;
+mod client_open;
+mod complete;
+mod dispatch;
+mod expire;
+mod plan;
+mod reclaim;
+mod request;
+mod retry;
+mod return_;
+mod set_limits;
+mod submit;
+mod terminate;
+mod tick;
+mod tracker_offline;
+mod tracker_online;
+
+use super::base::BaseError;
+use super::change::Change;
+use super::command::Command;
+use super::reply::Reply;
+
+/// What becomes of one command. Only storage can fail; a refusal is a reply.
+pub(super) fn apply(change: &mut Change<'_>, command: &Command) -> Result<Reply, BaseError> {
+    match command {
+        Command::ClientOpen(open) => client_open::apply(change, open),
+        Command::Submit(submit) => submit::apply(change, submit),
+        Command::Cancel(cancel) => cancel::apply(change, cancel),
+        Command::Terminate(terminate) => terminate::apply(change, terminate),
+        Command::Retry(retry) => retry::apply(change, retry),
+        Command::TrackerOnline(online) => tracker_online::apply(change, online),
+        Command::TrackerOffline(offline) => tracker_offline::apply(change, offline),
+        Command::Dispatch(dispatch) => dispatch::apply(change, dispatch),
+        Command::Return(give_back) => return_::apply(change, give_back),
+        Command::Complete(complete) => complete::apply(change, complete),
+        Command::Reclaim(reclaim) => reclaim::apply(change, reclaim),
+        Command::Plan(plan) => plan::apply(change, plan),
+        Command::Tick => tick::apply(change),
+        Command::BizLog(log) => biz_log::apply(change, log),
+        Command::Expire => expire::apply(change),
+        Command::SetLimits(limits) => set_limits::apply(change, limits),
+    }
+}

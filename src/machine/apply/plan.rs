@@ -1,0 +1,72 @@
+//! The leader's calendar brings the next instants of cron jobs. A plan about anything but the tables' newest state is
+//! refused: no gap, no duplicate, no double plan.
+
+use std::sync::Arc;
+
+use crate::domain::Timestamp;
+use crate::machine::base::BaseError;
+use crate::machine::change::Change;
+use crate::machine::command::{JobPlan, Plan, SkippedRange};
+use crate::machine::limits::PLAN_AHEAD_MAX;
+use crate::machine::queue::{end, instant};
+use crate::machine::reply::{Refusal, Reply};
+use crate::machine::row::{PeriodicRow, Rhythm, SkipReason};
+
+/// Refused if any of its jobs was: the leader then looks again at all that need a plan.
+pub(super) fn apply(change: &mut Change<'_>, plan: &Plan) -> Result<Reply, BaseError> {
+    let mut refused = None;
+    for job in &plan.jobs {
+        if !one(change, job)? {
+            refused.get_or_insert(job.job);
+        }
+    }
+    Ok(refused.map_or(Reply::Done, |job| Reply::Refused(Refusal::PlanOutdated(job))))
+}
+
+fn one(change: &mut Change<'_>, plan: &JobPlan) -> Result<bool, BaseError> {
+    let (Some(row), Some(job)) = (change.periodic(plan.job)?, change.job(plan.job)?) else {
+        return Ok(false);
+    };
+    let current = row.revision == plan.revision && row.planned_until() == plan.after;
+    if !current || !is_plannable(&row) || !is_in_order(plan) {
+        return Ok(false);
+    }
+    let (mut row, spec) = (PeriodicRow::clone(&row), Arc::clone(&job.spec));
+    if let Some(range) = plan.skipped {
+        for late in take_ahead(&mut row) {
+            let one = SkippedRange { first: late, last: late, count: 1 };
+            instant::skip(change, plan.job, &spec, &mut row, one, SkipReason::Misfired)?;
+        }
+        instant::skip(change, plan.job, &spec, &mut row, range, SkipReason::Misfired)?;
+    }
+    if let Rhythm::Planned { ahead, ended, stalled } = &mut row.rhythm {
+        ahead.extend(&plan.instants);
+        (*ended, *stalled) = (plan.ended, false);
+    }
+    end::settle_or_end(change, plan.job, row)?;
+    Ok(true)
+}
+
+fn is_plannable(row: &PeriodicRow) -> bool {
+    matches!(row.rhythm, Rhythm::Planned { ended: false, .. })
+}
+
+/// Strictly increasing after `after`, a skipped range first, and not too many.
+fn is_in_order(plan: &JobPlan) -> bool {
+    let range = plan.skipped.into_iter().flat_map(|range| [range.first, range.last]);
+    let edges: Vec<Timestamp> = range.collect();
+    let range_holds = edges.first().is_none_or(|first| plan.after < *first)
+        && edges.windows(2).all(|pair| pair[0] <= pair[1])
+        && plan.skipped.is_none_or(|range| range.count > 0);
+    let start = edges.last().copied().unwrap_or(plan.after);
+    let increasing = plan.instants.first().is_none_or(|first| start < *first)
+        && plan.instants.windows(2).all(|pair| pair[0] < pair[1]);
+    range_holds && increasing && plan.instants.len() <= PLAN_AHEAD_MAX
+}
+
+fn take_ahead(row: &mut PeriodicRow) -> Vec<Timestamp> {
+    match &mut row.rhythm {
+        Rhythm::Planned { ahead, .. } => ahead.drain(..).collect(),
+        Rhythm::Grid { .. } | Rhythm::Stopped { .. } => Vec::new(),
+    }
+}

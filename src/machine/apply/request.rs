@@ -1,0 +1,83 @@
+//! Idempotency: the first answer to a request is the answer to all its retries.
+//!
+//! By client session: answers of the last 1,024 sequence numbers are kept, and a number below that window is refused
+//! as unknown rather than executed again. By request id: answers are kept for the request window.
+
+use crate::domain::{ClientId, Millis, Timestamp};
+use crate::machine::base::BaseError;
+use crate::machine::change::Change;
+use crate::machine::command::RequestKey;
+use crate::machine::key::Key;
+use crate::machine::limits::CLIENT_WINDOW;
+use crate::machine::reply::{Refusal, Reply};
+use crate::machine::row::{Answer, ClientRow, RequestRow};
+
+/// How coarsely the last use of a client session is written down.
+const LAST_USED_STEP: Millis = Millis::from_secs(60);
+
+/// Answers a request that was seen before, else executes it and remembers its answer.
+pub(super) fn once(
+    change: &mut Change<'_>,
+    request: &RequestKey,
+    execute: impl FnOnce(&mut Change<'_>) -> Result<Answer, BaseError>,
+) -> Result<Reply, BaseError> {
+    match request {
+        RequestKey::None => execute(change).map(Reply::from),
+        RequestKey::Session { client, sequence } => by_session(change, *client, *sequence, execute),
+        RequestKey::Id(id) => {
+            if let Some(known) = change.request(id)? {
+                return Ok(known.answer.into());
+            }
+            let answer = execute(change)?;
+            change.put_request(id, RequestRow { at: change.now(), answer: answer.clone() })?;
+            Ok(answer.into())
+        }
+    }
+}
+
+fn by_session(
+    change: &mut Change<'_>,
+    client: ClientId,
+    sequence: u64,
+    execute: impl FnOnce(&mut Change<'_>) -> Result<Answer, BaseError>,
+) -> Result<Reply, BaseError> {
+    let Some(row) = change.client(client)? else { return Ok(Reply::Refused(Refusal::UnknownClient(client))) };
+    if let Some(answer) = change.answer(client, sequence)? {
+        return Ok(answer.into());
+    }
+    if sequence.saturating_add(CLIENT_WINDOW) <= row.high {
+        return Ok(Reply::Refused(Refusal::RequestTooOld { client, sequence }));
+    }
+    let answer = execute(change)?;
+    change.put_answer(client, sequence, answer.clone())?;
+    let high = row.high.max(sequence);
+    forget(change, client, row.high, high)?;
+    let last_used = minute(change.now());
+    if high != row.high || last_used != row.last_used {
+        change.put_client(client, ClientRow { high, last_used })?;
+    }
+    Ok(answer.into())
+}
+
+/// Drops the answers that leave the window; at most a window of them, however far the number jumps.
+fn forget(change: &mut Change<'_>, client: ClientId, from: u64, to: u64) -> Result<(), BaseError> {
+    let first = (from + 1).saturating_sub(CLIENT_WINDOW);
+    let last = (to + 1).saturating_sub(CLIENT_WINDOW).min(first + CLIENT_WINDOW);
+    (first..last).try_for_each(|sequence| change.delete(Key::Answer(client, sequence)))
+}
+
+pub(super) fn minute(at: Timestamp) -> Timestamp {
+    Timestamp::from_millis(at.as_millis() / LAST_USED_STEP.get() * LAST_USED_STEP.get())
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Reply {
+        match answer {
+            Answer::Submitted(answers) => Reply::Submitted(answers),
+            Answer::Cancelled(answer) => Reply::Cancelled(answer),
+            Answer::Terminating(execution) => Reply::Terminating(execution),
+            Answer::Retried(run) => Reply::Retried(run),
+            Answer::Refused(refusal) => Reply::Refused(refusal),
+        }
+    }
+}

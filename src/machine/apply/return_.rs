@@ -1,0 +1,16 @@
+//! A TaskTracker could not take a push: the run is ready again, and no attempt counts.
+
+use crate::machine::base::BaseError;
+use crate::machine::change::Change;
+use crate::machine::command::Return;
+use crate::machine::queue::take_back;
+use crate::machine::reply::Reply;
+
+pub(super) fn apply(change: &mut Change<'_>, give_back: &Return) -> Result<Reply, BaseError> {
+    for execution in &give_back.executions {
+        if let Some((run, _)) = change.indexes().execution(*execution) {
+            take_back::give_back(change, run)?;
+        }
+    }
+    Ok(Reply::Done)
+}

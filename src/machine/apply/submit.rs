@@ -1,0 +1,120 @@
+//! New jobs: RECEIVE. Each job of a batch gets an answer of its own.
+
+use std::sync::Arc;
+
+use crate::domain::{JobId, JobSpec, JobType, OnConflict};
+use crate::machine::apply::request;
+use crate::machine::base::BaseError;
+use crate::machine::change::Change;
+use crate::machine::command::Submit;
+use crate::machine::key::Key;
+use crate::machine::queue::end::{self, End};
+use crate::machine::queue::start;
+use crate::machine::reply::{Reply, SubmitAnswer};
+use crate::machine::row::{
+    Answer, BodyRow, Fate, JobRow, LiveRun, LiveState, PeriodicRow, Rhythm, SkipReason, TaskKeyRow,
+};
+
+pub(super) fn apply(change: &mut Change<'_>, submit: &Submit) -> Result<Reply, BaseError> {
+    request::once(change, &submit.request, |change| {
+        let answers = submit.jobs.iter().map(|spec| one(change, spec));
+        answers.collect::<Result<_, _>>().map(Answer::Submitted)
+    })
+}
+
+fn one(change: &mut Change<'_>, spec: &Arc<JobSpec>) -> Result<SubmitAnswer, BaseError> {
+    match change.task_key(&spec.node_group, &spec.task_id)? {
+        Some(TaskKeyRow { job, live: true }) => match spec.on_conflict {
+            OnConflict::Ignore => Ok(SubmitAnswer::Exists(job)),
+            OnConflict::Reject => Ok(SubmitAnswer::Conflict(job)),
+            OnConflict::Replace => replace(change, job, spec),
+        },
+        Some(TaskKeyRow { live: false, .. }) | None => accept(change, spec),
+    }
+}
+
+fn accept(change: &mut Change<'_>, spec: &Arc<JobSpec>) -> Result<SubmitAnswer, BaseError> {
+    let (job, now) = (JobId(change.new_id()), change.now());
+    let next_number = u64::from(!is_periodic(spec));
+    change.put_job(
+        job,
+        JobRow { revision: 1, created: now, updated: now, next_number, spec: Arc::clone(spec) },
+    )?;
+    change.put_task_key(spec, TaskKeyRow { job, live: true })?;
+    change.count(&spec.node_group, |group| group.submitted += 1)?;
+    start::job(change, job, spec, start::From { revision: 1, number: 0, live: 0 })?;
+    Ok(SubmitAnswer::Accepted(job))
+}
+
+/// The next revision takes over: what waits is superseded, what executes runs out.
+fn replace(change: &mut Change<'_>, job: JobId, spec: &Arc<JobSpec>) -> Result<SubmitAnswer, BaseError> {
+    let Some(old) = change.job(job)? else { return accept(change, spec) };
+    let number = match change.periodic(job)? {
+        Some(row) => row.next_number,
+        None => old.next_number,
+    };
+    let executing = supersede(change, job, &old)?;
+    change.delete(Key::Periodic(job))?;
+    let revision = old.revision + 1;
+    let starts_now = executing == 0 && !is_periodic(spec);
+    let next_number = number + u64::from(starts_now);
+    let updated = change.now();
+    change.put_job(
+        job,
+        JobRow { revision, created: old.created, updated, next_number, spec: Arc::clone(spec) },
+    )?;
+    change.put_task_key(spec, TaskKeyRow { job, live: true })?;
+    if executing > 0 && !is_periodic(spec) {
+        wait_for_end(change, job, revision, number, executing)?;
+    } else {
+        start::job(change, job, spec, start::From { revision, number, live: executing })?;
+    }
+    Ok(SubmitAnswer::Replaced(job, revision))
+}
+
+/// Ends what does not execute and marks what does; returns how many execute.
+fn supersede(change: &mut Change<'_>, job: JobId, old: &JobRow) -> Result<u32, BaseError> {
+    // Nothing may end the job while it is replaced: as long as its periodic row is gone, a run's end only frees the key.
+    change.delete(Key::Periodic(job))?;
+    let mut executing = 0;
+    for (run, live) in change.live_runs(job)? {
+        if matches!(live.state, LiveState::Executing { .. }) {
+            executing += 1;
+            keep_body(change, job, old, &live)?;
+            change.put_live(run, LiveRun { superseded: true, periodic: true, ..LiveRun::clone(&live) })?;
+        } else {
+            let fate = Fate::Skipped { reason: SkipReason::Superseded, last: live.due, count: 1 };
+            let live = LiveRun { periodic: true, ..LiveRun::clone(&live) };
+            end::run(change, run, live, End::without_result(fate, "a newer revision of the job came"))?;
+        }
+    }
+    Ok(executing)
+}
+
+/// The executing run needs its specification when it is pushed again.
+fn keep_body(change: &mut Change<'_>, job: JobId, old: &JobRow, live: &LiveRun) -> Result<(), BaseError> {
+    if live.superseded || live.revision != old.revision {
+        return Ok(());
+    }
+    let users = change.body(job, live.revision)?.map_or(0, |body| body.users);
+    change.put_body(job, live.revision, BodyRow { users: users + 1, spec: Arc::clone(&old.spec) })
+}
+
+/// A one-shot revision that came while older runs execute starts when they have ended.
+fn wait_for_end(
+    change: &mut Change<'_>,
+    job: JobId,
+    revision: u32,
+    number: u64,
+    live: u32,
+) -> Result<(), BaseError> {
+    let (rhythm, settled) = (Rhythm::Stopped { restart: true }, change.now());
+    change.put_periodic(
+        job,
+        PeriodicRow { revision, rhythm, settled, next_number: number, live, last_skip: None },
+    )
+}
+
+fn is_periodic(spec: &JobSpec) -> bool {
+    matches!(spec.job_type(), JobType::Cron | JobType::Repeat)
+}

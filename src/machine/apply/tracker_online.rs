@@ -1,0 +1,54 @@
+//! A TaskTracker said hello: it gets its session, the same one for the same process start.
+//!
+//! A new start of an identity takes over what the hello still owes; whatever else its earlier process ran is lost and
+//! reclaimed at once. That a second process with a live identity is refused is the leader's business: it knows which
+//! streams are open.
+
+use crate::domain::SessionId;
+use crate::machine::base::BaseError;
+use crate::machine::change::Change;
+use crate::machine::command::{ReclaimReason, TrackerOnline};
+use crate::machine::queue::take_back;
+use crate::machine::reply::Reply;
+use crate::machine::row::{LiveRun, LiveState, TrackerRow, TrackerState};
+
+pub(super) fn apply(change: &mut Change<'_>, online: &TrackerOnline) -> Result<Reply, BaseError> {
+    let known = change.tracker(&online.node_group, &online.identity)?;
+    let same = known.as_ref().filter(|row| row.is_online() && row.start == online.start);
+    let session = match same {
+        Some(row) => row.session,
+        None => SessionId(change.new_id()),
+    };
+    let since = same.map_or(change.now(), |row| row.since);
+    if let Some(old) = known.as_ref().filter(|old| old.session != session) {
+        take_over(change, old.session, session, online)?;
+    }
+    let (start, state) = (online.start, TrackerState::Online);
+    let (capacity, kinds) = (online.capacity, online.kinds.clone());
+    let row = TrackerRow { session, start, state, since, capacity, kinds };
+    change.put_tracker(&online.node_group, &online.identity, row)?;
+    Ok(Reply::Online(session))
+}
+
+fn take_over(
+    change: &mut Change<'_>,
+    old: SessionId,
+    new: SessionId,
+    online: &TrackerOnline,
+) -> Result<(), BaseError> {
+    let executions: Vec<_> = change.indexes().executions_of(old).collect();
+    for execution in executions {
+        let Some((run, _)) = change.indexes().execution(execution) else { continue };
+        if !online.holds.contains(&execution) {
+            take_back::reclaim(change, run, ReclaimReason::TrackerRestarted)?;
+            continue;
+        }
+        let Some(live) = change.live(run)? else { continue };
+        let mut live = LiveRun::clone(&live);
+        if let LiveState::Executing { session, .. } = &mut live.state {
+            *session = new;
+        }
+        change.put_live(run, live)?;
+    }
+    Ok(())
+}

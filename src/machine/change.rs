@@ -1,0 +1,264 @@
+//! What one command is about to change: an overlay over the tables.
+//!
+//! Reads see the command's own writes; the indexes show the state before it. The overlay is taken over as a whole when
+//! the command is done, so a command cannot half-apply.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::base::BaseError;
+use super::effect::Effect;
+use super::index::Indexes;
+use super::key::Key;
+use super::limits::Limits;
+use super::row::{
+    Answer, BodyRow, ClientRow, GroupRow, JobRow, LedgerRow, LiveRun, PeriodicRow, RequestRow, Row,
+    TaskKeyRow, TrackerRow,
+};
+use super::tables::{Tables, Write};
+use crate::domain::{
+    ClientId, Identity, JobId, JobSpec, NodeGroup, Position, RequestId, RunId, SessionId, TaskId, Timestamp,
+};
+
+/// The ids of one entry: its raised index, and an ordinal that counts what is made in it.
+#[derive(Debug)]
+pub(super) struct Ids {
+    index: u64,
+    next_ordinal: u32,
+}
+
+impl Ids {
+    pub(super) fn of_entry(id_base: u64, index: u64) -> Ids {
+        Ids { index: id_base + index, next_ordinal: 0 }
+    }
+
+    fn next(&mut self) -> Position {
+        let position = Position::new(self.index, self.next_ordinal);
+        self.next_ordinal += 1;
+        position
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Change<'a> {
+    tables: &'a Tables,
+    ids: &'a mut Ids,
+    effects: &'a mut Vec<Effect>,
+    writes: BTreeMap<Key, Write>,
+    new_limits: Option<Limits>,
+}
+
+impl<'a> Change<'a> {
+    pub(super) fn new(tables: &'a Tables, ids: &'a mut Ids, effects: &'a mut Vec<Effect>) -> Change<'a> {
+        Change { tables, ids, effects, writes: BTreeMap::new(), new_limits: None }
+    }
+
+    pub(super) fn finish(self) -> (BTreeMap<Key, Write>, Option<Limits>) {
+        (self.writes, self.new_limits)
+    }
+
+    /// Cluster time: the greatest `at` of all entries so far, this one included.
+    pub(super) fn now(&self) -> Timestamp {
+        self.tables.meta().now
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.tables.meta().limits
+    }
+
+    pub(super) fn set_limits(&mut self, limits: Limits) {
+        self.new_limits = Some(limits);
+    }
+
+    /// The indexes as they were before this command.
+    pub(super) fn indexes(&self) -> &'a Indexes {
+        self.tables.indexes()
+    }
+
+    pub(super) fn new_id(&mut self) -> Position {
+        self.ids.next()
+    }
+
+    pub(super) fn effect(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    fn get(&self, key: &Key) -> Result<Option<Row>, BaseError> {
+        match self.writes.get(key) {
+            Some(write) => Ok(write.new.clone()),
+            None => self.tables.get(key),
+        }
+    }
+
+    /// The first `limit` rows of a range as they were before this command, without those that it deleted.
+    pub(super) fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Row)>, BaseError> {
+        let kept = |row: &Result<(Key, Row), BaseError>| match row {
+            Ok((key, _)) => self.writes.get(key).is_none_or(|write| write.new.is_some()),
+            Err(_) => true,
+        };
+        self.tables.scan(Bound::Included(from), to).filter(kept).take(limit).collect()
+    }
+
+    fn put(&mut self, key: Key, row: Row) -> Result<(), BaseError> {
+        self.write(key, Some(row))
+    }
+
+    pub(super) fn delete(&mut self, key: Key) -> Result<(), BaseError> {
+        self.write(key, None)
+    }
+
+    fn write(&mut self, key: Key, new: Option<Row>) -> Result<(), BaseError> {
+        if let Some(write) = self.writes.get_mut(&key) {
+            write.new = new;
+            return Ok(());
+        }
+        let old = if Indexes::watches(&key) { self.tables.get(&key)? } else { None };
+        self.writes.insert(key, Write { new, old });
+        Ok(())
+    }
+
+    /// Puts a row whose key holds an id that was made just now, so that there is no old row to look for.
+    fn put_new(&mut self, key: Key, row: Row) {
+        self.writes.insert(key, Write { new: Some(row), old: None });
+    }
+}
+
+/// A row under the key of another table.
+fn mixed_up(key: &Key) -> BaseError {
+    BaseError::Corrupt { key: format!("{key:?}"), problem: "it is of another table".to_owned() }
+}
+
+/// Typed access, a table at a time.
+macro_rules! table {
+    ($row:ty as $variant:ident, get $get:ident($($arg:ident: $type:ty),*) by $key:expr) => {
+        pub(super) fn $get(&self, $($arg: $type),*) -> Result<Option<$row>, BaseError> {
+            let key = $key;
+            match self.get(&key)? {
+                Some(Row::$variant(row)) => Ok(Some(row)),
+                Some(_) => Err(mixed_up(&key)),
+                None => Ok(None),
+            }
+        }
+    };
+}
+
+impl Change<'_> {
+    table!(Arc<JobRow> as Job, get job(job: JobId) by Key::Job(job));
+    table!(BodyRow as Body, get body(job: JobId, revision: u32) by Key::Body(job, revision));
+    table!(TaskKeyRow as TaskKey, get task_key(group: &NodeGroup, task: &TaskId) by Key::TaskKey(group.clone(), task.clone()));
+    table!(Arc<LiveRun> as Live, get live(run: RunId) by Key::Live(run));
+    table!(Arc<PeriodicRow> as Periodic, get periodic(job: JobId) by Key::Periodic(job));
+    table!(Arc<LedgerRow> as Ledger, get ledger(run: RunId) by Key::Ledger(run));
+    table!(Arc<TrackerRow> as Tracker, get tracker(group: &NodeGroup, who: &Identity) by Key::Tracker(group.clone(), who.clone()));
+    table!(GroupRow as Group, get group_row(group: &NodeGroup) by Key::Group(group.clone()));
+    table!(ClientRow as Client, get client(client: ClientId) by Key::Client(client));
+    table!(Answer as Answer, get answer(client: ClientId, sequence: u64) by Key::Answer(client, sequence));
+    table!(RequestRow as Request, get request(request: &RequestId) by Key::Request(request.clone()));
+
+    pub(super) fn put_job(&mut self, job: JobId, row: JobRow) -> Result<(), BaseError> {
+        self.put(Key::Job(job), Row::Job(Arc::new(row)))
+    }
+
+    pub(super) fn put_body(&mut self, job: JobId, revision: u32, row: BodyRow) -> Result<(), BaseError> {
+        self.put(Key::Body(job, revision), Row::Body(row))
+    }
+
+    pub(super) fn put_task_key(&mut self, spec: &JobSpec, row: TaskKeyRow) -> Result<(), BaseError> {
+        self.put(Key::TaskKey(spec.node_group.clone(), spec.task_id.clone()), Row::TaskKey(row))
+    }
+
+    pub(super) fn put_live(&mut self, run: RunId, row: LiveRun) -> Result<(), BaseError> {
+        self.put(Key::Live(run), Row::Live(Arc::new(row)))
+    }
+
+    /// A run whose number was never used.
+    pub(super) fn put_new_live(&mut self, run: RunId, row: LiveRun) {
+        self.put_new(Key::Live(run), Row::Live(Arc::new(row)));
+    }
+
+    pub(super) fn put_periodic(&mut self, job: JobId, row: PeriodicRow) -> Result<(), BaseError> {
+        self.put(Key::Periodic(job), Row::Periodic(Arc::new(row)))
+    }
+
+    pub(super) fn put_ledger(&mut self, run: RunId, row: LedgerRow) -> Result<(), BaseError> {
+        self.put(Key::Ledger(run), Row::Ledger(Arc::new(row)))
+    }
+
+    pub(super) fn put_tracker(
+        &mut self,
+        group: &NodeGroup,
+        who: &Identity,
+        row: TrackerRow,
+    ) -> Result<(), BaseError> {
+        self.put(Key::Tracker(group.clone(), who.clone()), Row::Tracker(Arc::new(row)))
+    }
+
+    pub(super) fn put_client(&mut self, client: ClientId, row: ClientRow) -> Result<(), BaseError> {
+        self.put(Key::Client(client), Row::Client(row))
+    }
+
+    pub(super) fn put_answer(
+        &mut self,
+        client: ClientId,
+        sequence: u64,
+        answer: Answer,
+    ) -> Result<(), BaseError> {
+        self.put(Key::Answer(client, sequence), Row::Answer(answer))
+    }
+
+    pub(super) fn put_request(&mut self, request: &RequestId, row: RequestRow) -> Result<(), BaseError> {
+        self.put(Key::RequestAge(row.at, request.clone()), Row::RequestAge)?;
+        self.put(Key::Request(request.clone()), Row::Request(row))
+    }
+
+    /// For rows that nothing reads by key: the expiry index and the job log.
+    pub(super) fn put_plain(&mut self, key: Key, row: Row) -> Result<(), BaseError> {
+        self.put(key, row)
+    }
+
+    /// Changes a group's counters.
+    pub(super) fn count(
+        &mut self,
+        group: &NodeGroup,
+        change: impl FnOnce(&mut GroupRow),
+    ) -> Result<(), BaseError> {
+        let mut row = self.group_row(group)?.unwrap_or_default();
+        change(&mut row);
+        self.put(Key::Group(group.clone()), Row::Group(row))
+    }
+
+    /// The specification that a run of this revision uses.
+    pub(super) fn spec_of(&self, job: JobId, revision: u32) -> Result<Arc<JobSpec>, BaseError> {
+        let missing = || BaseError::Corrupt {
+            key: format!("{job} revision {revision}"),
+            problem: "it is missing".into(),
+        };
+        let newest = self.job(job)?.ok_or_else(missing)?;
+        if newest.revision == revision {
+            return Ok(Arc::clone(&newest.spec));
+        }
+        self.body(job, revision)?.map(|old| old.spec).ok_or_else(missing)
+    }
+
+    /// The live runs of a job.
+    pub(super) fn live_runs(&self, job: JobId) -> Result<Vec<(RunId, Arc<LiveRun>)>, BaseError> {
+        let (from, to) = (Key::Live(RunId { job, number: 0 }), Key::Live(RunId { job, number: u64::MAX }));
+        let rows = self.scan(&from, &to, usize::MAX)?;
+        let live = |(key, row)| match (key, row) {
+            (Key::Live(run), Row::Live(live)) => Ok((run, live)),
+            (key, _) => Err(mixed_up(&key)),
+        };
+        rows.into_iter().map(live).collect()
+    }
+
+    /// The TaskTracker whose current session this is, if it is online.
+    pub(super) fn online(
+        &self,
+        session: SessionId,
+    ) -> Result<Option<(NodeGroup, Identity, Arc<TrackerRow>)>, BaseError> {
+        let Some((group, who)) = self.indexes().session(session) else { return Ok(None) };
+        let row = self.tracker(group, who)?.filter(|row| row.session == session && row.is_online());
+        Ok(row.map(|row| (group.clone(), who.clone(), row)))
+    }
+}

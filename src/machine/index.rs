@@ -1,0 +1,264 @@
+//! In-memory indexes over the live rows: what waits, what is ready, what executes where, who needs a plan.
+//!
+//! An index is a function of the rows. [`Indexes::update`] is told the old and the new row of each change, and the same
+//! call rebuilds everything when the machine is opened, so an index can only mirror its rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::key::Key;
+use super::limits::PLAN_AHEAD_MIN;
+use super::row::{LiveRun, LiveState, PeriodicRow, Rhythm, Row};
+use crate::domain::{ExecutionId, Identity, JobId, Kind, NodeGroup, RunId, SessionId, Timestamp};
+
+/// What ripens: a run, or the next instant of a periodic job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Waiter {
+    Run(RunId),
+    Instant(JobId),
+}
+
+/// The order of dispatch within a kind: priority, due, id.
+pub type ReadyRank = (i32, Timestamp, RunId);
+
+#[derive(Debug, Default)]
+pub struct Indexes {
+    /// By the time at which they ripen, then priority, then id.
+    waiting: BTreeSet<(Timestamp, i32, Waiter)>,
+    ready: BTreeMap<NodeGroup, ReadyGroup>,
+    executing: BTreeMap<ExecutionId, (RunId, SessionId)>,
+    by_session: BTreeMap<SessionId, BTreeSet<ExecutionId>>,
+    sessions: BTreeMap<SessionId, (NodeGroup, Identity)>,
+    needs_plan: BTreeSet<JobId>,
+}
+
+/// The ready runs of one node group.
+#[derive(Debug, Default)]
+pub struct ReadyGroup {
+    kinds: BTreeMap<Kind, BTreeSet<ReadyRank>>,
+    count: usize,
+}
+
+impl ReadyGroup {
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The ready runs of each kind, in the order of dispatch.
+    pub fn kinds(&self) -> impl Iterator<Item = (&Kind, &BTreeSet<ReadyRank>)> {
+        self.kinds.iter()
+    }
+}
+
+impl Indexes {
+    /// When the next Tick would change something.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.waiting.first().map(|(at, _, _)| *at)
+    }
+
+    /// What is due at `now`, in order.
+    pub fn due(&self, now: Timestamp) -> impl Iterator<Item = Waiter> {
+        self.waiting.iter().take_while(move |(at, _, _)| *at <= now).map(|(_, _, waiter)| *waiter)
+    }
+
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub fn ready(&self, group: &NodeGroup) -> Option<&ReadyGroup> {
+        self.ready.get(group)
+    }
+
+    /// The groups that have ready runs.
+    pub fn ready_groups(&self) -> impl Iterator<Item = (&NodeGroup, &ReadyGroup)> {
+        self.ready.iter()
+    }
+
+    pub fn execution(&self, execution: ExecutionId) -> Option<(RunId, SessionId)> {
+        self.executing.get(&execution).copied()
+    }
+
+    pub fn executing(&self) -> usize {
+        self.executing.len()
+    }
+
+    /// The executions of a session, oldest first.
+    pub fn executions_of(&self, session: SessionId) -> impl Iterator<Item = ExecutionId> {
+        self.by_session.get(&session).into_iter().flatten().copied()
+    }
+
+    pub fn executing_on(&self, session: SessionId) -> usize {
+        self.by_session.get(&session).map_or(0, BTreeSet::len)
+    }
+
+    pub fn session(&self, session: SessionId) -> Option<&(NodeGroup, Identity)> {
+        self.sessions.get(&session)
+    }
+
+    /// The current session of every known TaskTracker, online or not.
+    pub fn sessions(&self) -> impl Iterator<Item = (SessionId, &(NodeGroup, Identity))> {
+        self.sessions.iter().map(|(session, who)| (*session, who))
+    }
+
+    pub fn needs_plan(&self) -> impl Iterator<Item = JobId> {
+        self.needs_plan.iter().copied()
+    }
+
+    /// Whether rows under this key are indexed, so that a change must know the old row.
+    pub fn watches(key: &Key) -> bool {
+        matches!(key, Key::Live(_) | Key::Periodic(_) | Key::Tracker(..))
+    }
+
+    /// A row changed from `old` to `new`.
+    pub fn update(&mut self, key: &Key, old: Option<&Row>, new: Option<&Row>) {
+        match key {
+            Key::Live(run) => {
+                if let Some(Row::Live(live)) = old {
+                    self.remove_live(*run, live);
+                }
+                if let Some(Row::Live(live)) = new {
+                    self.insert_live(*run, live);
+                }
+            }
+            Key::Periodic(job) => {
+                if let Some(Row::Periodic(row)) = old {
+                    self.remove_periodic(*job, row);
+                }
+                if let Some(Row::Periodic(row)) = new {
+                    self.insert_periodic(*job, row);
+                }
+            }
+            Key::Tracker(group, identity) => {
+                if let Some(Row::Tracker(row)) = old {
+                    self.sessions.remove(&row.session);
+                }
+                if let Some(Row::Tracker(row)) = new {
+                    self.sessions.insert(row.session, (group.clone(), identity.clone()));
+                }
+            }
+            Key::Mark(_)
+            | Key::Meta
+            | Key::Job(_)
+            | Key::Body(..)
+            | Key::TaskKey(..)
+            | Key::Ledger(_)
+            | Key::Finished(..)
+            | Key::JobLog(..)
+            | Key::Group(_)
+            | Key::Client(_)
+            | Key::Answer(..)
+            | Key::Request(_)
+            | Key::RequestAge(..) => {}
+        }
+    }
+
+    fn insert_live(&mut self, run: RunId, live: &LiveRun) {
+        match &live.state {
+            LiveState::Waiting { until } => {
+                self.waiting.insert((*until, live.priority, Waiter::Run(run)));
+            }
+            LiveState::Ready { .. } => {
+                let group = self.ready.entry(live.node_group.clone()).or_default();
+                let ranks = group.kinds.entry(live.kind.clone()).or_default();
+                group.count += usize::from(ranks.insert((live.priority, live.due, run)));
+            }
+            LiveState::Executing { execution, session, .. } => {
+                self.executing.insert(*execution, (run, *session));
+                self.by_session.entry(*session).or_default().insert(*execution);
+            }
+        }
+    }
+
+    fn remove_live(&mut self, run: RunId, live: &LiveRun) {
+        match &live.state {
+            LiveState::Waiting { until } => {
+                self.waiting.remove(&(*until, live.priority, Waiter::Run(run)));
+            }
+            LiveState::Ready { .. } => self.remove_ready(run, live),
+            LiveState::Executing { execution, session, .. } => {
+                self.executing.remove(execution);
+                if let Some(executions) = self.by_session.get_mut(session) {
+                    executions.remove(execution);
+                    if executions.is_empty() {
+                        self.by_session.remove(session);
+                    }
+                }
+            }
+        }
+    }
+
+    fn remove_ready(&mut self, run: RunId, live: &LiveRun) {
+        let Some(group) = self.ready.get_mut(&live.node_group) else { return };
+        let Some(ranks) = group.kinds.get_mut(&live.kind) else { return };
+        group.count -= usize::from(ranks.remove(&(live.priority, live.due, run)));
+        if ranks.is_empty() {
+            group.kinds.remove(&live.kind);
+        }
+        if group.count == 0 {
+            self.ready.remove(&live.node_group);
+        }
+    }
+
+    fn insert_periodic(&mut self, job: JobId, row: &PeriodicRow) {
+        if let Some(at) = row.ripens_at() {
+            self.waiting.insert((at, 0, Waiter::Instant(job)));
+        }
+        if row.needs_plan() {
+            self.needs_plan.insert(job);
+        }
+    }
+
+    fn remove_periodic(&mut self, job: JobId, row: &PeriodicRow) {
+        if let Some(at) = row.ripens_at() {
+            self.waiting.remove(&(at, 0, Waiter::Instant(job)));
+        }
+        self.needs_plan.remove(&job);
+    }
+}
+
+impl PeriodicRow {
+    /// When its next instant ripens, if one is known.
+    pub fn ripens_at(&self) -> Option<Timestamp> {
+        match &self.rhythm {
+            Rhythm::Planned { stalled: true, .. } => None,
+            Rhythm::Planned { .. } | Rhythm::Grid { .. } | Rhythm::Stopped { .. } => self.next_instant(),
+        }
+    }
+
+    /// Its next instant, if one is known.
+    pub fn next_instant(&self) -> Option<Timestamp> {
+        match &self.rhythm {
+            Rhythm::Planned { ahead, .. } => ahead.front().copied(),
+            Rhythm::Grid { remaining: Some(0), .. } | Rhythm::Stopped { .. } => None,
+            Rhythm::Grid { next, .. } => Some(*next),
+        }
+    }
+
+    /// Whether the leader's calendar should go on.
+    pub fn needs_plan(&self) -> bool {
+        match &self.rhythm {
+            Rhythm::Planned { ahead, ended, stalled } => !ended && (*stalled || ahead.len() < PLAN_AHEAD_MIN),
+            Rhythm::Grid { .. } | Rhythm::Stopped { .. } => false,
+        }
+    }
+
+    /// The instant after which a plan goes on.
+    pub fn planned_until(&self) -> Timestamp {
+        match &self.rhythm {
+            Rhythm::Planned { ahead, .. } => ahead.back().copied().unwrap_or(self.settled),
+            Rhythm::Grid { .. } | Rhythm::Stopped { .. } => self.settled,
+        }
+    }
+
+    /// Whether no instant will come any more.
+    pub fn is_exhausted(&self) -> bool {
+        match &self.rhythm {
+            Rhythm::Planned { ahead, ended, .. } => *ended && ahead.is_empty(),
+            Rhythm::Grid { remaining, .. } => *remaining == Some(0),
+            Rhythm::Stopped { .. } => true,
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The end of a run: its one fate goes to the ledger, and with the last run the job ends.
+
+use bytes::Bytes;
+
+use super::start;
+use crate::domain::{JobId, JobSpec, RunId};
+use crate::machine::base::BaseError;
+use crate::machine::change::Change;
+use crate::machine::effect::Effect;
+use crate::machine::key::Key;
+use crate::machine::row::{
+    Fate, FinishedRow, GroupRow, JobRow, LedgerRow, LiveRun, PeriodicRow, Rhythm, Row, TaskKeyRow,
+};
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub(in crate::machine) struct End {
+    pub(in crate::machine) fate: Fate,
+    pub(in crate::machine) result: Bytes,
+    pub(in crate::machine) error: String,
+}
+
+impl End {
+    /// An end without a result.
+    pub(in crate::machine) fn without_result(fate: Fate, error: impl Into<String>) -> End {
+        End { fate, result: Bytes::new(), error: error.into() }
+    }
+}
+
+/// Moves a live run to the ledger.
+pub(in crate::machine) fn run(
+    change: &mut Change<'_>,
+    run: RunId,
+    live: LiveRun,
+    end: End,
+) -> Result<(), BaseError> {
+    change.delete(Key::Live(run))?;
+    let fate = end.fate;
+    let ledger = LedgerRow {
+        revision: live.revision,
+        due: live.due,
+        ended: change.now(),
+        fate,
+        retries: live.retries,
+        reclaims: live.reclaims,
+        executions: live.executions,
+        attempts: live.attempts,
+        result: end.result,
+        error: end.error,
+    };
+    change.put_ledger(run, ledger)?;
+    change.put_plain(
+        Key::Finished(change.now(), run),
+        Row::Finished(FinishedRow { node_group: live.node_group.clone() }),
+    )?;
+    change.count(&live.node_group, |group| {
+        group.kept += 1;
+        tally(group, fate);
+    })?;
+    change.effect(Effect::Finished(run));
+    if live.superseded {
+        release_body(change, run.job, live.revision)?;
+    }
+    if live.periodic { periodic_run_ended(change, run.job) } else { job(change, run.job) }
+}
+
+/// Counts a fate.
+pub(in crate::machine) fn tally(group: &mut GroupRow, fate: Fate) {
+    match fate {
+        Fate::Succeeded => group.succeeded += 1,
+        Fate::Failed => group.failed += 1,
+        Fate::Dead => group.dead += 1,
+        Fate::Cancelled => group.cancelled += 1,
+        Fate::Skipped { count, .. } => group.skipped += count,
+    }
+}
+
+fn periodic_run_ended(change: &mut Change<'_>, id: JobId) -> Result<(), BaseError> {
+    let Some(row) = change.periodic(id)? else { return Ok(()) };
+    let mut row = PeriodicRow::clone(&row);
+    row.live = row.live.saturating_sub(1);
+    settle_or_end(change, id, row)
+}
+
+/// Stores a periodic row, or ends it when nothing is live and no instant will come.
+pub(in crate::machine) fn settle_or_end(
+    change: &mut Change<'_>,
+    id: JobId,
+    row: PeriodicRow,
+) -> Result<(), BaseError> {
+    if row.live > 0 || !row.is_exhausted() {
+        return change.put_periodic(id, row);
+    }
+    change.delete(Key::Periodic(id))?;
+    let Some(newest) = change.job(id)? else { return Ok(()) };
+    change.put_job(id, JobRow { next_number: row.next_number, ..JobRow::clone(&newest) })?;
+    match row.rhythm {
+        Rhythm::Stopped { restart: true } => restart(change, id, &newest, row.next_number),
+        Rhythm::Stopped { restart: false } | Rhythm::Planned { .. } | Rhythm::Grid { .. } => job(change, id),
+    }
+}
+
+/// A one-shot revision came while older runs executed; now it may run.
+fn restart(change: &mut Change<'_>, id: JobId, newest: &JobRow, number: u64) -> Result<(), BaseError> {
+    change.put_job(id, JobRow { next_number: number + 1, ..newest.clone() })?;
+    start::job(change, id, &newest.spec, start::From { revision: newest.revision, number, live: 0 })
+}
+
+/// The job ends: its task key is free, and still leads to what became of it.
+fn job(change: &mut Change<'_>, id: JobId) -> Result<(), BaseError> {
+    let Some(row) = change.job(id)? else { return Ok(()) };
+    release_key(change, id, &row.spec)
+}
+
+fn release_key(change: &mut Change<'_>, id: JobId, spec: &JobSpec) -> Result<(), BaseError> {
+    match change.task_key(&spec.node_group, &spec.task_id)? {
+        Some(TaskKeyRow { job, .. }) if job == id => {
+            change.put_task_key(spec, TaskKeyRow { job, live: false })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// One run less uses an old specification; the last one takes it away.
+fn release_body(change: &mut Change<'_>, job: JobId, revision: u32) -> Result<(), BaseError> {
+    match change.body(job, revision)? {
+        Some(mut old) if old.users > 1 => {
+            old.users -= 1;
+            change.put_body(job, revision, old)
+        }
+        Some(_) => change.delete(Key::Body(job, revision)),
+        None => Ok(()),
+    }
+}

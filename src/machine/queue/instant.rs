@@ -1,0 +1,233 @@
+//! Settles the due instants of a periodic job: each gets a run, or the reason why not.
+//!
+//! What ripens no more than `misfire_after` late runs, late or not. What ripens later than that is a misfire, and of
+//! those only the last ones run, as many as the policy wants. An instant of a job that relies on its previous cycle is
+//! skipped while a run of it is live. Skipped neighbours share one ledger row.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::{end, start};
+use crate::domain::{JobId, JobSpec, Millis, MisfirePolicy, RunId, Timestamp};
+use crate::machine::base::BaseError;
+use crate::machine::change::Change;
+use crate::machine::command::SkippedRange;
+use crate::machine::effect::Effect;
+use crate::machine::key::Key;
+use crate::machine::limits::LIVE_RUNS_MAX;
+use crate::machine::row::{Fate, FinishedRow, LedgerRow, LiveState, PeriodicRow, Rhythm, Row, SkipReason};
+
+/// Settles up to `budget` due instants of a job; returns how many it settled.
+pub(in crate::machine) fn settle(
+    change: &mut Change<'_>,
+    id: JobId,
+    budget: usize,
+) -> Result<usize, BaseError> {
+    let (Some(row), Some(job)) = (change.periodic(id)?, change.job(id)?) else { return Ok(0) };
+    let mut settling = Settling { id, spec: Arc::clone(&job.spec), row: PeriodicRow::clone(&row) };
+    let mut steps = 0;
+    while steps < budget && settling.step(change)? {
+        steps += 1;
+    }
+    if settling.row.needs_plan() {
+        change.effect(Effect::NeedsPlan(id));
+    }
+    end::settle_or_end(change, id, settling.row)?;
+    Ok(steps)
+}
+
+/// Writes a range of instants down as skipped.
+pub(in crate::machine) fn skip(
+    change: &mut Change<'_>,
+    id: JobId,
+    spec: &JobSpec,
+    row: &mut PeriodicRow,
+    range: SkippedRange,
+    reason: SkipReason,
+) -> Result<(), BaseError> {
+    row.settled = range.last;
+    change.count(&spec.node_group, |group| group.skipped += range.count)?;
+    if let Some((number, _)) = row.last_skip.filter(|(_, last)| *last == reason)
+        && extend(change, RunId { job: id, number }, range)?
+    {
+        return Ok(());
+    }
+    let run = RunId { job: id, number: row.next_number };
+    row.next_number += 1;
+    row.last_skip = Some((run.number, reason));
+    let now = change.now();
+    let ledger = LedgerRow {
+        revision: row.revision,
+        due: range.first,
+        ended: now,
+        fate: Fate::Skipped { reason, last: range.last, count: range.count },
+        retries: 0,
+        reclaims: 0,
+        executions: 0,
+        attempts: Vec::new(),
+        result: bytes::Bytes::new(),
+        error: String::new(),
+    };
+    change.count(&spec.node_group, |group| group.kept += 1)?;
+    let node_group = spec.node_group.clone();
+    change.put_plain(Key::Finished(now, run), Row::Finished(FinishedRow { node_group }))?;
+    change.put_ledger(run, ledger)
+}
+
+/// Lengthens an earlier range of the same kind; false if its row has expired.
+fn extend(change: &mut Change<'_>, run: RunId, range: SkippedRange) -> Result<bool, BaseError> {
+    let Some(row) = change.ledger(run)? else { return Ok(false) };
+    let Fate::Skipped { reason, count, .. } = row.fate else { return Ok(false) };
+    let fate = Fate::Skipped { reason, last: range.last, count: count + range.count };
+    change.put_ledger(run, LedgerRow { fate, ..LedgerRow::clone(&row) })?;
+    Ok(true)
+}
+
+struct Settling {
+    id: JobId,
+    spec: Arc<JobSpec>,
+    row: PeriodicRow,
+}
+
+/// What becomes of the next instants.
+enum Verdict {
+    Run,
+    Skip(u64, SkipReason),
+    /// The look-ahead ends before the misfire policy can decide.
+    Stall,
+}
+
+impl Settling {
+    /// Settles the next instants that share a verdict; false when none is due or decided.
+    fn step(&mut self, change: &mut Change<'_>) -> Result<bool, BaseError> {
+        let Some(instant) = self.row.ripens_at().filter(|instant| *instant <= change.now()) else {
+            return Ok(false);
+        };
+        match self.verdict(instant, change.now()) {
+            Verdict::Run => self.run(change, instant),
+            Verdict::Skip(count, reason) => self.skip(change, instant, count, reason)?,
+            Verdict::Stall => {
+                self.stall();
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn verdict(&self, instant: Timestamp, now: Timestamp) -> Verdict {
+        if now.since(instant) > self.spec.misfire_after {
+            let missed = self.missed(now - self.spec.misfire_after);
+            let kept = kept(self.spec.misfire);
+            if missed.count > kept {
+                return Verdict::Skip(missed.count - kept, SkipReason::Misfired);
+            }
+            if missed.may_go_on && kept > 0 {
+                return Verdict::Stall;
+            }
+        }
+        if self.spec.start_deadline.is_some_and(|deadline| now.since(instant) > deadline) {
+            return Verdict::Skip(1, SkipReason::DeadlinePassed);
+        }
+        if self.spec.rely_on_previous_cycle && self.row.live > 0 {
+            return Verdict::Skip(self.due(now), SkipReason::PreviousStillLive);
+        }
+        if self.row.live >= LIVE_RUNS_MAX {
+            return Verdict::Skip(1, SkipReason::TooManyLive);
+        }
+        Verdict::Run
+    }
+
+    /// How many instants are before `limit`, and whether the look-ahead ends there, so that there may be more.
+    fn missed(&self, limit: Timestamp) -> Missed {
+        match &self.row.rhythm {
+            Rhythm::Planned { ahead, ended, .. } => {
+                let count = ahead.iter().take_while(|instant| **instant < limit).count();
+                Missed { count: count as u64, may_go_on: count == ahead.len() && !ended }
+            }
+            Rhythm::Grid { next, interval, remaining } => {
+                Missed { count: grid_count(*next, *interval, *remaining, limit), may_go_on: false }
+            }
+            Rhythm::Stopped { .. } => Missed { count: 0, may_go_on: false },
+        }
+    }
+
+    /// How many instants are due and not misfired from the next one on.
+    fn due(&self, now: Timestamp) -> u64 {
+        match &self.row.rhythm {
+            Rhythm::Planned { .. } | Rhythm::Stopped { .. } => 1,
+            Rhythm::Grid { next, interval, remaining } => {
+                grid_count(*next, *interval, *remaining, now + Millis::new(1)).max(1)
+            }
+        }
+    }
+
+    fn run(&mut self, change: &mut Change<'_>, instant: Timestamp) {
+        let run = RunId { job: self.id, number: self.row.next_number };
+        self.advance(1);
+        self.row.settled = instant;
+        self.row.next_number += 1;
+        self.row.live += 1;
+        self.row.last_skip = None;
+        let state = LiveState::Ready { since: change.now() };
+        change
+            .put_new_live(run, start::live_run(change.now(), &self.spec, self.row.revision, instant, state));
+        change.effect(Effect::Ready(self.spec.node_group.clone()));
+    }
+
+    fn skip(
+        &mut self,
+        change: &mut Change<'_>,
+        first: Timestamp,
+        count: u64,
+        reason: SkipReason,
+    ) -> Result<(), BaseError> {
+        let last = self.advance(count);
+        skip(change, self.id, &self.spec, &mut self.row, SkippedRange { first, last, count }, reason)
+    }
+
+    fn stall(&mut self) {
+        if let Rhythm::Planned { stalled, .. } = &mut self.row.rhythm {
+            *stalled = true;
+        }
+    }
+
+    /// Goes over the next `count` instants; returns the last of them.
+    fn advance(&mut self, count: u64) -> Timestamp {
+        match &mut self.row.rhythm {
+            Rhythm::Planned { ahead, .. } => advance_planned(ahead, count),
+            Rhythm::Grid { next, interval, remaining } => {
+                let last = *next + Millis::new(interval.get().saturating_mul(count - 1));
+                *next = last + *interval;
+                *remaining = remaining.map(|left| left.saturating_sub(count));
+                last
+            }
+            Rhythm::Stopped { .. } => self.row.settled,
+        }
+    }
+}
+
+fn advance_planned(ahead: &mut VecDeque<Timestamp>, count: u64) -> Timestamp {
+    let count = usize::try_from(count).expect("a look-ahead is short");
+    ahead.drain(..count).next_back().expect("only instants that are there are settled")
+}
+
+struct Missed {
+    count: u64,
+    may_go_on: bool,
+}
+
+/// The instants of a grid that are before `limit`.
+fn grid_count(next: Timestamp, interval: Millis, remaining: Option<u64>, limit: Timestamp) -> u64 {
+    let span = limit.since(next).get();
+    let count = span.div_ceil(interval.get().max(1));
+    remaining.map_or(count, |left| left.min(count))
+}
+
+/// How many of the missed instants run, late.
+pub(in crate::machine) fn kept(policy: MisfirePolicy) -> u64 {
+    match policy {
+        MisfirePolicy::RunOnceLate => 1,
+        MisfirePolicy::Skip => 0,
+        MisfirePolicy::CatchUp(n) => u64::from(n),
+    }
+}

@@ -1,0 +1,87 @@
+//! Makes what a job's schedule asks for: the run of a one-shot job, the rhythm of a periodic one.
+
+use std::collections::VecDeque;
+
+use crate::domain::{CronSchedule, JobId, JobSpec, JobType, RepeatSchedule, RunId, Schedule, Timestamp};
+use crate::machine::base::BaseError;
+use crate::machine::change::Change;
+use crate::machine::effect::Effect;
+use crate::machine::row::{LiveRun, LiveState, PeriodicRow, Rhythm};
+
+/// Where a job goes on: a fresh one has revision 1, number 0 and nothing live.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::machine) struct From {
+    pub(in crate::machine) revision: u32,
+    pub(in crate::machine) number: u64,
+    /// Runs of older revisions that still execute.
+    pub(in crate::machine) live: u32,
+}
+
+/// Starts a job's schedule now. A one-shot job must have nothing live.
+pub(in crate::machine) fn job(
+    change: &mut Change<'_>,
+    id: JobId,
+    spec: &JobSpec,
+    from: From,
+) -> Result<(), BaseError> {
+    let now = change.now();
+    let rhythm = match &spec.schedule {
+        Schedule::RealTime | Schedule::TriggerTime(_) => {
+            let due = spec.one_shot_due(now).unwrap_or(now);
+            one_shot(change, RunId { job: id, number: from.number }, spec, from.revision, due);
+            return Ok(());
+        }
+        Schedule::Cron(CronSchedule { .. }) => {
+            change.effect(Effect::NeedsPlan(id));
+            Rhythm::Planned { ahead: VecDeque::new(), ended: false, stalled: false }
+        }
+        Schedule::Repeat(RepeatSchedule { interval, count, first }) => {
+            Rhythm::Grid { next: first.unwrap_or(now).max(now), interval: *interval, remaining: *count }
+        }
+    };
+    let (revision, next_number, live) = (from.revision, from.number, from.live);
+    let row = PeriodicRow { revision, rhythm, settled: now, next_number, live, last_skip: None };
+    change.put_periodic(id, row)
+}
+
+fn one_shot(change: &mut Change<'_>, run: RunId, spec: &JobSpec, revision: u32, due: Timestamp) {
+    let state = state_at(change.now(), due);
+    if matches!(state, LiveState::Ready { .. }) {
+        change.effect(Effect::Ready(spec.node_group.clone()));
+    }
+    change.put_new_live(run, live_run(change.now(), spec, revision, due, state));
+}
+
+/// Ready if it is due, else waiting.
+pub(in crate::machine) fn state_at(now: Timestamp, due: Timestamp) -> LiveState {
+    if due <= now { LiveState::Ready { since: now } } else { LiveState::Waiting { until: due } }
+}
+
+/// A run that was never executed.
+pub(in crate::machine) fn live_run(
+    now: Timestamp,
+    spec: &JobSpec,
+    revision: u32,
+    due: Timestamp,
+    state: LiveState,
+) -> LiveRun {
+    LiveRun {
+        node_group: spec.node_group.clone(),
+        kind: spec.kind.clone(),
+        priority: spec.priority,
+        revision,
+        due,
+        created: now,
+        start_by: spec.start_deadline.map(|deadline| due + deadline),
+        periodic: matches!(spec.job_type(), JobType::Cron | JobType::Repeat),
+        superseded: false,
+        state,
+        retries: 0,
+        reclaims: 0,
+        stop: None,
+        executions: 0,
+        attempts: Vec::new(),
+        log_lines: 0,
+        log_bytes: 0,
+    }
+}
