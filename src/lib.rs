@@ -5,3 +5,5 @@ pub mod domain;
 pub mod machine;
 #[cfg(feature = "server")]
 pub mod store;
+#[cfg(feature = "server")]
+pub mod raft;

@@ -1,0 +1,4 @@
+//! Consensus.
+
+#[cfg(test)]
+mod generate;
