@@ -1,5 +1,7 @@
 //! Raftsman: a Raft-replicated, highly available JobTracker.
 
+#[cfg(feature = "machine")]
+pub mod dispatch;
 pub mod domain;
 #[cfg(feature = "machine")]
 pub mod machine;
