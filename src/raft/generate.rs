@@ -38,5 +38,8 @@ fn the_generated_peer_protocol_is_fresh() {
         fs::write(&checked_in, &made).expect("the checkout is writable");
     }
     let checked_in = fs::read_to_string(&checked_in).unwrap_or_default();
-    assert!(checked_in == made, "stale: run UPDATE_EXPECT=1 cargo test --lib --features server raft::generate");
+    assert!(
+        checked_in == made,
+        "stale: run UPDATE_EXPECT=1 cargo test --lib --features server raft::generate"
+    );
 }
