@@ -10,7 +10,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::machine::codec::{self, CodecError};
-use crate::machine::{Effect, LogEntry, Reply};
+use crate::machine::LogEntry;
+
+pub use crate::machine::Applied;
 
 openraft::declare_raft_types!(
     /// Raftsman's choice of openraft's types.
@@ -88,15 +90,6 @@ impl From<LogEntry> for Proposal {
     fn from(entry: LogEntry) -> Proposal {
         Proposal::new(entry)
     }
-}
-
-/// What became of an entry: a reply for each command, and what the leader should look at next. Both are empty for a
-/// blank or a membership entry.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Applied {
-    pub index: u64,
-    pub replies: Vec<Reply>,
-    pub effects: Vec<Effect>,
 }
 
 /// The log position `index` of the leader of `term`.
