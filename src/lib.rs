@@ -18,13 +18,4 @@ pub mod store;
 #[cfg(feature = "sdk")]
 pub mod tasktracker;
 #[cfg(feature = "sdk")]
-pub mod link;
-#[cfg(feature = "sdk")]
-pub mod tasktracker;
-#[cfg(feature = "sdk")]
 pub mod wire;
-
-#[cfg(feature = "sdk")]
-pub use tasktracker::{BizLogger, JobContext, JobError, JobResult, JobRunner, RawRunner};
-#[cfg(feature = "sdk")]
-pub use wire::Payload;
