@@ -232,7 +232,7 @@ mod tests {
 
     use super::*;
 
-    fn any_name() -> impl Strategy<Value = String> {
+    fn any_name() -> impl Strategy<Value = String> + Clone {
         "[ -~é-ÿ]{1,12}"
     }
 

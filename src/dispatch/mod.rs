@@ -1,0 +1,142 @@
+//! Who gets the work, and who is gone: the leader's soft state, as a pure step.
+//!
+//! `step(now, event)` changes the roster and says what the leader should do; it does no IO, reads no clock and proposes
+//! nothing itself. All of it may be lost at any time: a new leader builds it again from the tables and the hellos, and
+//! whatever it believes, the machine decides (`machine::apply::dispatch`).
+
+mod choose;
+mod roster;
+mod timeouts;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+pub use choose::Ready;
+pub use roster::{Attached, Roster};
+pub use timeouts::{Overdue, Timeouts};
+
+use crate::domain::{ExecutionId, Kind, NodeGroup, RunId, SessionId};
+use crate::machine::reply::Push;
+
+/// How the leader treats silence and overdue runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// A session that was not heard for this long is offline.
+    pub reclaim_after: Duration,
+    /// How long user code may take to stop after it was asked.
+    pub terminate_grace: Duration,
+}
+
+/// What the leader's loop saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A session's stream is open. `executing` is what the tables say that it executes.
+    Attached { session: SessionId, attached: Attached, executing: usize },
+    /// A session's stream broke; that proves nothing about its process.
+    Detached { session: SessionId, stream: u64 },
+    /// A session that the tables know as online, found when the leader recovered.
+    Known { session: SessionId, node_group: NodeGroup },
+    /// The session is offline in the tables.
+    Gone { session: SessionId },
+    /// Anything came from the session.
+    Heard { session: SessionId },
+    /// The TaskTracker takes no more pushes, or takes them again.
+    Accepting { session: SessionId, accepting: bool },
+    /// A `Dispatch` was applied.
+    Started { session: SessionId, asked: u32, pushes: Vec<Push> },
+    /// A `Dispatch` was lost with its proposal.
+    Lost { session: SessionId, asked: u32 },
+    /// Executions of the session ended.
+    Freed { session: SessionId, executions: Vec<ExecutionId> },
+    /// These groups have this much ready, all that is in flight included.
+    Ready { groups: BTreeMap<NodeGroup, Ready> },
+    /// Time passed.
+    Tick,
+}
+
+/// What the leader's loop should do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// Propose to start up to `want` runs.
+    Dispatch { session: SessionId, want: u32 },
+    /// Propose that the session is offline: it was silent for too long.
+    Offline { session: SessionId },
+    /// Tell the session to stop an execution that is past its run timeout.
+    Terminate { session: SessionId, execution: ExecutionId, run: RunId },
+    /// Propose to take back an execution that did not stop.
+    Reclaim { execution: ExecutionId },
+}
+
+#[derive(Debug)]
+pub struct Dispatcher {
+    patience: Patience,
+    roster: Roster,
+    timeouts: Timeouts,
+}
+
+impl Dispatcher {
+    /// A leader begins: no session has been silent yet.
+    pub fn new(patience: Patience) -> Dispatcher {
+        Dispatcher { patience, roster: Roster::default(), timeouts: Timeouts::default() }
+    }
+
+    pub fn step(&mut self, now: Instant, event: Event) -> Vec<Intent> {
+        match event {
+            Event::Attached { session, attached, executing } => {
+                self.roster.attach(now, session, attached, executing)
+            }
+            Event::Detached { session, stream } => self.roster.detach(session, stream),
+            Event::Known { session, node_group } => self.roster.know(now, session, node_group),
+            Event::Gone { session } => self.roster.forget(session),
+            Event::Heard { session } => self.roster.heard(now, session),
+            Event::Accepting { session, accepting } => self.roster.accept(session, accepting),
+            Event::Started { session, asked, pushes } => {
+                self.roster.started(session, asked, pushes.len());
+                self.timeouts.watch(now, self.patience.terminate_grace, session, &pushes);
+            }
+            Event::Lost { session, asked } => self.roster.started(session, asked, 0),
+            Event::Freed { session, executions } => {
+                executions.iter().for_each(|execution| self.timeouts.forget(*execution));
+                self.roster.freed(session, executions.len());
+            }
+            Event::Ready { groups } => return self.deal(groups),
+            Event::Tick => return self.tick(now),
+        }
+        Vec::new()
+    }
+
+    /// When `Event::Tick` would find something.
+    pub fn next_check(&self) -> Option<Instant> {
+        let silence = self.roster.earliest_heard().map(|heard| heard + self.patience.reclaim_after);
+        silence.into_iter().chain(self.timeouts.next()).min()
+    }
+
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    fn deal(&mut self, groups: BTreeMap<NodeGroup, Ready>) -> Vec<Intent> {
+        let mut intents = Vec::new();
+        for (group, ready) in groups {
+            for (session, want) in choose::deal(&mut self.roster, &group, ready) {
+                intents.push(Intent::Dispatch { session, want });
+            }
+        }
+        intents
+    }
+
+    fn tick(&mut self, now: Instant) -> Vec<Intent> {
+        let silent = self.roster.silent_since(now, self.patience.reclaim_after);
+        let offline = silent.into_iter().map(|session| Intent::Offline { session });
+        let overdue = self.timeouts.overdue(now).into_iter().map(|overdue| match overdue {
+            Overdue::Terminate { session, execution, run } => Intent::Terminate { session, execution, run },
+            Overdue::Reclaim { execution } => Intent::Reclaim { execution },
+        });
+        offline.chain(overdue).collect()
+    }
+}
+
+/// The kinds that a TaskTracker takes; none named takes all.
+pub fn takes(kinds: &BTreeSet<Kind>, kind: &Kind) -> bool {
+    kinds.is_empty() || kinds.contains(kind)
+}

@@ -1,0 +1,156 @@
+//! The TaskTrackers as the leader sees them: attached or not, how busy, when last heard.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use crate::domain::{Kind, NodeGroup, SessionId};
+
+/// What a hello said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attached {
+    /// Which stream of the session this is; a broken older one must not detach it.
+    pub stream: u64,
+    pub node_group: NodeGroup,
+    pub kinds: BTreeSet<Kind>,
+    pub capacity: u32,
+}
+
+/// The leader's view of one session.
+#[derive(Debug)]
+pub(super) struct Tracker {
+    pub(super) node_group: NodeGroup,
+    attached: Option<Attached>,
+    accepting: bool,
+    /// What the tables said that it executes, kept up to date by replies.
+    executing: usize,
+    /// Slots that proposals in flight have asked for.
+    asked: u32,
+    /// A running number: the smaller, the longer ago it got work.
+    pub(super) last_used: u64,
+    heard: Instant,
+}
+
+impl Tracker {
+    /// How many more executions it may be given.
+    pub(super) fn free(&self) -> u32 {
+        let Some(attached) = self.attached.as_ref().filter(|_| self.accepting) else { return 0 };
+        let taken = u32::try_from(self.executing).unwrap_or(u32::MAX).saturating_add(self.asked);
+        attached.capacity.saturating_sub(taken)
+    }
+
+    pub(super) fn kinds(&self) -> Option<&BTreeSet<Kind>> {
+        self.attached.as_ref().map(|attached| &attached.kinds)
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Roster {
+    trackers: BTreeMap<SessionId, Tracker>,
+    groups: BTreeMap<NodeGroup, BTreeSet<SessionId>>,
+    uses: u64,
+}
+
+impl Roster {
+    pub fn is_attached(&self, session: SessionId) -> bool {
+        self.trackers.get(&session).is_some_and(|tracker| tracker.attached.is_some())
+    }
+
+    /// How long ago the session was last heard; a new leader counts from its own beginning.
+    pub fn silence(&self, now: Instant, session: SessionId) -> Option<Duration> {
+        self.trackers.get(&session).map(|tracker| now.saturating_duration_since(tracker.heard))
+    }
+
+    /// Slots that the group's TaskTrackers have free.
+    pub fn free(&self, group: &NodeGroup) -> u64 {
+        self.of_group(group).map(|(_, tracker)| u64::from(tracker.free())).sum()
+    }
+
+    /// Slots of the group that proposals in flight have asked for.
+    pub fn asked(&self, group: &NodeGroup) -> u32 {
+        self.of_group(group).map(|(_, tracker)| tracker.asked).sum()
+    }
+
+    pub(super) fn of_group(&self, group: &NodeGroup) -> impl Iterator<Item = (SessionId, &Tracker)> {
+        let sessions = self.groups.get(group).into_iter().flatten();
+        sessions.filter_map(|session| self.trackers.get(session).map(|tracker| (*session, tracker)))
+    }
+
+    pub(super) fn attach(&mut self, now: Instant, session: SessionId, attached: Attached, executing: usize) {
+        let (asked, last_used) =
+            self.trackers.get(&session).map_or((0, 0), |known| (known.asked, known.last_used));
+        self.groups.entry(attached.node_group.clone()).or_default().insert(session);
+        let node_group = attached.node_group.clone();
+        let (attached, accepting) = (Some(attached), true);
+        let tracker = Tracker { node_group, attached, accepting, executing, asked, last_used, heard: now };
+        self.trackers.insert(session, tracker);
+    }
+
+    pub(super) fn detach(&mut self, session: SessionId, stream: u64) {
+        if let Some(tracker) = self.trackers.get_mut(&session)
+            && tracker.attached.as_ref().is_some_and(|attached| attached.stream == stream)
+        {
+            tracker.attached = None;
+        }
+    }
+
+    pub(super) fn know(&mut self, now: Instant, session: SessionId, node_group: NodeGroup) {
+        self.groups.entry(node_group.clone()).or_default().insert(session);
+        let (attached, accepting, executing, asked) = (None, false, 0, 0);
+        let tracker = Tracker { node_group, attached, accepting, executing, asked, last_used: 0, heard: now };
+        self.trackers.entry(session).or_insert(tracker);
+    }
+
+    pub(super) fn forget(&mut self, session: SessionId) {
+        let Some(tracker) = self.trackers.remove(&session) else { return };
+        if let Some(sessions) = self.groups.get_mut(&tracker.node_group) {
+            sessions.remove(&session);
+            if sessions.is_empty() {
+                self.groups.remove(&tracker.node_group);
+            }
+        }
+    }
+
+    pub(super) fn heard(&mut self, now: Instant, session: SessionId) {
+        if let Some(tracker) = self.trackers.get_mut(&session) {
+            tracker.heard = tracker.heard.max(now);
+        }
+    }
+
+    pub(super) fn accept(&mut self, session: SessionId, accepting: bool) {
+        if let Some(tracker) = self.trackers.get_mut(&session) {
+            tracker.accepting = accepting;
+        }
+    }
+
+    /// A `Dispatch` that asked for `asked` slots started `got` executions.
+    pub(super) fn started(&mut self, session: SessionId, asked: u32, got: usize) {
+        if let Some(tracker) = self.trackers.get_mut(&session) {
+            tracker.asked = tracker.asked.saturating_sub(asked);
+            tracker.executing += got;
+        }
+    }
+
+    pub(super) fn freed(&mut self, session: SessionId, count: usize) {
+        if let Some(tracker) = self.trackers.get_mut(&session) {
+            tracker.executing = tracker.executing.saturating_sub(count);
+        }
+    }
+
+    /// Reserves slots for a `Dispatch` that is about to be proposed.
+    pub(super) fn ask(&mut self, session: SessionId, want: u32) {
+        self.uses += 1;
+        if let Some(tracker) = self.trackers.get_mut(&session) {
+            tracker.asked += want;
+            tracker.last_used = self.uses;
+        }
+    }
+
+    pub(super) fn silent_since(&self, now: Instant, limit: Duration) -> Vec<SessionId> {
+        let silent = |tracker: &Tracker| now.saturating_duration_since(tracker.heard) >= limit;
+        self.trackers.iter().filter(|(_, tracker)| silent(tracker)).map(|(session, _)| *session).collect()
+    }
+
+    pub(super) fn earliest_heard(&self) -> Option<Instant> {
+        self.trackers.values().map(|tracker| tracker.heard).min()
+    }
+}
