@@ -105,7 +105,9 @@ impl Reference {
 fn run_and_kill(dir: &Path, seed: u64, lines: u64, said: &mut Said) {
     let mut child = spawn(dir, seed);
     let mut output = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    for line in output.by_ref().filter(|line| line.starts_with("crash ")).take(usize::try_from(lines).unwrap()) {
+    for line in
+        output.by_ref().filter(|line| line.starts_with("crash ")).take(usize::try_from(lines).unwrap())
+    {
         said.hear(&line);
     }
     child.kill().unwrap();
@@ -156,7 +158,11 @@ impl Expected {
         let vote = log.read_vote().await.unwrap().map_or(0, |vote| vote.leader_id.term);
         assert!(vote >= self.said.vote, "vote {vote}, but {} was acknowledged", self.said.vote);
         let last = index(log.last_log_id());
-        assert!(last.map_or(0, |last| last + 1) >= self.said.acked, "{last:?}, but {} acked", self.said.acked);
+        assert!(
+            last.map_or(0, |last| last + 1) >= self.said.acked,
+            "{last:?}, but {} acked",
+            self.said.acked
+        );
         assert!(applied <= last, "applied {applied:?}, log up to {last:?}");
         let sure = self.said.acked.max(applied.map_or(0, |applied| applied + 1));
         for found in log.try_get_log_entries(..).await.unwrap() {
@@ -180,14 +186,18 @@ impl Expected {
         self.reference.advance(applied);
         // Consensus' marks come first; the reference has none.
         let (from, to) = (crate::machine::Key::Meta.to_bytes(), [255; 4]);
-        let (is, should) = (base.scan(&from, &to, usize::MAX), self.reference.base.scan(&from, &to, usize::MAX));
+        let (is, should) =
+            (base.scan(&from, &to, usize::MAX), self.reference.base.scan(&from, &to, usize::MAX));
         assert!(is == should, "the state at {applied} is torn");
     }
 }
 
 /// What a leader might have left that never was committed: it is cut off and replaced.
 fn junk(index: u64) -> Entry {
-    Entry { log_id: log_id(1, index), payload: Payload::Normal(super::Proposal::new(super::commands(index ^ (1 << 40)))) }
+    Entry {
+        log_id: log_id(1, index),
+        payload: Payload::Normal(super::Proposal::new(super::commands(index ^ (1 << 40)))),
+    }
 }
 
 /// Not a test of its own: what [`after_sigkill_nothing_acknowledged_is_lost_and_state_is_whole_and_behind_its_log`] kills.
@@ -228,7 +238,8 @@ impl Victim {
         let applied = index(self.store.state.position().unwrap().0).map_or(0, |applied| applied + 1);
         self.vote = self.store.log.read_vote().await.unwrap().map_or(0, |vote| vote.leader_id.term);
         let found = self.store.log.try_get_log_entries(applied..).await.unwrap();
-        let good = found.into_iter().take_while(|found| *found == entry(found.log_id.index)).collect::<Vec<_>>();
+        let good =
+            found.into_iter().take_while(|found| *found == entry(found.log_id.index)).collect::<Vec<_>>();
         self.next = applied + good.len() as u64;
         self.cut().await;
         apply(&self.store.state, good).await.unwrap();

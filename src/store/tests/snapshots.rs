@@ -57,7 +57,8 @@ fn a_state_of_more_than_256_mib_goes_to_another_node_and_survives_its_restart() 
         let mut payload = vec![0; MIB];
         random.fill(&mut payload);
         let commands = vec![submit(vec![spec(index, Bytes::from(payload))])];
-        let payload = Payload::Normal(Proposal::new(LogEntry { at: Timestamp::from_millis(index), commands }));
+        let payload =
+            Payload::Normal(Proposal::new(LogEntry { at: Timestamp::from_millis(index), commands }));
         Entry { log_id: log_id(1, index), payload }
     };
     runtime().block_on(async {
@@ -111,7 +112,12 @@ fn installing_drops_layers_and_indexes_of_before_and_tells_whoever_waits() {
         apply(&target, (500..520).map(entry)).await.unwrap();
         apply(&source, (500..520).map(entry)).await.unwrap();
         assert_eq!(target.machine().read().digest(), source.machine().read().digest());
-        assert_eq!(names(there.path()).len(), 3, "CURRENT, a generation, a snapshot: {:?}", names(there.path()));
+        assert_eq!(
+            names(there.path()).len(),
+            3,
+            "CURRENT, a generation, a snapshot: {:?}",
+            names(there.path())
+        );
     });
 }
 
@@ -201,8 +207,11 @@ fn leftovers_of_a_crash_are_removed_at_the_next_start() {
     let before = names(dir.path());
     for name in ["db-90", "building-91", "recv-92", "snap-93"] {
         fs::create_dir(dir.path().join(name)).unwrap();
-        fs::write(dir.path().join(name).join("RAFTSMAN-SNAPSHOT"), random_bytes(&mut fastrand::Rng::new(), 50))
-            .unwrap();
+        fs::write(
+            dir.path().join(name).join("RAFTSMAN-SNAPSHOT"),
+            random_bytes(&mut fastrand::Rng::new(), 50),
+        )
+        .unwrap();
     }
     let state = open(dir.path(), EAGER);
     assert_eq!(names(dir.path()), before);

@@ -23,7 +23,8 @@ impl StoreBuilder<Types, LogStore, StateMachine, TempDir> for Apart {
         let always = Arc::new(FlushedIndex::everything());
         let options = options(FlushPolicy::default());
         let state =
-            State::open(&dir.path().join("state"), always, Arc::new(DurableIndex::default()), options).unwrap();
+            State::open(&dir.path().join("state"), always, Arc::new(DurableIndex::default()), options)
+                .unwrap();
         Ok((dir, log, state.state_machine()))
     }
 }
