@@ -6,6 +6,6 @@ pub mod domain;
 #[cfg(feature = "machine")]
 pub mod machine;
 #[cfg(feature = "server")]
-pub mod store;
-#[cfg(feature = "server")]
 pub mod raft;
+#[cfg(feature = "server")]
+pub mod store;
