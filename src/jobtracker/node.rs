@@ -107,8 +107,6 @@ pub enum NodeError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Start(#[from] StartError),
-    #[error("the data directory names cluster {0:?}, which is no cluster id of this release")]
-    ClusterId(String),
     #[error("storage failed: {0}")]
     Storage(#[from] BaseError),
 }
@@ -195,7 +193,7 @@ impl JobTracker {
         let started = clock.monotonic();
         let setup = RaftSetup {
             config: options.raft.clone(),
-            identity: identity(&data_dir, &node)?,
+            identity: identity(&data_dir, &node),
             clock: Arc::clone(&clock),
             dial: Arc::new(TcpDial),
         };
@@ -511,20 +509,14 @@ fn open_store(options: &NodeOptions, waiters: &Arc<Waiters>) -> Result<Store, St
     )
 }
 
-fn identity(data_dir: &Arc<Mutex<DataDir>>, node: &Node) -> Result<Arc<PeerIdentity>, NodeError> {
+fn identity(data_dir: &Arc<Mutex<DataDir>>, node: &Node) -> Arc<PeerIdentity> {
     let (id, cluster) = {
         let data_dir = data_dir.lock();
         (data_dir.node_id(), data_dir.cluster_id().map(ToOwned::to_owned))
     };
-    let cluster = match cluster {
-        Some(text) => Some(u64::from_str_radix(&text, 16).map_err(|_| NodeError::ClusterId(text))?),
-        None => None,
-    };
     let data_dir = Arc::clone(data_dir);
-    let remember = move |cluster: u64| {
-        data_dir.lock().join_cluster(&format!("{cluster:016x}")).map_err(std::io::Error::other)
-    };
-    Ok(PeerIdentity::new(id, node.clone(), cluster, Box::new(remember)))
+    let remember = move |cluster: &str| data_dir.lock().join_cluster(cluster).map_err(std::io::Error::other);
+    PeerIdentity::new(id, node.clone(), cluster, Box::new(remember))
 }
 
 /// Keeps an eye on the disk, so that submits are refused before it is full.

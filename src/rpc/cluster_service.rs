@@ -39,7 +39,7 @@ impl ClusterService for Cluster {
             ..node
         };
         Ok(Response::new(pb::StatusResponse {
-            cluster_id: raft.identity().cluster().map(|id| format!("{id:016x}")).unwrap_or_default(),
+            cluster_id: raft.identity().cluster().unwrap_or_default(),
             node_id: raft.id().to_string(),
             leader_id: metrics.leader.map(|id| id.to_string()).unwrap_or_default(),
             term: metrics.term,
@@ -53,13 +53,12 @@ impl ClusterService for Cluster {
         if addresses.is_empty() {
             addresses.clone_from(&self.0.options().join);
         }
-        if let Some(cluster) = self.0.raft().identity().cluster() {
-            let cluster_id = format!("{cluster:016x}");
+        if let Some(cluster_id) = self.0.raft().identity().cluster() {
             return Ok(Response::new(pb::InitResponse { cluster_id, already: true }));
         }
         let members = self.find_members(addresses).await?;
-        let cluster = fastrand::u64(1..);
-        let made = self.0.raft().initialize(cluster, members).await;
+        let cluster_id = format!("{:016x}", fastrand::u64(1..));
+        let made = self.0.raft().initialize(&cluster_id, members).await;
         made.map_err(|error| membership(&error))?;
         let mut leadership = self.0.leadership();
         let elected = leadership.wait_for(|seen| seen.leader.is_some());
@@ -68,7 +67,7 @@ impl ClusterService for Cluster {
             let text = "the cluster is made, and no leader was elected within 5s; see `raftsman cluster status`";
             return Err(Fault::unknown(Reason::NoLeader, text).into());
         }
-        Ok(Response::new(pb::InitResponse { cluster_id: format!("{cluster:016x}"), already: false }))
+        Ok(Response::new(pb::InitResponse { cluster_id, already: false }))
     }
 
     async fn add_node(&self, request: Request<pb::AddNodeRequest>) -> Result<Response<pb::AddNodeResponse>, Status> {
