@@ -30,12 +30,37 @@ fn node(text: &mut Text, tracker: &JobTracker) {
     let leads = f64::from(u8::from(metrics.role == Role::Leader));
     text.one("raftsman_raft_is_leader", "gauge", "Whether this node leads.", leads);
     text.one("raftsman_raft_term", "gauge", "The highest term seen.", metrics.term as f64);
-    text.one("raftsman_raft_last_log_index", "gauge", "The last entry of the log.", metrics.last_log_index as f64);
-    text.one("raftsman_raft_commit_index", "gauge", "The last committed entry.", metrics.committed_index as f64);
+    text.one(
+        "raftsman_raft_last_log_index",
+        "gauge",
+        "The last entry of the log.",
+        metrics.last_log_index as f64,
+    );
+    text.one(
+        "raftsman_raft_commit_index",
+        "gauge",
+        "The last committed entry.",
+        metrics.committed_index as f64,
+    );
     text.one("raftsman_raft_applied_index", "gauge", "The last applied entry.", metrics.applied_index as f64);
-    text.one("raftsman_raft_snapshot_index", "gauge", "The last entry of the snapshot.", metrics.snapshot_index as f64);
-    text.one("raftsman_disk_low", "gauge", "Whether submits are refused for want of disk.", f64::from(u8::from(tracker.is_disk_low())));
-    text.one("raftsman_uptime_seconds", "gauge", "How long the process runs.", tracker.uptime().as_secs_f64());
+    text.one(
+        "raftsman_raft_snapshot_index",
+        "gauge",
+        "The last entry of the snapshot.",
+        metrics.snapshot_index as f64,
+    );
+    text.one(
+        "raftsman_disk_low",
+        "gauge",
+        "Whether submits are refused for want of disk.",
+        f64::from(u8::from(tracker.is_disk_low())),
+    );
+    text.one(
+        "raftsman_uptime_seconds",
+        "gauge",
+        "How long the process runs.",
+        tracker.uptime().as_secs_f64(),
+    );
     if !metrics.matched.is_empty() {
         text.head("raftsman_raft_replication_lag", "gauge", "Entries that a member is behind the leader.");
         for (id, matched) in &metrics.matched {
@@ -45,7 +70,11 @@ fn node(text: &mut Text, tracker: &JobTracker) {
     }
     text.head("raftsman_clock_skew_seconds", "gauge", "How far a voter's clock is from the majority's.");
     for skew in tracker.raft().clock_skews() {
-        text.line("raftsman_clock_skew_seconds", &[("peer", &skew.node.to_string())], skew.ms as f64 / 1000.0);
+        text.line(
+            "raftsman_clock_skew_seconds",
+            &[("peer", &skew.node.to_string())],
+            skew.ms as f64 / 1000.0,
+        );
     }
 }
 
@@ -79,7 +108,11 @@ fn cluster(text: &mut Text, tracker: &JobTracker) {
     text.head("raftsman_jobs_finished_total", "counter", "Runs by their fate.");
     for (group, row) in &groups {
         for (outcome, count) in outcomes(row) {
-            text.line("raftsman_jobs_finished_total", &[("node_group", group), ("outcome", outcome)], count as f64);
+            text.line(
+                "raftsman_jobs_finished_total",
+                &[("node_group", group), ("outcome", outcome)],
+                count as f64,
+            );
         }
     }
     text.head("raftsman_job_retries_total", "counter", "Retries planned.");
@@ -90,7 +123,11 @@ fn cluster(text: &mut Text, tracker: &JobTracker) {
     for (group, row) in &groups {
         text.line("raftsman_job_reclaims_total", &[("node_group", group)], row.reclaimed as f64);
     }
-    text.head("raftsman_stale_fence_rejected_total", "counter", "Results of older executions, which changed nothing.");
+    text.head(
+        "raftsman_stale_fence_rejected_total",
+        "counter",
+        "Results of older executions, which changed nothing.",
+    );
     for (group, row) in &groups {
         text.line("raftsman_stale_fence_rejected_total", &[("node_group", group)], row.stale as f64);
     }

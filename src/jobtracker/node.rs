@@ -19,8 +19,8 @@ use crate::dispatch::Patience;
 use crate::domain::{Clock, JobId, SystemClock, Timestamp};
 use crate::machine::{BaseError, Command, Machine, Reply};
 use crate::raft::{
-    Digest, ForwardError, ForwardTarget, Forwarded, Leadership, PeerIdentity, RaftConfig, RaftNode, RaftSetup,
-    ReadError, StartError, TcpDial, server,
+    Digest, ForwardError, ForwardTarget, Forwarded, Leadership, PeerIdentity, RaftConfig, RaftNode,
+    RaftSetup, ReadError, StartError, TcpDial, server,
 };
 use crate::store::{DataDir, FlushPolicy, Node, State, StateOptions, Store, StoreError, fatal};
 
@@ -335,7 +335,12 @@ impl JobTracker {
     ///
     /// # Errors
     /// What surely was not applied and what nobody can tell, apart.
-    pub async fn command(&self, lane: Lane, command: Command, within: Duration) -> Result<Committed, CommandError> {
+    pub async fn command(
+        &self,
+        lane: Lane,
+        command: Command,
+        within: Duration,
+    ) -> Result<Committed, CommandError> {
         let deadline = tokio::time::Instant::now() + within;
         loop {
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
@@ -344,7 +349,9 @@ impl JobTracker {
                 None => self.forward(&command, left).await,
             };
             match tried {
-                Err(CommandError::NoLeader) if !left.is_zero() => self.leader_change(LEADER_POLL.min(left)).await,
+                Err(CommandError::NoLeader) if !left.is_zero() => {
+                    self.leader_change(LEADER_POLL.min(left)).await
+                }
                 Err(CommandError::NoLeader) if self.shared.raft.identity().cluster().is_none() => {
                     return Err(CommandError::NotInitialized);
                 }
@@ -384,7 +391,9 @@ impl JobTracker {
             Ok(Ok(Outcome::NotApplied)) => Err(CommandError::NoLeader),
             // The loop ended with the message unread in its inbox: it was never proposed.
             Ok(Err(_)) => Err(CommandError::NoLeader),
-            Ok(Ok(Outcome::Unknown)) => Err(CommandError::Unknown("leadership was lost before it was committed".into())),
+            Ok(Ok(Outcome::Unknown)) => {
+                Err(CommandError::Unknown("leadership was lost before it was committed".into()))
+            }
             Err(_) => Err(CommandError::Unknown("it was not committed in time".into())),
         }
     }
@@ -393,14 +402,18 @@ impl JobTracker {
         let term = self.leadership().borrow().term;
         match self.shared.raft.forward(std::slice::from_ref(command), within).await {
             Ok(Forwarded { index, mut replies }) => {
-                let reply = replies.pop().ok_or_else(|| CommandError::Unknown("the leader's answer is empty".into()))?;
+                let reply = replies
+                    .pop()
+                    .ok_or_else(|| CommandError::Unknown("the leader's answer is empty".into()))?;
                 Ok(Committed { index, term, reply })
             }
-            Err(ForwardError::NotApplied { reason, retry_after, .. }) => Err(match (reason.as_str(), retry_after) {
-                (DISK_LOW, _) => CommandError::DiskLow,
-                (_, Some(retry_after)) => CommandError::Busy { retry_after },
-                (_, None) => CommandError::NoLeader,
-            }),
+            Err(ForwardError::NotApplied { reason, retry_after, .. }) => {
+                Err(match (reason.as_str(), retry_after) {
+                    (DISK_LOW, _) => CommandError::DiskLow,
+                    (_, Some(retry_after)) => CommandError::Busy { retry_after },
+                    (_, None) => CommandError::NoLeader,
+                })
+            }
             Err(ForwardError::Unknown { reason }) => Err(CommandError::Unknown(reason)),
         }
     }
@@ -439,8 +452,10 @@ impl ForwardTarget for JobTracker {
     ) -> BoxFuture<'static, Result<Forwarded, ForwardError>> {
         let tracker = self.clone();
         async move {
-            let not_applied = |reason: &str, retry_after| {
-                ForwardError::NotApplied { reason: reason.to_owned(), leader: None, retry_after }
+            let not_applied = |reason: &str, retry_after| ForwardError::NotApplied {
+                reason: reason.to_owned(),
+                leader: None,
+                retry_after,
             };
             let leader = tracker.leader().ok_or_else(|| not_applied("this node does not lead", None))?;
             let mut forwarded = Forwarded { index: 0, replies: Vec::with_capacity(commands.len()) };
@@ -448,7 +463,9 @@ impl ForwardTarget for JobTracker {
                 let lane = lane_of(&command);
                 let committed = tracker.propose(&leader, lane, command, deadline).await;
                 let committed = committed.map_err(|error| match error {
-                    CommandError::Busy { retry_after } => not_applied("too much is waiting", Some(retry_after)),
+                    CommandError::Busy { retry_after } => {
+                        not_applied("too much is waiting", Some(retry_after))
+                    }
                     CommandError::DiskLow => not_applied(DISK_LOW, None),
                     CommandError::NoLeader | CommandError::NotInitialized => {
                         not_applied("this node does not lead", None)
@@ -533,7 +550,9 @@ async fn watch_disk(tracker: JobTracker) {
         if tracker.shared.disk_low.swap(low, Ordering::Relaxed) != low {
             let free_percent = space.free_percent();
             match low {
-                true => tracing::warn!(free_percent, "the disk is almost full: submits and biz logs are refused"),
+                true => {
+                    tracing::warn!(free_percent, "the disk is almost full: submits and biz logs are refused")
+                }
                 false => tracing::info!(free_percent, "the disk has room again"),
             }
         }

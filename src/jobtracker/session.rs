@@ -65,14 +65,23 @@ pub struct Lines {
 /// What the leader says to a session.
 #[derive(Clone, Debug)]
 pub enum ToTracker {
-    Welcome { session: SessionId, term: u64 },
+    Welcome {
+        session: SessionId,
+        term: u64,
+    },
     Refused(Refused),
-    Push { term: u64, pushes: Vec<Push> },
+    Push {
+        term: u64,
+        pushes: Vec<Push>,
+    },
     /// A majority confirmed, after the heartbeat came, that this leader leads.
     HeartbeatAck(u64),
     CompletedAck(Vec<(ExecutionId, CompleteAnswer)>),
     BizLogsAck(Vec<(ExecutionId, u64)>),
-    Terminate { execution: ExecutionId, why: &'static str },
+    Terminate {
+        execution: ExecutionId,
+        why: &'static str,
+    },
     Ask(Vec<ExecutionId>),
 }
 

@@ -37,7 +37,9 @@ pub enum Stranger {
         "this is node {is} and not {meant}; was its data directory wiped, or its address given to another?"
     )]
     OtherNode { is: NodeId, meant: NodeId },
-    #[error("this node belongs to cluster {is} and not to {theirs}; to move it, give it an empty data directory")]
+    #[error(
+        "this node belongs to cluster {is} and not to {theirs}; to move it, give it an empty data directory"
+    )]
     OtherCluster { is: String, theirs: String },
     #[error("{0:?} is no cluster id: 1 to {CLUSTER_CHARS_MAX} letters, digits and hyphens")]
     NoCluster(String),
@@ -74,7 +76,12 @@ impl std::fmt::Debug for PeerIdentity {
 
 impl PeerIdentity {
     /// `cluster` is what was remembered, if any.
-    pub fn new(id: NodeId, node: Node, cluster: Option<String>, remember: RememberCluster) -> Arc<PeerIdentity> {
+    pub fn new(
+        id: NodeId,
+        node: Node,
+        cluster: Option<String>,
+        remember: RememberCluster,
+    ) -> Arc<PeerIdentity> {
         Arc::new(PeerIdentity { id, node, cluster: Mutex::new(cluster), remember })
     }
 

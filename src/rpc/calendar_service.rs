@@ -25,7 +25,9 @@ impl CalendarService for Calendar {
         let cron = request.cron.ok_or_else(|| wrong(vec![FieldError::new("cron", "is missing")]))?;
         let cron = schedule(cron);
         let after = match request.after_time {
-            Some(at) => read_timestamp(at).map_err(|problem| wrong(vec![FieldError::new("after_time", problem)]))?,
+            Some(at) => {
+                read_timestamp(at).map_err(|problem| wrong(vec![FieldError::new("after_time", problem)]))?
+            }
             None => self.0.clock().wall(),
         };
         let count = usize::try_from(request.count).unwrap_or(0).min(INSTANTS_MAX);

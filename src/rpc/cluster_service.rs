@@ -28,7 +28,10 @@ pub(super) struct Cluster(pub(super) JobTracker);
 
 #[tonic::async_trait]
 impl ClusterService for Cluster {
-    async fn status(&self, _request: Request<pb::StatusRequest>) -> Result<Response<pb::StatusResponse>, Status> {
+    async fn status(
+        &self,
+        _request: Request<pb::StatusRequest>,
+    ) -> Result<Response<pb::StatusResponse>, Status> {
         let raft = self.0.raft();
         let metrics = raft.metrics();
         let members = metrics.voters.iter().chain(&metrics.learners);
@@ -64,13 +67,17 @@ impl ClusterService for Cluster {
         let elected = leadership.wait_for(|seen| seen.leader.is_some());
         let elected = tokio::time::timeout(INIT_WITHIN, elected).await;
         if elected.is_err() {
-            let text = "the cluster is made, and no leader was elected within 5s; see `raftsman cluster status`";
+            let text =
+                "the cluster is made, and no leader was elected within 5s; see `raftsman cluster status`";
             return Err(Fault::unknown(Reason::NoLeader, text).into());
         }
         Ok(Response::new(pb::InitResponse { cluster_id, already: false }))
     }
 
-    async fn add_node(&self, request: Request<pb::AddNodeRequest>) -> Result<Response<pb::AddNodeResponse>, Status> {
+    async fn add_node(
+        &self,
+        request: Request<pb::AddNodeRequest>,
+    ) -> Result<Response<pb::AddNodeResponse>, Status> {
         if let Some(mut leader) = self.leader_elsewhere(&request).await? {
             return leader.add_node(relayed(request)).await;
         }
@@ -78,7 +85,8 @@ impl ClusterService for Cluster {
         let greeting = greeting.map_err(|error| unreachable(&error))?;
         let ours = self.0.raft().identity().cluster();
         if greeting.cluster.is_some() && greeting.cluster != ours {
-            let text = format!("{} belongs to another cluster; wipe its data directory first", greeting.member);
+            let text =
+                format!("{} belongs to another cluster; wipe its data directory first", greeting.member);
             return Err(Fault::not_applied(Reason::InvalidArgument, text).into());
         }
         let node = Some(address(&greeting.member));
@@ -174,7 +182,10 @@ impl Cluster {
             let greeting = self.0.raft().greet(&peer, None, INIT_WITHIN).await;
             let greeting = greeting.map_err(|error| unreachable(&error))?;
             if greeting.cluster.is_some() || greeting.initialized {
-                let text = format!("{} at {peer} belongs to a cluster already; add this node to it", greeting.member);
+                let text = format!(
+                    "{} at {peer} belongs to a cluster already; add this node to it",
+                    greeting.member
+                );
                 return Err(Fault::not_applied(Reason::InvalidArgument, text).into());
             }
             if members.iter().all(|member| member.id != greeting.member.id) {
@@ -187,7 +198,8 @@ impl Cluster {
     fn find(&self, name_or_id: &str) -> Result<NodeId, Status> {
         let metrics = self.0.raft().metrics();
         let mut members = metrics.voters.iter().chain(&metrics.learners);
-        let found = members.find(|member| member.node.name == name_or_id || member.id.to_string() == name_or_id);
+        let found =
+            members.find(|member| member.node.name == name_or_id || member.id.to_string() == name_or_id);
         found.map(|member| member.id).ok_or_else(|| {
             let text = format!("no member is called {name_or_id:?}");
             Fault::not_applied(Reason::NodeNotFound, text).into()
@@ -202,7 +214,8 @@ impl Cluster {
     fn check_majority_without(&self, node: NodeId) -> Result<(), Status> {
         let metrics = self.0.raft().metrics();
         let left: Vec<_> = metrics.voters.iter().filter(|member| member.id != node).collect();
-        let answers = |id: NodeId| id == metrics.id || metrics.silence.get(&id).is_some_and(|s| s.as_secs() < 2);
+        let answers =
+            |id: NodeId| id == metrics.id || metrics.silence.get(&id).is_some_and(|s| s.as_secs() < 2);
         let alive = left.iter().filter(|member| answers(member.id)).count();
         if left.is_empty() || alive * 2 <= left.len() {
             let text = format!("{alive} of the {} voters that would be left answer", left.len());

@@ -5,11 +5,11 @@ use std::time::Duration;
 use tonic::Status;
 
 use crate::domain::{ClientId, FieldError, RequestId};
+use crate::domain::{NodeGroup, TaskId};
 use crate::jobtracker::{CommandError, Committed, JobTracker, lane_of};
 use crate::machine::command::{JobRef, RequestKey};
 use crate::machine::reply::Refusal;
 use crate::machine::{BaseError, Command, Machine};
-use crate::domain::{NodeGroup, TaskId};
 use crate::wire::{Fault, Reason, parse_id, pb, timestamp};
 
 /// How long a call may take when its caller does not say.
@@ -25,8 +25,12 @@ fn fault(error: CommandError) -> Fault {
     let text = error.to_string();
     match error {
         CommandError::Busy { retry_after } => Fault::not_applied(Reason::Busy, text).retry_after(retry_after),
-        CommandError::DiskLow => Fault::not_applied(Reason::DiskLow, text).retry_after(Duration::from_secs(5)),
-        CommandError::NoLeader => Fault::not_applied(Reason::NoLeader, text).retry_after(Duration::from_millis(100)),
+        CommandError::DiskLow => {
+            Fault::not_applied(Reason::DiskLow, text).retry_after(Duration::from_secs(5))
+        }
+        CommandError::NoLeader => {
+            Fault::not_applied(Reason::NoLeader, text).retry_after(Duration::from_millis(100))
+        }
         CommandError::NotInitialized => {
             Fault::not_applied(Reason::NotInitialized, text).retry_after(Duration::from_secs(1))
         }
@@ -76,7 +80,8 @@ pub(super) fn request_key(idempotency: Option<pb::Idempotency>) -> Result<Reques
             Ok(RequestKey::Id(id))
         }
         (false, true) => {
-            let client: ClientId = parse_id("idempotency.client_id", &key.client_id).map_err(|e| wrong(vec![e]))?;
+            let client: ClientId =
+                parse_id("idempotency.client_id", &key.client_id).map_err(|e| wrong(vec![e]))?;
             Ok(RequestKey::Session { client, sequence: key.sequence })
         }
         (false, false) => Err(wrong(vec![FieldError::new(
@@ -118,7 +123,10 @@ pub(super) async fn read<T>(
     });
     let (value, (read_index, now)) = looked.map_err(|error| storage(&error))?;
     let consistency = if stale { pb::Consistency::Stale } else { pb::Consistency::Linearizable };
-    Ok((value, Some(pb::ReadMark { read_index, consistency: consistency.into(), time: Some(timestamp(now)) })))
+    Ok((
+        value,
+        Some(pb::ReadMark { read_index, consistency: consistency.into(), time: Some(timestamp(now)) }),
+    ))
 }
 
 pub(super) async fn linearize(tracker: &JobTracker) -> Result<u64, Status> {

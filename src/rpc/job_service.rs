@@ -38,7 +38,10 @@ impl JobService for Jobs {
         Ok(Response::new(pb::OpenClientResponse { client_id, window, committed: committed(&done) }))
     }
 
-    async fn submit(&self, request: Request<pb::SubmitRequest>) -> Result<Response<pb::SubmitResponse>, Status> {
+    async fn submit(
+        &self,
+        request: Request<pb::SubmitRequest>,
+    ) -> Result<Response<pb::SubmitResponse>, Status> {
         let request = request.into_inner();
         let key = request_key(request.idempotency)?;
         if request.jobs.len() > SUBMIT_JOBS_MAX {
@@ -47,7 +50,8 @@ impl JobService for Jobs {
         }
         let now = self.0.now();
         let parsed: Vec<_> = request.jobs.into_iter().map(|job| parse(job, now)).collect();
-        let jobs: Vec<Arc<JobSpec>> = parsed.iter().filter_map(|parsed| parsed.as_ref().ok().cloned()).collect();
+        let jobs: Vec<Arc<JobSpec>> =
+            parsed.iter().filter_map(|parsed| parsed.as_ref().ok().cloned()).collect();
         if jobs.is_empty() {
             let results = parsed.into_iter().filter_map(|parsed| parsed.err().map(refused_job)).collect();
             return Ok(Response::new(pb::SubmitResponse { results, committed: None }));
@@ -63,7 +67,10 @@ impl JobService for Jobs {
         Ok(Response::new(pb::SubmitResponse { results, committed: committed(&done) }))
     }
 
-    async fn cancel(&self, request: Request<pb::CancelRequest>) -> Result<Response<pb::CancelResponse>, Status> {
+    async fn cancel(
+        &self,
+        request: Request<pb::CancelRequest>,
+    ) -> Result<Response<pb::CancelResponse>, Status> {
         let request = request.into_inner();
         let (id, task) = match request.target {
             Some(pb::cancel_request::Target::JobId(id)) => (Some(id), None),
@@ -126,7 +133,10 @@ impl JobService for Jobs {
         Ok(Response::new(pb::RetryResponse { outcome, state, committed: committed(&done) }))
     }
 
-    async fn get_job(&self, request: Request<pb::GetJobRequest>) -> Result<Response<pb::GetJobResponse>, Status> {
+    async fn get_job(
+        &self,
+        request: Request<pb::GetJobRequest>,
+    ) -> Result<Response<pb::GetJobResponse>, Status> {
         let request = request.into_inner();
         let (id, task) = match request.target {
             Some(pb::get_job_request::Target::JobId(id)) => (Some(id), None),
@@ -213,7 +223,10 @@ impl JobService for Jobs {
         }
     }
 
-    async fn get_logs(&self, request: Request<pb::GetLogsRequest>) -> Result<Response<pb::GetLogsResponse>, Status> {
+    async fn get_logs(
+        &self,
+        request: Request<pb::GetLogsRequest>,
+    ) -> Result<Response<pb::GetLogsResponse>, Status> {
         let request = request.into_inner();
         let target = LogsOf::parse(request.target)?;
         let from = page::after::<page::LogPlace>(&request.page_token)?.unwrap_or_default();
@@ -323,7 +336,8 @@ fn filter(request: &pb::ListJobsRequest) -> Result<JobFilter, Status> {
     filter.job_type = request.job_type().to_domain();
     for state in request.states() {
         let wanted = views::wanted_state(state);
-        let missing = || wrong(vec![FieldError::new("states", format!("{state:?} is not a state to filter by"))]);
+        let missing =
+            || wrong(vec![FieldError::new("states", format!("{state:?} is not a state to filter by"))]);
         filter.states.push(wanted.ok_or_else(missing)?);
     }
     Ok(filter)
@@ -366,7 +380,12 @@ impl WaitFor {
         match self {
             WaitFor::Job(_) => {
                 let done = matches!(view.state, JobState::Ended(_));
-                Ok(Some((done, views::job_state(view.state), view.run.as_ref().map(views::run), content_type)))
+                Ok(Some((
+                    done,
+                    views::job_state(view.state),
+                    view.run.as_ref().map(views::run),
+                    content_type,
+                )))
             }
             WaitFor::Run(run) => {
                 let Some(run) = machine.tables().run(*run)? else { return Ok(None) };

@@ -41,7 +41,8 @@ async fn feed(tracker: JobTracker, sender: mpsc::Sender<Result<pb::SubscribeResp
         let event = event(&tracker, &seen);
         if said.as_ref() != Some(&event) {
             said = Some(event.clone());
-            let response = pb::SubscribeResponse { leadership: Some(event), jobtrackers: jobtrackers(&tracker) };
+            let response =
+                pb::SubscribeResponse { leadership: Some(event), jobtrackers: jobtrackers(&tracker) };
             if sender.send(Ok(response)).await.is_err() {
                 return;
             }
@@ -60,7 +61,8 @@ async fn feed(tracker: JobTracker, sender: mpsc::Sender<Result<pb::SubscribeResp
 
 /// A leader is available when it has recovered; of another node's recovery this one knows nothing and need not.
 fn event(tracker: &JobTracker, seen: &Leadership) -> Event {
-    let available = seen.leader.as_ref().filter(|leader| leader.id != tracker.raft().id() || tracker.leader().is_some());
+    let available =
+        seen.leader.as_ref().filter(|leader| leader.id != tracker.raft().id() || tracker.leader().is_some());
     match available {
         Some(leader) => {
             let member = Member { id: leader.id, node: leader.node.clone() };

@@ -18,7 +18,8 @@ impl NodeService for Nodes {
         request: Request<pb::ListNodesRequest>,
     ) -> Result<Response<pb::ListNodesResponse>, Status> {
         let request = request.into_inner();
-        let (trackers, mark) = read(&self.0, request.consistency, |machine| machine.tables().trackers()).await?;
+        let (trackers, mark) =
+            read(&self.0, request.consistency, |machine| machine.tables().trackers()).await?;
         let mut nodes = jobtrackers(&self.0.raft().metrics());
         nodes.extend(trackers.iter().map(tasktracker));
         let wanted = |node: &pb::Node| {
@@ -37,7 +38,8 @@ fn jobtrackers(metrics: &NodeMetrics) -> Vec<pb::Node> {
         r#type: pb::NodeType::Jobtracker.into(),
         identity: member.node.name.clone(),
         id: member.id.to_string(),
-        online: member.id == metrics.id || metrics.silence.get(&member.id).is_none_or(|silence| silence.as_secs() < 2),
+        online: member.id == metrics.id
+            || metrics.silence.get(&member.id).is_none_or(|silence| silence.as_secs() < 2),
         host: member.node.client_addr.clone(),
         role: match () {
             () if metrics.leader == Some(member.id) => "leader",

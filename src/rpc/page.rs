@@ -23,7 +23,9 @@ pub(super) fn after<T: FromStr>(token: &str) -> Result<Option<T>, Status> {
     if token.is_empty() {
         return Ok(None);
     }
-    let wrong = |_| Fault::not_applied(Reason::PageTokenInvalid, format!("{token:?} is no page token of this listing"));
+    let wrong = |_| {
+        Fault::not_applied(Reason::PageTokenInvalid, format!("{token:?} is no page token of this listing"))
+    };
     token.parse().map(Some).map_err(|error| wrong(error).into())
 }
 

@@ -53,7 +53,9 @@ pub(super) fn from_tracker(message: Request) -> Result<Option<FromTracker>, Vec<
         Request::Completed(completed) => {
             FromTracker::Completed(completed.results.into_iter().map(result).collect::<Result<_, _>>()?)
         }
-        Request::BizLogs(logs) => FromTracker::BizLogs(logs.executions.into_iter().filter_map(lines).collect()),
+        Request::BizLogs(logs) => {
+            FromTracker::BizLogs(logs.executions.into_iter().filter_map(lines).collect())
+        }
         Request::Heartbeat(beat) => {
             FromTracker::Heartbeat { sequence: beat.sequence, running: ids(beat.running) }
         }
@@ -117,8 +119,10 @@ pub(super) fn to_tracker(message: ToTracker, terms: &Terms) -> pb::SessionRespon
             Response::CompletedAck(pb::CompletedAck { answers: answers.into_iter().map(answer).collect() })
         }
         ToTracker::BizLogsAck(acks) => {
-            let ack =
-                |(execution, up_to): (ExecutionId, u64)| pb::ExecutionLinesAck { execution: execution.as_u64(), up_to };
+            let ack = |(execution, up_to): (ExecutionId, u64)| pb::ExecutionLinesAck {
+                execution: execution.as_u64(),
+                up_to,
+            };
             Response::BizLogsAck(pb::BizLogsAck { executions: acks.into_iter().map(ack).collect() })
         }
         ToTracker::Terminate { execution, why } => Response::Terminate(pb::Terminate {

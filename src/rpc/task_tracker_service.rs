@@ -68,7 +68,10 @@ impl Sessions {
         let first = tokio::time::timeout(HELLO_WITHIN, messages.message()).await;
         let first = first.map_err(|_| wrong(vec![FieldError::new("hello", "did not come within 5s")]))??;
         let Some(Message::Hello(said)) = first.and_then(|request| request.message) else {
-            return Err(wrong(vec![FieldError::new("hello", "is missing; it is the first message of a session")]));
+            return Err(wrong(vec![FieldError::new(
+                "hello",
+                "is missing; it is the first message of a session",
+            )]));
         };
         let hello = hello(said).map_err(wrong)?;
         let (outbox, inbox) = mpsc::channel(OUTBOX_MESSAGES_MAX);
@@ -88,11 +91,13 @@ impl Sessions {
 
     async fn relay(&self, messages: Streaming<pb::SessionRequest>) -> Result<Responses, Status> {
         let mut leadership = self.0.leadership();
-        let known = leadership.wait_for(|seen| seen.leader.as_ref().is_some_and(|l| l.id != self.0.raft().id()));
+        let known =
+            leadership.wait_for(|seen| seen.leader.as_ref().is_some_and(|l| l.id != self.0.raft().id()));
         let known = tokio::time::timeout(LEADER_WITHIN, known).await;
         let known = known.ok().and_then(Result::ok).and_then(|seen| seen.leader.clone());
         let leader = known.ok_or_else(|| not_leader("no leader is known"))?;
-        let unreachable = |error: tonic::transport::Error| not_leader(&format!("the leader is not reachable: {error}"));
+        let unreachable =
+            |error: tonic::transport::Error| not_leader(&format!("the leader is not reachable: {error}"));
         let channel = Endpoint::from_shared(format!("http://{}", leader.node.client_addr))
             .map_err(unreachable)?
             .connect_timeout(CONNECT_WITHIN)
@@ -106,9 +111,11 @@ impl Sessions {
         let mut client = TaskTrackerServiceClient::new(channel)
             .max_decoding_message_size(SESSION_BYTES_MAX)
             .max_encoding_message_size(SESSION_BYTES_MAX);
-        let mut request = Request::new(messages.take_while(|m| std::future::ready(m.is_ok())).filter_map(
-            |message| std::future::ready(message.ok()),
-        ));
+        let mut request = Request::new(
+            messages
+                .take_while(|m| std::future::ready(m.is_ok()))
+                .filter_map(|message| std::future::ready(message.ok())),
+        );
         request.metadata_mut().insert(RELAYED, MetadataValue::from_static("1"));
         let responses = client.session(request).await?.into_inner();
         Ok(Box::pin(responses.take_until(self.0.stopping().clone().cancelled_owned())))
@@ -149,7 +156,13 @@ async fn listen(
 }
 
 /// False when the term is over.
-fn take(tracker: &JobTracker, leader: &LeaderHandle, outbox: &Outbox, stream: u64, what: FromTracker) -> bool {
+fn take(
+    tracker: &JobTracker,
+    leader: &LeaderHandle,
+    outbox: &Outbox,
+    stream: u64,
+    what: FromTracker,
+) -> bool {
     if let FromTracker::Heartbeat { sequence, .. } = &what {
         tokio::spawn(answer_heartbeat(tracker.clone(), outbox.clone(), *sequence));
     }

@@ -1,10 +1,10 @@
 //! What the tables say, as messages.
 
+use crate::domain::JobSpec;
 use crate::domain::{ExecutionId, RunId, Timestamp};
 use crate::machine::command::ReclaimReason;
 use crate::machine::row::{Attempt, AttemptEnd, Fate, LedgerRow, LiveRun, LiveState, SkipReason, Stop};
 use crate::machine::{BaseError, JobState, JobView, LogView, LogWhat, Machine, RunState, RunView};
-use crate::domain::JobSpec;
 use crate::wire::{pb, timestamp};
 
 pub(super) fn fate_as_job_state(fate: Fate) -> pb::JobState {
@@ -106,7 +106,9 @@ fn live_run(id: RunId, live: &LiveRun) -> pb::Run {
 fn ended_run(id: RunId, row: &LedgerRow) -> pb::Run {
     let (skip, last, count) = match row.fate {
         Fate::Skipped { reason, last, count } => (skip_reason(reason), Some(timestamp(last)), count),
-        Fate::Succeeded | Fate::Failed | Fate::Dead | Fate::Cancelled => (pb::SkipReason::Unspecified, None, 1),
+        Fate::Succeeded | Fate::Failed | Fate::Dead | Fate::Cancelled => {
+            (pb::SkipReason::Unspecified, None, 1)
+        }
     };
     pb::Run {
         run_id: id.to_string(),
@@ -165,7 +167,9 @@ fn reclaim_reason(reason: ReclaimReason) -> pb::ReclaimReason {
 pub(super) fn job(machine: &Machine, view: &JobView) -> Result<pb::StoredJob, BaseError> {
     let spec = &view.row.spec;
     let ended = match &view.run {
-        Some(RunView { state: RunState::Ended(row), .. }) if view.periodic.is_none() => Some(timestamp(row.ended)),
+        Some(RunView { state: RunState::Ended(row), .. }) if view.periodic.is_none() => {
+            Some(timestamp(row.ended))
+        }
         Some(_) | None => None,
     };
     let stop = matches!(&view.run, Some(RunView { state: RunState::Live(live), .. }) if live.stop == Some(Stop::Cancel));
@@ -208,7 +212,8 @@ fn why_waiting(machine: &Machine, view: &JobView) -> Result<String, BaseError> {
 
 fn why_ready(machine: &Machine, live: &LiveRun) -> Result<String, BaseError> {
     let group = &live.node_group;
-    let of_group = machine.tables().trackers()?.into_iter().filter(|t| t.node_group == *group && t.row.is_online());
+    let of_group =
+        machine.tables().trackers()?.into_iter().filter(|t| t.node_group == *group && t.row.is_online());
     let online: Vec<_> = of_group.collect();
     if online.is_empty() {
         return Ok(format!("no TaskTracker of node group {group} is online"));
@@ -218,7 +223,8 @@ fn why_ready(machine: &Machine, live: &LiveRun) -> Result<String, BaseError> {
     if able.is_empty() {
         return Ok(format!("no TaskTracker of node group {group} takes kind {}", live.kind));
     }
-    let (slots, used) = able.iter().fold((0, 0), |(slots, used), t| (slots + t.row.capacity as usize, used + t.executing));
+    let (slots, used) =
+        able.iter().fold((0, 0), |(slots, used), t| (slots + t.row.capacity as usize, used + t.executing));
     let ahead = machine.tables().indexes().ready(group).map_or(0, |ready| ready.len());
     Ok(format!("{used} of {slots} slots of node group {group} are busy, {ahead} runs are ready"))
 }
@@ -235,7 +241,9 @@ pub(super) fn log_entry(line: &LogView) -> pb::JobLogEntry {
             (pb::JobLogType::FixedDead, pb::LogLevel::Warn, reclaim_text(*reason).to_owned())
         }
         LogWhat::StopRequested(Stop::Cancel) => (pb::JobLogType::Cancel, pb::LogLevel::Info, String::new()),
-        LogWhat::StopRequested(Stop::Terminate) => (pb::JobLogType::Terminate, pb::LogLevel::Info, String::new()),
+        LogWhat::StopRequested(Stop::Terminate) => {
+            (pb::JobLogType::Terminate, pb::LogLevel::Info, String::new())
+        }
         LogWhat::Fate(fate, error) => fate_line(*fate, error),
         LogWhat::Biz(level, text) => (pb::JobLogType::Biz, pb::LogLevel::from(*level), text.clone()),
         LogWhat::BizDropped(lines) => {
@@ -295,4 +303,3 @@ fn reclaim_text(reason: ReclaimReason) -> &'static str {
         ReclaimReason::TimedOut => "it did not stop after its run timeout",
     }
 }
-
