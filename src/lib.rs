@@ -9,6 +9,8 @@ pub mod tasktracker;
 pub mod wire;
 
 #[cfg(feature = "sdk")]
-pub use tasktracker::{BizLogger, JobContext, JobError, JobResult, JobRunner, RawRunner};
+pub use tasktracker::{
+    BizLogger, JobContext, JobError, JobResult, JobRunner, RawRunner, TaskTracker, shutdown_signal,
+};
 #[cfg(feature = "sdk")]
 pub use wire::Payload;
