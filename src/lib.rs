@@ -1,5 +1,7 @@
 //! Raftsman: a Raft-replicated, highly available JobTracker.
 
+#[cfg(feature = "sdk")]
+pub mod client;
 pub mod domain;
 #[cfg(feature = "sdk")]
 pub mod link;
@@ -8,6 +10,8 @@ pub mod tasktracker;
 #[cfg(feature = "sdk")]
 pub mod wire;
 
+#[cfg(feature = "sdk")]
+pub use client::{ClientError, JobClient, JobHandle, Retry};
 #[cfg(feature = "sdk")]
 pub use tasktracker::{
     BizLogger, JobContext, JobError, JobResult, JobRunner, RawRunner, TaskTracker, shutdown_signal,
