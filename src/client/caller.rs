@@ -4,12 +4,32 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
-use tonic::{Response, Status};
+use tonic::{Request, Response, Status};
 
 use super::ClientError;
 use crate::link::{Backoff, Link, Target, View};
-use crate::wire::{Certainty, Fault, Reason};
+use crate::wire::{Certainty, Fault, Reason, is_connection_lost};
+
+/// The way to a JobTracker for one call; it tells the JobTracker when the caller will stop waiting.
+pub type Via = InterceptedService<Channel, UntilDeadline>;
+
+/// Writes the time that is left into each request.
+#[derive(Clone, Copy, Debug)]
+pub struct UntilDeadline(Instant);
+
+impl Interceptor for UntilDeadline {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request.set_timeout(self.0.saturating_duration_since(Instant::now()));
+        Ok(request)
+    }
+}
+
+fn via(target: &Target, deadline: Instant) -> Via {
+    InterceptedService::new(target.channel.clone(), UntilDeadline(deadline))
+}
 
 #[derive(Debug)]
 pub(super) struct Caller {
@@ -30,7 +50,7 @@ impl Caller {
     pub(super) async fn call<T, Calling>(
         &self,
         deadline: Instant,
-        mut call: impl FnMut(Channel) -> Calling,
+        mut call: impl FnMut(Via) -> Calling,
     ) -> Result<T, ClientError>
     where
         Calling: Future<Output = Result<Response<T>, Status>>,
@@ -39,7 +59,7 @@ impl Caller {
         let mut maybe_done = false;
         loop {
             let fault = match timeout_at(deadline, self.link.target()).await {
-                Ok(target) => match self.attempt(&target, deadline, call(target.channel.clone())).await {
+                Ok(target) => match self.attempt(&target, deadline, call(via(&target, deadline))).await {
                     Ok(answer) => return Ok(answer),
                     Err(fault) => fault,
                 },
@@ -77,11 +97,10 @@ impl Caller {
         match answered {
             Ok(Ok(response)) => Ok(response.into_inner()),
             Ok(Err(status)) => {
-                let fault = Fault::from(status);
-                if fault.reason == Reason::NoJobTracker {
+                if is_connection_lost(&status) {
                     self.link.broken(target);
                 }
-                Err(fault)
+                Err(status.into())
             }
             Err(_) => {
                 Err(Fault::unknown(Reason::DeadlineExceeded, format!("no answer within {:?}", self.patience)))
@@ -115,11 +134,11 @@ impl Caller {
 
 /// A refusal of a repeated call says nothing about the first attempt when the cluster has forgotten the sequence.
 fn refused(fault: Fault, maybe_done: bool) -> ClientError {
-    match fault.reason {
-        Reason::SequenceForgotten => ClientError::Unknown(fault),
-        Reason::ClientUnknown | Reason::Internal if maybe_done || fault.certainty == Certainty::Unknown => {
-            ClientError::Unknown(fault)
-        }
-        _ => ClientError::Refused(fault),
+    let maybe_done = maybe_done || fault.certainty == Certainty::Unknown;
+    let says_nothing = matches!(fault.reason, Reason::ClientUnknown | Reason::Internal);
+    if fault.reason == Reason::SequenceForgotten || (says_nothing && maybe_done) {
+        ClientError::Unknown(fault)
+    } else {
+        ClientError::Refused(fault)
     }
 }

@@ -29,7 +29,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
-use tonic::transport::Channel;
 use tonic::{Response, Status};
 
 pub use error::ClientError;
@@ -40,6 +39,7 @@ use crate::domain::{FieldError, Identity};
 use crate::link::{Address, Link, MESSAGE_BYTES_MAX, View};
 use crate::wire::{Fault, Payload, Reason, duration, pb};
 use caller::Caller;
+pub use caller::{UntilDeadline, Via};
 use pb::job_service_client::JobServiceClient;
 use sequences::Sequences;
 use submitter::{BATCH_JOBS_MAX, Submitter};
@@ -142,7 +142,7 @@ impl JobClientBuilder {
 async fn mutate<T, Calling>(
     caller: &Caller,
     sequences: &Sequences,
-    call: impl Fn(Channel, Option<pb::Idempotency>) -> Calling,
+    call: impl Fn(Via, Option<pb::Idempotency>) -> Calling,
 ) -> Result<T, ClientError>
 where
     Calling: Future<Output = Result<Response<T>, Status>>,
@@ -151,7 +151,7 @@ where
     let mut reopens = 0;
     loop {
         let ticket = sequences.take(caller, deadline).await?;
-        let answer = caller.call(deadline, |channel| call(channel, ticket.idempotency())).await;
+        let answer = caller.call(deadline, |via| call(via, ticket.idempotency())).await;
         match answer {
             Err(ClientError::Refused(fault))
                 if fault.reason == Reason::ClientUnknown && reopens < REOPENS_MAX =>
@@ -164,8 +164,8 @@ where
     }
 }
 
-fn jobs(channel: Channel) -> JobServiceClient<Channel> {
-    JobServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX)
+fn jobs(via: Via) -> JobServiceClient<Via> {
+    JobServiceClient::new(via).max_decoding_message_size(MESSAGE_BYTES_MAX)
 }
 
 impl JobClient {
@@ -252,9 +252,9 @@ impl JobClient {
                 pb::cancel_request::Target::Task(JobRef::key(node_group, task_id))
             }
         };
-        let call = |channel, idempotency| {
+        let call = |via, idempotency| {
             let request = pb::CancelRequest { target: Some(target.clone()), idempotency };
-            async move { jobs(channel).cancel(request).await }
+            async move { jobs(via).cancel(request).await }
         };
         Ok(handle::cancel_answer(self.mutate(call).await?))
     }
@@ -264,9 +264,9 @@ impl JobClient {
     /// # Errors
     /// If the cluster cannot be asked; whether it was done is told apart.
     pub async fn terminate(&self, run_id: &str, reason: &str) -> Result<pb::TerminateResponse, ClientError> {
-        let call = |channel, idempotency| {
+        let call = |via, idempotency| {
             let request = pb::TerminateRequest { run_id: run_id.into(), reason: reason.into(), idempotency };
-            async move { jobs(channel).terminate(request).await }
+            async move { jobs(via).terminate(request).await }
         };
         self.mutate(call).await
     }
@@ -276,9 +276,9 @@ impl JobClient {
     /// # Errors
     /// If the cluster cannot be asked; whether it was done is told apart.
     pub async fn retry(&self, run_id: &str) -> Result<pb::RetryResponse, ClientError> {
-        let call = |channel, idempotency| {
+        let call = |via, idempotency| {
             let request = pb::RetryRequest { run_id: run_id.into(), idempotency };
-            async move { jobs(channel).retry(request).await }
+            async move { jobs(via).retry(request).await }
         };
         self.mutate(call).await
     }
@@ -303,7 +303,7 @@ impl JobClient {
     /// # Errors
     /// [`ClientError::Refused`] with JOB_NOT_FOUND if there is none.
     pub async fn get_job(&self, request: pb::GetJobRequest) -> Result<pb::GetJobResponse, ClientError> {
-        self.read(request, async |channel, request| jobs(channel).get_job(request).await).await
+        self.read(request, async |via, request| jobs(via).get_job(request).await).await
     }
 
     /// Reads one page of jobs.
@@ -311,7 +311,7 @@ impl JobClient {
     /// # Errors
     /// If the cluster cannot be asked or the page token is wrong.
     pub async fn list_jobs(&self, request: pb::ListJobsRequest) -> Result<pb::ListJobsResponse, ClientError> {
-        self.read(request, async |channel, request| jobs(channel).list_jobs(request).await).await
+        self.read(request, async |via, request| jobs(via).list_jobs(request).await).await
     }
 
     /// Reads one page of a job's ledger.
@@ -319,7 +319,7 @@ impl JobClient {
     /// # Errors
     /// If the cluster cannot be asked or the page token is wrong.
     pub async fn list_runs(&self, request: pb::ListRunsRequest) -> Result<pb::ListRunsResponse, ClientError> {
-        self.read(request, async |channel, request| jobs(channel).list_runs(request).await).await
+        self.read(request, async |via, request| jobs(via).list_runs(request).await).await
     }
 
     /// Reads one page of a job log.
@@ -327,7 +327,7 @@ impl JobClient {
     /// # Errors
     /// If the cluster cannot be asked or the page token is wrong.
     pub async fn logs(&self, request: pb::GetLogsRequest) -> Result<pb::GetLogsResponse, ClientError> {
-        self.read(request, async |channel, request| jobs(channel).get_logs(request).await).await
+        self.read(request, async |via, request| jobs(via).get_logs(request).await).await
     }
 
     /// Waits until a job (`42.0`) or a run (`42.0/3`) is final; no longer than `timeout` if one is given.
@@ -345,8 +345,7 @@ impl JobClient {
             let left = until.map_or(longest, |until| until.saturating_duration_since(Instant::now()));
             let slice = Some(duration(left.min(longest).into()));
             let request = pb::WaitRequest { target: Some(target.clone()), timeout: slice };
-            let answer =
-                self.read(request, async |channel, request| jobs(channel).wait(request).await).await?;
+            let answer = self.read(request, async |via, request| jobs(via).wait(request).await).await?;
             if answer.done {
                 return Ok(answer);
             }
@@ -364,7 +363,7 @@ impl JobClient {
     pub async fn read<Q: Clone, T>(
         &self,
         request: Q,
-        call: impl AsyncFn(Channel, Q) -> Result<Response<T>, Status>,
+        call: impl AsyncFn(Via, Q) -> Result<Response<T>, Status>,
     ) -> Result<T, ClientError> {
         self.call(request, call).await.map_err(|error| match error {
             ClientError::Unknown(fault) => ClientError::NotDone(fault),
@@ -379,10 +378,10 @@ impl JobClient {
     pub async fn call<Q: Clone, T>(
         &self,
         request: Q,
-        call: impl AsyncFn(Channel, Q) -> Result<Response<T>, Status>,
+        call: impl AsyncFn(Via, Q) -> Result<Response<T>, Status>,
     ) -> Result<T, ClientError> {
         let caller = &self.0.caller;
-        caller.call(caller.deadline(), |channel| call(channel, request.clone())).await
+        caller.call(caller.deadline(), |via| call(via, request.clone())).await
     }
 
     /// Who leads, as far as is known now.
@@ -392,7 +391,7 @@ impl JobClient {
 
     async fn mutate<T, Calling>(
         &self,
-        call: impl Fn(Channel, Option<pb::Idempotency>) -> Calling,
+        call: impl Fn(Via, Option<pb::Idempotency>) -> Calling,
     ) -> Result<T, ClientError>
     where
         Calling: Future<Output = Result<Response<T>, Status>>,

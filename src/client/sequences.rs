@@ -74,9 +74,9 @@ impl Sequences {
             identity: self.identity.as_str().into(),
             start_number: fastrand::u64(1..),
         };
-        let open = |channel| {
+        let open = |via| {
             let request = request.clone();
-            async move { JobServiceClient::new(channel).open_client(request).await }
+            async move { JobServiceClient::new(via).open_client(request).await }
         };
         // A session more or less is no harm, and the call itself was not made yet.
         let opened = caller.call(deadline, open).await.map_err(|error| match error {

@@ -92,9 +92,9 @@ pub(super) async fn submit_all(
     sequences: &Sequences,
 ) -> Result<Vec<(pb::SubmitResult, pb::Committed)>, ClientError> {
     let count = jobs.len();
-    let response = super::mutate(caller, sequences, |channel, idempotency| {
+    let response = super::mutate(caller, sequences, |via, idempotency| {
         let request = pb::SubmitRequest { jobs: jobs.clone(), idempotency };
-        async move { JobServiceClient::new(channel).submit(request).await }
+        async move { JobServiceClient::new(via).submit(request).await }
     })
     .await?;
     if response.results.len() != count {

@@ -95,11 +95,14 @@ impl TaskTracker {
     }
 }
 
+type AvailableHook = Box<dyn Fn(&Leader) + Send + Sync>;
+type UnavailableHook = Box<dyn Fn() + Send + Sync>;
+
 /// What is called when a leader comes or goes.
 #[derive(Default)]
 struct Hooks {
-    available: Option<Box<dyn Fn(&Leader) + Send + Sync>>,
-    unavailable: Option<Box<dyn Fn() + Send + Sync>>,
+    available: Option<AvailableHook>,
+    unavailable: Option<UnavailableHook>,
 }
 
 impl fmt::Debug for Hooks {

@@ -16,7 +16,7 @@ use super::stream::{Stream, StreamEvent};
 use super::{Hooks, Journal, TaskTrackerError};
 use crate::domain::Millis;
 use crate::link::{Backoff, FailStore, Leader, Link, View};
-use crate::wire::{Reason, pb};
+use crate::wire::pb;
 
 /// What the FailStore wrote reaches the disk within this.
 const SYNC_PAUSE: Duration = Duration::from_millis(100);
@@ -99,7 +99,7 @@ pub(super) async fn run(parts: Parts, shutdown: impl Future<Output = ()>) -> Res
         let wake_at = tracker.wake_at();
         let mut acts = Vec::new();
         tokio::select! {
-            _ = ends.recv_many(&mut ended, ENDED_MAX) => tracker.ended(&mut ended, &mut acts),
+            () = gather(&mut ends, &mut ended) => {}
             Some(event) = heard.recv() => tracker.stream_events(event, &mut heard, &mut acts),
             Ok(()) = view.changed() => tracker.leadership(&mut view, &mut acts),
             () = journal.written() => tracker.said(&mut acts),
@@ -109,10 +109,19 @@ pub(super) async fn run(parts: Parts, shutdown: impl Future<Output = ()>) -> Res
                 tracker.on(Event::Drain { timeout: drain_timeout }, &mut acts);
             }
         }
+        tracker.ended(&mut ended, &mut acts);
         tracker.turn(acts)?;
     }
     tracker.close().await;
     Ok(())
+}
+
+/// Waits for an end, and lets those who are about to end do so: their results then share a message. What was received
+/// stays in `ended` if this is not waited for any longer.
+async fn gather(ends: &mut mpsc::Receiver<Ended>, ended: &mut Vec<Ended>) {
+    ends.recv_many(ended, ENDED_MAX).await;
+    tokio::task::yield_now().await;
+    ended.extend(std::iter::from_fn(|| ends.try_recv().ok()).take(ENDED_MAX));
 }
 
 impl Tracker {
@@ -171,8 +180,8 @@ impl Tracker {
     fn perform(&mut self, act: Act, more: &mut Vec<Act>) -> Result<(), TaskTrackerError> {
         match act {
             Act::Send(message) => {
-                if let Some(Err(fault)) = self.stream.as_ref().map(|stream| stream.send(message)) {
-                    self.lost(&fault.message, more);
+                if let Some(Err(why)) = self.stream.as_ref().map(|stream| stream.send(message)) {
+                    self.lost(&why, more);
                 }
             }
             Act::Begin(push) => self.pool.begin(*push),
@@ -238,11 +247,11 @@ impl Tracker {
                 }
                 self.on(Event::Heard(message), acts);
             }
-            StreamEvent::Lost(number, fault) if Some(number) == current => {
-                if let Some(stream) = self.stream.as_ref().filter(|_| fault.reason == Reason::NoJobTracker) {
+            StreamEvent::Lost(number, lost) if Some(number) == current => {
+                if let Some(stream) = self.stream.as_ref().filter(|_| lost.connection_lost) {
                     self.link.broken(&stream.target);
                 }
-                self.lost(&fault.to_string(), acts);
+                self.lost(&lost.why, acts);
             }
             // Of a stream that was given up before.
             StreamEvent::Heard(..) | StreamEvent::Lost(..) => {}
@@ -271,6 +280,9 @@ impl Tracker {
     }
 
     fn ended(&mut self, ended: &mut Vec<Ended>, acts: &mut Vec<Act>) {
+        if ended.is_empty() {
+            return;
+        }
         self.said(acts);
         for end in ended.drain(..) {
             let lines = self.pool.forget(end.execution);

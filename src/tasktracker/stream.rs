@@ -6,7 +6,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use crate::link::{MESSAGE_BYTES_MAX, Target};
-use crate::wire::{Fault, Reason, pb};
+use crate::wire::{Fault, is_connection_lost, pb};
 use pb::session_request::Message as ToCluster;
 use pb::session_response::Message as FromCluster;
 use pb::task_tracker_service_client::TaskTrackerServiceClient;
@@ -19,7 +19,15 @@ const QUEUE_MAX: usize = 1024;
 #[derive(Debug)]
 pub(super) enum StreamEvent {
     Heard(u64, FromCluster),
-    Lost(u64, Fault),
+    Lost(u64, Lost),
+}
+
+/// Why a stream ended.
+#[derive(Debug)]
+pub(super) struct Lost {
+    pub(super) why: String,
+    /// The connection is of no use any more either.
+    pub(super) connection_lost: bool,
 }
 
 /// A stream that is open or being opened; dropping it ends it.
@@ -40,11 +48,9 @@ impl Stream {
 
     /// # Errors
     /// If the queue is full or the stream has ended: either way it is of no use any more.
-    pub(super) fn send(&self, message: ToCluster) -> Result<(), Fault> {
+    pub(super) fn send(&self, message: ToCluster) -> Result<(), String> {
         let sent = self.queue.try_send(pb::SessionRequest { message: Some(message) });
-        sent.map_err(|error| {
-            Fault::unknown(Reason::NoJobTracker, format!("the session stands still: {error}"))
-        })
+        sent.map_err(|error| format!("the session stands still: {error}"))
     }
 
     /// Sends what is queued and waits until the cluster has ended the stream.
@@ -68,10 +74,14 @@ async fn read(
     events: mpsc::Sender<StreamEvent>,
 ) {
     let ended = converse(number, target, requests, &events).await;
-    let fault = ended
-        .map_or_else(Fault::from, |()| Fault::unknown(Reason::NotLeader, "the jobtracker ended the session"));
+    let lost = match ended {
+        Ok(()) => Lost { why: "the jobtracker ended the session".into(), connection_lost: false },
+        Err(status) => {
+            Lost { connection_lost: is_connection_lost(&status), why: Fault::from(status).to_string() }
+        }
+    };
     // Nobody listens only when the TaskTracker itself is gone.
-    let _ = events.send(StreamEvent::Lost(number, fault)).await;
+    let _ = events.send(StreamEvent::Lost(number, lost)).await;
 }
 
 async fn converse(

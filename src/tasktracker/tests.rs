@@ -7,6 +7,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
 
+#[cfg(feature = "cli")]
 use super::context::StopOrder;
 use super::*;
 use crate::link::tests::{FakeLeadership, FakeServer};
@@ -17,10 +18,12 @@ use pb::session_response::Message as FromCluster;
 use pb::task_tracker_service_server::{TaskTrackerService, TaskTrackerServiceServer};
 
 /// What user code gets, the journal it writes to, and the order to stop it.
+#[cfg(feature = "cli")]
 pub(super) fn context() -> (JobContext, Arc<Journal>, StopOrder) {
     context_with(&[("order-id", "77")])
 }
 
+#[cfg(feature = "cli")]
 pub(super) fn context_with(params: &[(&str, &str)]) -> (JobContext, Arc<Journal>, StopOrder) {
     let push = pb::JobPush {
         execution: 7 << 20,

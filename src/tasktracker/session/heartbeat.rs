@@ -64,7 +64,9 @@ impl Heartbeats {
 
     /// All heartbeats up to `sequence` are answered.
     pub(super) fn answered(&mut self, sequence: u64) {
-        while let Some((_, sent_at)) = self.unanswered.pop_front_if(|(sent, _)| *sent <= sequence) {
+        while let Some((_, sent_at)) = self.unanswered.front().copied().filter(|(sent, _)| *sent <= sequence)
+        {
+            self.unanswered.pop_front();
             self.heard = self.heard.max(Some(sent_at));
         }
     }

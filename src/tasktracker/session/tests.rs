@@ -396,7 +396,7 @@ fn in_any_order_of_events_slots_and_results_are_kept() {
             let n = random.u64(1..40);
             story.now += random.u64(0..400);
             let told = match random.u8(0..9) {
-                0 | 1 | 2 => story.push(n, term),
+                0..=2 => story.push(n, term),
                 3 | 4 => match live.iter().nth(random.usize(0..3)).copied() {
                     Some(n) => {
                         live.remove(&n);
