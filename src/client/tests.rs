@@ -8,7 +8,7 @@ use tonic::transport::Server;
 
 use super::*;
 use crate::link::tests::{FakeLeadership, FakeServer};
-use crate::wire::{JSON, NOT_APPLIED};
+use crate::wire::JSON;
 use pb::job_service_server::{JobService, JobServiceServer};
 use pb::leadership_service_server::LeadershipServiceServer;
 
@@ -17,6 +17,8 @@ use pb::leadership_service_server::LeadershipServiceServer;
 enum Whim {
     /// Refuses before doing anything.
     Busy,
+    /// Refuses for longer than anybody waits.
+    BusyForHours,
     /// Does it and loses the answer.
     LoseAnswer,
     /// Does it and never answers.
@@ -88,12 +90,15 @@ impl JobService for FakeJobs {
             let mut cluster = self.0.lock();
             cluster.submits += 1;
             let whim = cluster.whims.pop_front();
-            let refused = matches!(whim, Some(Whim::Busy | Whim::ForgetClient));
+            let refused = matches!(whim, Some(Whim::Busy | Whim::BusyForHours | Whim::ForgetClient));
             (whim, (!refused).then(|| cluster.submit(request.into_inner())))
         };
         match whim {
             None => Ok(Response::new(answer.expect("it was done"))),
             Some(Whim::Busy) => Err(Fault::not_applied(Reason::Busy, "too much").into()),
+            Some(Whim::BusyForHours) => Err(Fault::not_applied(Reason::Busy, "too much")
+                .retry_after(Duration::from_secs(7200))
+                .into()),
             Some(Whim::LoseAnswer) => {
                 Err(Fault::unknown(Reason::OutcomeUnknown, "the leader changed").into())
             }
@@ -248,39 +253,28 @@ async fn a_call_to_a_leader_that_hangs_or_dies_goes_on_at_the_next_one() {
 
 #[tokio::test]
 async fn an_error_says_whether_it_may_have_been_done() {
-    let patience = Duration::from_millis(200);
-    let client = |node: &FakeNode| {
-        JobClient::builder()
-            .addresses(node.server.address.to_string())
-            .node_group("trade")
-            .patience(patience)
-            .open()
-    };
-    let (node, jobs, _) = one_leader(&[]).await;
-    jobs.0.lock().whims.extend([Whim::Busy; 1000]);
-    let error = client(&node).unwrap().submit_raw("k", "1").await.expect_err("too busy for too long");
+    let (_node, jobs, client) = one_leader(&[Whim::BusyForHours]).await;
+    let error = client.submit_raw("k", "1").await.expect_err("too busy for too long");
     assert!(matches!(&error, ClientError::NotDone(fault) if fault.reason == Reason::Busy), "{error}");
-    jobs.0.lock().whims = [Whim::LoseAnswer].into_iter().chain([Whim::Busy; 1000]).collect();
-    let error = client(&node).unwrap().submit_raw("k", "1").await.expect_err("nobody knows");
+    jobs.0.lock().whims.extend([Whim::LoseAnswer, Whim::BusyForHours]);
+    let error = client.submit_raw("k", "1").await.expect_err("nobody knows");
     assert!(error.is_unknown() && error.reason() == Some(Reason::Busy), "{error}");
     assert_eq!(jobs.0.lock().jobs.len(), 1, "it was done, in fact");
-    jobs.0.lock().whims.clear();
-    let refused = client(&node).unwrap().submit_raw("bad", "1").await.expect_err("refused");
+    let refused = client.submit_raw("bad", "1").await.expect_err("refused");
     assert!(
         matches!(&refused, ClientError::Refused(fault) if fault.violations[0].field == "kind"),
         "{refused}"
     );
-    let missing = client(&node).unwrap().get("9.0").await.expect_err("not there");
+    let missing = client.get("9.0").await.expect_err("not there");
     assert_eq!(missing.to_string(), "job 9.0 does not exist (JOB_NOT_FOUND)");
-    assert_eq!(NOT_APPLIED, "not-applied");
 }
 
 #[tokio::test]
 async fn nobody_at_the_address_is_a_definite_error_that_names_it() {
-    let gone = {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        listener.local_addr().unwrap().to_string()
-    };
+    // Bound and not listening: nobody else can have the port, and nobody answers there.
+    let silent = tokio::net::TcpSocket::new_v4().expect("a socket");
+    silent.bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
+    let gone = silent.local_addr().expect("it is bound").to_string();
     let patience = Duration::from_millis(100);
     let error = JobClient::builder()
         .addresses(&gone)

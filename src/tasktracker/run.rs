@@ -15,7 +15,7 @@ use super::session::{Act, Event, Me, Session};
 use super::stream::{Stream, StreamEvent};
 use super::{Hooks, Journal, TaskTrackerError};
 use crate::domain::Millis;
-use crate::link::{Backoff, FailStore, Leader, Link, View};
+use crate::link::{Backoff, FailStore, Leader, Link, Target, View};
 use crate::wire::pb;
 
 /// What the FailStore wrote reaches the disk within this.
@@ -24,6 +24,9 @@ const SYNC_PAUSE: Duration = Duration::from_millis(100);
 const HEARD_MAX: usize = 256;
 /// Ends of executions that are handled in one turn, so that their results share a message.
 const ENDED_MAX: usize = 256;
+/// How long to wait for a direct way to the leader before a session is relayed: after a failover the next leader is
+/// usually there sooner, and moving a session costs two entries in the log.
+const RELAY_AFTER: Duration = Duration::from_millis(100);
 /// How long the last message may take to leave.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -55,6 +58,8 @@ struct Tracker {
     backoff: Backoff,
     /// When the next stream may be opened.
     open_at: Instant,
+    /// When the next stream may be opened at a JobTracker that does not lead.
+    relay_at: Instant,
     /// When the FailStore is synced; `None` while nothing was written.
     sync_at: Option<Instant>,
     began: Instant,
@@ -86,6 +91,7 @@ pub(super) async fn run(parts: Parts, shutdown: impl Future<Output = ()>) -> Res
         events,
         backoff: Backoff::seeded(parts.seed),
         open_at: now,
+        relay_at: now + RELAY_AFTER,
         sync_at: None,
         began: now,
         over: false,
@@ -139,8 +145,7 @@ impl Tracker {
         // A millisecond is rounded up: waking before the time would find nothing due and wake again.
         let session =
             self.session.wake_at().and_then(|at| self.began.checked_add(Duration::from_millis(at.get())));
-        let open =
-            (self.stream.is_none() && self.link.watch().borrow().target.is_some()).then_some(self.open_at);
+        let open = self.next_stream().map(|(at, _)| at);
         [session, open, self.sync_at].into_iter().flatten().min().unwrap_or(far).min(far)
     }
 
@@ -206,11 +211,19 @@ impl Tracker {
         Ok(())
     }
 
-    fn open_if_due(&mut self, acts: &mut Vec<Act>) {
-        if self.over || self.stream.is_some() || Instant::now() < self.open_at {
-            return;
+    /// When and where the next stream is to be opened; `None` while one is open or nobody can be reached.
+    fn next_stream(&self) -> Option<(Instant, Target)> {
+        if self.over || self.stream.is_some() {
+            return None;
         }
-        let Some(target) = self.link.watch().borrow().target.clone() else { return };
+        let target = self.link.watch().borrow().target.clone()?;
+        let at = if target.leads { self.open_at } else { self.open_at.max(self.relay_at) };
+        Some((at, target))
+    }
+
+    fn open_if_due(&mut self, acts: &mut Vec<Act>) {
+        let due = self.next_stream().filter(|(at, _)| *at <= Instant::now());
+        let Some((_, target)) = due else { return };
         self.streams_opened += 1;
         tracing::debug!(?target, "opening a session");
         self.stream = Some(Stream::open(self.streams_opened, target, self.events.clone()));
@@ -222,6 +235,9 @@ impl Tracker {
         if let Some(stream) = self.stream.take() {
             tracing::info!(target = ?stream.target, why, "the session's stream ended");
             self.open_at = Instant::now() + self.backoff.next_delay();
+            if stream.target.leads {
+                self.relay_at = Instant::now() + RELAY_AFTER;
+            }
             self.on(Event::Lost, acts);
         }
     }

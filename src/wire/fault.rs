@@ -134,9 +134,10 @@ fn nearest(status: &Status) -> Reason {
         Code::InvalidArgument => Reason::InvalidArgument,
         Code::OutOfRange => Reason::RequestTooLarge,
         Code::Unimplemented => Reason::Unsupported,
-        Code::DeadlineExceeded => Reason::DeadlineExceeded,
+        // A server that honours grpc-timeout cancels.
+        Code::DeadlineExceeded | Code::Cancelled => Reason::DeadlineExceeded,
         Code::ResourceExhausted => Reason::Busy,
-        Code::Unavailable | Code::Unknown | Code::Cancelled | Code::Aborted => Reason::NoJobTracker,
+        Code::Unavailable | Code::Unknown | Code::Aborted => Reason::NoJobTracker,
         Code::NotFound
         | Code::AlreadyExists
         | Code::FailedPrecondition
