@@ -1,8 +1,8 @@
 //! How far the log is durable, observable by whoever must stay behind it.
 //!
 //! The state's flusher waits here: a layer goes to disk only when the log that made it is there. The index never claims an
-//! entry that is not synced, also when entries are cut off and others take their indexes: a sync that began before a cut
-//! says nothing about what came after, so each cut opens a new epoch.
+//! entry that is not synced, also when entries are cut off and others take their indexes: each cut opens a new epoch, and
+//! a sync of entries of an older one counts only as far as no cut since then went.
 
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ pub struct FlushedIndex {
 struct State {
     index: Option<u64>,
     epoch: u64,
+    /// The cuts that entries under way may have been hit by: the epoch that each opened, and the last entry that it left.
+    cuts: Vec<(u64, Option<u64>)>,
 }
 
 impl FlushedIndex {
@@ -49,11 +51,14 @@ impl FlushedIndex {
         self.state.lock().epoch
     }
 
-    /// Entries up to `index`, written in `epoch`, are on disk.
+    /// Entries up to `index`, written in `epoch`, are on disk, and so is all that was written before them.
     pub(super) fn synced(&self, index: u64, epoch: u64) {
-        if self.epoch() == epoch {
-            self.raise(index);
-        }
+        let mut state = self.state.lock();
+        state.cuts.retain(|(opened, _)| *opened > epoch);
+        let left = state.cuts.iter().map(|(_, last)| *last).min();
+        let valid = left.map_or(Some(index), |left| left.min(Some(index)));
+        state.index = state.index.max(valid);
+        self.moved.notify_all();
     }
 
     /// Entries up to `index` are on disk, or are not needed any more because they were purged.
@@ -68,6 +73,8 @@ impl FlushedIndex {
         let mut state = self.state.lock();
         state.index = state.index.min(last);
         state.epoch += 1;
+        let opened = state.epoch;
+        state.cuts.push((opened, last));
     }
 }
 
@@ -76,15 +83,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sync_from_before_a_cut_says_nothing_about_what_came_after() {
+    fn a_sync_from_before_a_cut_counts_up_to_the_cut_and_no_further() {
         let flushed = FlushedIndex::default();
         let before = flushed.epoch();
-        flushed.synced(5, before);
+        flushed.synced(1, before);
+        flushed.cut(Some(7));
         flushed.cut(Some(3));
+        flushed.cut(Some(5));
         flushed.synced(9, before);
-        assert_eq!(flushed.get(), Some(3));
+        assert_eq!(flushed.get(), Some(3), "4 and 5 may be others by now");
         flushed.synced(4, flushed.epoch());
         assert_eq!(flushed.get(), Some(4));
+        flushed.cut(Some(2));
+        assert_eq!(flushed.get(), Some(2));
     }
 
     #[test]

@@ -22,7 +22,7 @@ const CYCLES: u64 = 30;
 const DIR: &str = "RAFTSMAN_CRASH_DIR";
 const CHILD_SEED: &str = "RAFTSMAN_CRASH_SEED";
 /// Lines after which a child is killed at the latest.
-const LINES_MAX: u64 = 400;
+const LINES_MAX: u64 = 200;
 
 #[test]
 fn after_sigkill_nothing_acknowledged_is_lost_and_state_is_whole_and_behind_its_log() {

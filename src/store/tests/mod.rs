@@ -34,7 +34,7 @@ pub(super) fn seed(test: &str) -> u64 {
 
 /// Layers and flushes so small that a short test has many.
 const EAGER: FlushPolicy =
-    FlushPolicy { seal_bytes: 64 << 10, seal_age: Duration::from_millis(20), flush_bytes: 256 << 10 };
+    FlushPolicy { seal_bytes: 32 << 10, seal_age: Duration::from_millis(20), flush_bytes: 128 << 10 };
 
 /// Options of a test where storage must not fail.
 fn options(flush: FlushPolicy) -> StateOptions {
@@ -90,7 +90,7 @@ fn commands(index: u64) -> LogEntry {
     let command = |random: &mut fastrand::Rng| match random.u8(0..100) {
         0..5 => Command::Cancel(Cancel { request: RequestKey::None, job: key(random.u64(0..300)) }),
         5..10 => Command::Tick,
-        _ => submit(vec![spec(random.u64(0..300), random_bytes(random, 2000))]),
+        _ => submit(vec![spec(random.u64(0..300), random_bytes(random, 600))]),
     };
     let commands = (0..random.usize(1..5)).map(|_| command(&mut random)).collect();
     LogEntry { at: Timestamp::from_millis(1_000_000 + index), commands }
