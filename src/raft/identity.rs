@@ -37,7 +37,9 @@ pub enum Stranger {
         "this is node {is} and not {meant}; was its data directory wiped, or its address given to another?"
     )]
     OtherNode { is: NodeId, meant: NodeId },
-    #[error("this node belongs to cluster {is} and not to {theirs}; to move it, give it an empty data directory")]
+    #[error(
+        "this node belongs to cluster {is} and not to {theirs}; to move it, give it an empty data directory"
+    )]
     OtherCluster { is: String, theirs: String },
     #[error("{0:?} is no cluster id: 1 to {CLUSTER_CHARS_MAX} letters, digits and hyphens")]
     NoCluster(String),
@@ -74,7 +76,12 @@ impl std::fmt::Debug for PeerIdentity {
 
 impl PeerIdentity {
     /// `cluster` is what was remembered, if any.
-    pub fn new(id: NodeId, node: Node, cluster: Option<String>, remember: RememberCluster) -> Arc<PeerIdentity> {
+    pub fn new(
+        id: NodeId,
+        node: Node,
+        cluster: Option<String>,
+        remember: RememberCluster,
+    ) -> Arc<PeerIdentity> {
         Arc::new(PeerIdentity { id, node, cluster: Mutex::new(cluster), remember })
     }
 
@@ -205,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_cluster_that_cannot_be_remembered_is_not_joined() {
-        let fails = Box::new(|_| Err(std::io::Error::other("disk full")));
+        let fails = Box::new(|_: &str| Err(std::io::Error::other("disk full")));
         let node = PeerIdentity::new(1, Node::default(), None, fails);
         assert_eq!(node.join("river"), Err(Stranger::Forgetful("disk full".into())));
         assert_eq!(node.cluster(), None);
