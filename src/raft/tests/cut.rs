@@ -32,7 +32,7 @@ impl Board {
     }
 
     pub(super) fn isolate(&self, node: NodeId) {
-        self.isolated.send_modify(|isolated| drop(isolated.insert(node)));
+        self.isolated.send_if_modified(|isolated| isolated.insert(node));
     }
 
     pub(super) fn heal(&self) {
