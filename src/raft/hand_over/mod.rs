@@ -164,9 +164,8 @@ impl Survivor {
 
 /// That nobody leads, as during a candidacy, is no reason to give up; false when consensus has stopped.
 async fn another_leads(leadership: &mut watch::Receiver<Leadership>, old: &Leader) -> bool {
-    let another = |seen: &Leadership| {
-        seen.leader.as_ref().is_some_and(|leader| (leader.id, leader.term) != (old.id, old.term))
-    };
+    // The same one with another address counts as well: a new learner learns it late.
+    let another = |seen: &Leadership| seen.leader.as_ref().is_some_and(|leader| leader != old);
     leadership.wait_for(another).await.is_ok()
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::{ProposeError, RaftConfig, ReadError, Role};
 use super::cluster::{Cluster, PATIENCE, command, entry, story};
 use crate::domain::{Clock, Millis, SystemClock};
-use crate::machine::Reply;
+use crate::machine::{Key, Reply};
 
 fn now() -> Instant {
     SystemClock.monotonic()
@@ -95,6 +95,46 @@ fn a_survivor_takes_over_from_a_dead_leader_within_milliseconds() {
         eprintln!("from kill to the next applied write, {ROUNDS} rounds: p50 {median:?}, max {longest:?}");
         let timers = Duration::from(RaftConfig::default().election_timeout_min);
         assert!(median < timers, "the timers decided: p50 {median:?}");
+    });
+}
+
+/// Followers' logs differ when a busy leader dies; whoever has the longer one takes over.
+#[test]
+fn under_load_nothing_acknowledged_is_lost_and_a_survivor_still_takes_over() {
+    const ROUNDS: usize = 8;
+    story(async {
+        let mut cluster = Cluster::start(3, RaftConfig::default()).await;
+        let (mut acknowledged, mut gaps) = (Vec::new(), Vec::new());
+        for round in 0..ROUNDS {
+            let leader = cluster.leader().await;
+            let boss = &cluster.nodes[leader];
+            let propose = |n| boss.node.propose(entry(boss, &format!("busy-{round}-{n}")));
+            let mut proposed: Vec<_> = (0..400).map(propose).collect();
+            let in_flight = proposed.split_off(100);
+            let applied = futures_util::future::join_all(proposed).await;
+            let victim = cluster.nodes.swap_remove(leader);
+            let start = now();
+            let killed = victim.kill();
+            cluster.apply(&format!("after-{round}")).await;
+            gaps.push(start.elapsed());
+            let applied = applied.into_iter().chain(futures_util::future::join_all(in_flight).await);
+            acknowledged.extend(applied.flatten().flat_map(|applied| applied.replies));
+            cluster.restart(killed);
+        }
+        cluster.agree_at(cluster.apply("last").await).await;
+        let clients = acknowledged.into_iter().map(|reply| match reply {
+            Reply::ClientOpened(client) => Key::Client(client),
+            other => panic!("{other:?}"),
+        });
+        let clients: Vec<Key> = clients.collect();
+        assert!(clients.len() >= 100 * ROUNDS);
+        for node in &cluster.nodes {
+            let machine = node.state.machine().read();
+            let lost = clients.iter().filter(|client| matches!(machine.tables().get(client), Ok(None)));
+            assert_eq!(lost.count(), 0, "of {} acknowledged", clients.len());
+        }
+        gaps.sort_unstable();
+        eprintln!("under load, {ROUNDS} rounds: p50 {:?}, max {:?}", gaps[ROUNDS / 2], gaps[ROUNDS - 1]);
     });
 }
 
