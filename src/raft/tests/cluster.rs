@@ -7,8 +7,10 @@ use futures_util::future::BoxFuture;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::super::server::ServeError;
 use super::super::{
     Digest, ForwardError, ForwardTarget, Forwarded, Member, PeerIdentity, ProposeError, RaftConfig, RaftNode,
     RaftSetup, server,
@@ -28,6 +30,7 @@ pub(super) struct TestNode {
     pub(super) node: RaftNode,
     pub(super) state: State,
     stop: CancellationToken,
+    serving: Option<JoinHandle<Result<(), ServeError>>>,
     runtime: Option<Runtime>,
     dir: Option<TempDir>,
 }
@@ -72,7 +75,7 @@ impl TestNode {
     fn start(dir: TempDir, address: &str, board: &Arc<Board>, config: RaftConfig) -> TestNode {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.expect("threads can be made");
-        let (member, node, state, stop) = runtime.block_on(async {
+        let (member, node, state, stop, serving) = runtime.block_on(async {
             let store = Store::open(dir.path(), StateOptions::production()).expect("a directory of its own");
             let id = store.data_dir.node_id();
             let listener = TcpListener::bind(address).await.expect("the address is free");
@@ -93,10 +96,11 @@ impl TestNode {
                 RaftNode::start(setup, log, state.state_machine(), state.clone()).await.expect("it starts");
             let target = Arc::new(Target { node: node.clone(), state: state.clone() });
             let stop = CancellationToken::new();
-            tokio::spawn(server::serve(listener, node.clone(), target, stop.clone()));
-            (member, node, state, stop)
+            let serving = tokio::spawn(server::serve(listener, node.clone(), target, stop.clone()));
+            (member, node, state, stop, serving)
         });
-        TestNode { member, node, state, stop, runtime: Some(runtime), dir: Some(dir) }
+        let (serving, runtime, dir) = (Some(serving), Some(runtime), Some(dir));
+        TestNode { member, node, state, stop, serving, runtime, dir }
     }
 
     pub(super) fn id(&self) -> NodeId {
@@ -116,10 +120,13 @@ impl TestNode {
         Killed { address: self.member.node.peer_addr.clone(), dir, ending }
     }
 
-    /// As SIGTERM: leadership first, then the peer port.
-    pub(super) async fn stop_gracefully(&self) {
+    /// As SIGTERM: leadership first, then the peer port with all its streams.
+    pub(super) async fn stop_gracefully(&mut self) {
         self.node.shutdown().await;
         self.stop.cancel();
+        let serving = self.serving.take().expect("it is stopped once");
+        let served = tokio::time::timeout(PATIENCE, serving).await.expect("no stream holds it up");
+        served.expect("it does not panic").expect("its listener is sound");
     }
 }
 

@@ -11,13 +11,13 @@ use super::super::pb::install_snapshot_request::Part;
 use super::super::pb::peer_service_client::PeerServiceClient;
 use super::cluster::{Cluster, PATIENCE, TestNode, story};
 
-fn from_a_peer<T>(to: &TestNode, message: T) -> Request<T> {
+pub(super) fn from_a_peer<T>(to: &TestNode, message: T) -> Request<T> {
     let mut request = Request::new(message);
     Envelope { cluster: "test-cluster".into(), from: 42, to: to.id() }.write(request.metadata_mut());
     request
 }
 
-async fn client(to: &TestNode) -> PeerServiceClient<tonic::transport::Channel> {
+pub(super) async fn client(to: &TestNode) -> PeerServiceClient<tonic::transport::Channel> {
     let address = format!("http://{}", to.member.node.peer_addr);
     PeerServiceClient::connect(address).await.expect("it listens")
 }

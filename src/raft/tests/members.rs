@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::super::{CallError, MembershipError, RaftConfig, Role};
+use super::super::{CallError, MembershipError, RaftConfig, Role, pb};
 use super::cluster::{Cluster, PATIENCE, TestNode, story};
+use super::garbage::{client, from_a_peer};
 use crate::store::NodeId;
 
 async fn joined_by_learner(config: RaftConfig) -> (Cluster, usize, NodeId) {
@@ -131,5 +132,28 @@ fn the_status_of_each_peer_can_be_asked() {
         assert_eq!((status.role, status.leader), (Role::Leader, Some(cluster.nodes[leader].id())));
         assert_eq!((status.applied_index, status.digest), (written, cluster.nodes[leader].digest()));
         assert_eq!(status.version, env!("CARGO_PKG_VERSION"));
+    });
+}
+
+#[test]
+fn while_a_leader_is_heard_nobody_votes_for_another_without_a_transfer() {
+    story(async {
+        let cluster = Cluster::start(3, RaftConfig::default()).await;
+        cluster.apply("something").await;
+        let leader = cluster.leader().await;
+        let asked = &cluster.nodes[(leader + 1) % 3];
+        let term = asked.node.metrics().term;
+        let candidacy = Some(pb::Candidacy {
+            vote: Some(pb::Ballot { term: term + 1, node_id: 42, committed: false }),
+            last_log: Some(pb::LogId { term, index: 1_000 }),
+            leadership_transfer: false,
+        });
+        let mut client = client(asked).await;
+        let pre =
+            client.pre_vote(from_a_peer(asked, pb::PreVoteRequest { candidacy })).await.expect("an answer");
+        let vote = client.vote(from_a_peer(asked, pb::VoteRequest { candidacy })).await.expect("an answer");
+        let granted = [pre.into_inner().verdict, vote.into_inner().verdict]
+            .map(|verdict| verdict.expect("a verdict").granted);
+        assert_eq!((granted, asked.node.metrics().term), ([false, false], term));
     });
 }
