@@ -14,6 +14,7 @@ mod index;
 mod key;
 mod layer;
 pub mod limits;
+mod query;
 mod queue;
 pub mod reply;
 pub mod row;
@@ -30,6 +31,7 @@ pub use effect::Effect;
 pub use index::{Indexes, ReadyGroup, ReadyRank, Waiter};
 pub use key::Key;
 pub use layer::Layer;
+pub use query::{JobFilter, JobState, JobView, LogView, LogWhat, Page, RunState, RunView, TrackerView};
 pub use reply::Reply;
 pub use tables::Tables;
 

@@ -138,12 +138,8 @@ impl DiskSpace {
 }
 
 fn lock(path: &Path) -> Result<File, DataDirError> {
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path.join("LOCK"))
-        .map_err(at(path))?;
+    let file =
+        File::options().create(true).truncate(false).write(true).open(path.join("LOCK")).map_err(at(path))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(DataDirError::Locked(path.to_owned())),
@@ -165,7 +161,8 @@ fn create(path: &Path) -> Result<NodeFile, DataDirError> {
 
 fn read_node(text: &str) -> Result<NodeFile, DataDirError> {
     let unreadable = |problem: String| DataDirError::Unreadable(problem);
-    let json: serde_json::Value = serde_json::from_str(text).map_err(|error| unreadable(error.to_string()))?;
+    let json: serde_json::Value =
+        serde_json::from_str(text).map_err(|error| unreadable(error.to_string()))?;
     // The format first: a newer file may look different.
     let format = json.get("format").and_then(serde_json::Value::as_u64);
     let format = format.and_then(|format| u32::try_from(format).ok());

@@ -29,7 +29,8 @@ pub use rocks::RocksBase;
 pub use snapshot::{SnapshotChunk, SnapshotData, SnapshotReader, SnapshotReceiver, TransferError};
 pub use state::{DurableIndex, FlushPolicy, OnApplied, State, StateError, StateMachine, StateOptions};
 pub use types::{
-    Applied, Entry, LogId, Membership, Node, NodeId, Payload, Proposal, SnapshotMeta, StoredMembership, Types, Vote,
+    Applied, Entry, LogId, Membership, Node, NodeId, Payload, Proposal, SnapshotMeta, StoredMembership,
+    Types, Vote,
 };
 
 /// Everything that a JobTracker keeps on disk, opened and found consistent.

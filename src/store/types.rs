@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::machine::codec::{self, CodecError};
 use crate::machine::LogEntry;
+use crate::machine::codec::{self, CodecError};
 
 pub use crate::machine::Applied;
 

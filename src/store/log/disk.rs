@@ -105,7 +105,10 @@ impl LogDisk {
                 .map_err(|error| LogError::Damaged { index, problem: error.to_string() })?;
             let newest = found.last.or(purged);
             if log_id.index != index || newest.is_some_and(|newest| log_id < newest) {
-                return Err(LogError::Damaged { index, problem: format!("it says {log_id} after {newest:?}") });
+                return Err(LogError::Damaged {
+                    index,
+                    problem: format!("it says {log_id} after {newest:?}"),
+                });
             }
             found.last = Some(log_id);
             expected += 1;

@@ -95,7 +95,8 @@ impl LogStore {
             Syncer::start(sync, Arc::clone(&flushed), Arc::clone(&on_fatal)).map_err(LogError::Thread)?;
         let tail = Tail::new(TAIL_BYTES_MAX);
         let start = found.purged.map_or(0, |purged| purged.index + 1);
-        let memory = Memory { start, purged: found.purged, last: found.last, vote: found.vote, tail, cuts: 0 };
+        let memory =
+            Memory { start, purged: found.purged, last: found.last, vote: found.vote, tail, cuts: 0 };
         let (memory, appended_bytes) = (RwLock::new(memory), AtomicU64::new(0));
         let inner = Inner { syncer, disk, memory, flushed, state, on_fatal, appended_bytes };
         Ok(LogStore { inner: Arc::new(inner) })
@@ -130,7 +131,10 @@ impl LogStore {
 impl Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let memory = self.memory.read();
-        f.debug_struct("Log").field("purged", &memory.purged).field("last", &memory.last).finish_non_exhaustive()
+        f.debug_struct("Log")
+            .field("purged", &memory.purged)
+            .field("last", &memory.last)
+            .finish_non_exhaustive()
     }
 }
 
@@ -374,3 +378,6 @@ fn bounds(range: &impl RangeBounds<u64>) -> (u64, u64) {
     };
     (from, to)
 }
+
+#[cfg(test)]
+mod tests;

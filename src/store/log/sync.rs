@@ -28,7 +28,12 @@ pub(super) type SyncFn = Box<dyn Fn() -> Result<(), String> + Send>;
 /// Something that is written and now waits to be durable.
 pub(super) enum Item {
     /// Entries up to `last`, written in `epoch`.
-    Appended { last: Option<u64>, epoch: u64, room: u32, done: openraft::storage::IOFlushed<Types> },
+    Appended {
+        last: Option<u64>,
+        epoch: u64,
+        room: u32,
+        done: openraft::storage::IOFlushed<Types>,
+    },
     Vote(oneshot::Sender<io::Result<()>>),
     /// Work on the disk that need not be durable, but not before what was queued earlier.
     Chore(Box<dyn FnOnce() + Send>),

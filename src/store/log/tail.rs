@@ -82,8 +82,7 @@ mod tests {
 
     fn tail(indexes: std::ops::Range<u64>, bytes_max: usize) -> Tail {
         let mut tail = Tail::new(bytes_max);
-        indexes
-            .for_each(|index| tail.push(Entry { log_id: log_id(1, index), payload: Payload::Blank }, 10));
+        indexes.for_each(|index| tail.push(Entry { log_id: log_id(1, index), payload: Payload::Blank }, 10));
         tail
     }
 

@@ -74,7 +74,8 @@ impl Manifest {
 
     pub(super) fn read(dir: &Path) -> io::Result<Manifest> {
         let bytes = fs::read(dir.join(MANIFEST))?;
-        Manifest::decode(Bytes::from(bytes)).map_err(|problem| io::Error::new(io::ErrorKind::InvalidData, problem))
+        Manifest::decode(Bytes::from(bytes))
+            .map_err(|problem| io::Error::new(io::ErrorKind::InvalidData, problem))
     }
 
     /// Whether all files are there with their sizes; their content was checked when they were written.
@@ -117,7 +118,8 @@ impl Manifest {
             other => return Err(format!("version {other} is not known")),
         }
         let length = take(&mut bytes, 4)?.get_u32() as usize;
-        let meta = encoding::decode_snapshot_meta(take(&mut bytes, length)?).map_err(|error| error.to_string())?;
+        let meta =
+            encoding::decode_snapshot_meta(take(&mut bytes, length)?).map_err(|error| error.to_string())?;
         let count = take(&mut bytes, 4)?.get_u32() as usize;
         if count > FILES_MAX {
             return Err(format!("{count} files are too many"));

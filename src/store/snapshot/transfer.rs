@@ -90,7 +90,13 @@ impl SnapshotReader {
     pub(super) fn new(data: SnapshotData) -> io::Result<SnapshotReader> {
         let mut names = vec![MANIFEST.to_owned()];
         names.extend(data.manifest().files.iter().map(|file| file.name.clone()));
-        Ok(SnapshotReader { data, names: names.into_iter(), open: None, tally: Tally::default(), ended: false })
+        Ok(SnapshotReader {
+            data,
+            names: names.into_iter(),
+            open: None,
+            tally: Tally::default(),
+            ended: false,
+        })
     }
 
     fn read(&mut self) -> io::Result<SnapshotChunk> {

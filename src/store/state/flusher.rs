@@ -85,7 +85,10 @@ struct Queue {
 }
 
 enum Job {
-    Write { layer: Arc<Layer>, generation: u64 },
+    Write {
+        layer: Arc<Layer>,
+        generation: u64,
+    },
     /// Make all that was queued before durable.
     Flush(oneshot::Sender<Result<(), BaseError>>),
 }
@@ -175,7 +178,12 @@ impl Shared {
     }
 
     /// Replaces database and machine by those of a snapshot at `index`; layers that wait are void. Gives what was there.
-    pub(super) fn replace(&self, base: Arc<RocksBase>, machine: Machine, index: Option<u64>) -> (Arc<RocksBase>, Machine) {
+    pub(super) fn replace(
+        &self,
+        base: Arc<RocksBase>,
+        machine: Machine,
+        index: Option<u64>,
+    ) -> (Arc<RocksBase>, Machine) {
         let mut target = self.target.lock();
         let old_machine = {
             let mut locked = self.machine.write();

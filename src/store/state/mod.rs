@@ -207,7 +207,10 @@ fn skip(machine: &mut Machine, index: u64) -> Applied {
 
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inner").field("shared", &self.shared).field("place", &self.place).finish_non_exhaustive()
+        f.debug_struct("Inner")
+            .field("shared", &self.shared)
+            .field("place", &self.place)
+            .finish_non_exhaustive()
     }
 }
 

@@ -60,7 +60,11 @@ impl RaftStateMachine<Types> for StateMachine {
         SnapshotBuilder { state: self.state.clone() }
     }
 
-    async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: SnapshotData) -> Result<(), io::Error> {
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta,
+        snapshot: SnapshotData,
+    ) -> Result<(), io::Error> {
         let (state, meta) = (self.state.clone(), meta.clone());
         blocking(move || state.install(&meta, &snapshot)).await
     }

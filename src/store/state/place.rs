@@ -102,7 +102,8 @@ impl Place {
     }
 
     fn newest_snapshot(&self, names: &[String]) -> Option<SnapshotData> {
-        let is_snapshot = |name: &&String| name.starts_with(Role::Snapshot.prefix()) && number(name).is_some();
+        let is_snapshot =
+            |name: &&String| name.starts_with(Role::Snapshot.prefix()) && number(name).is_some();
         let snapshots = names.iter().filter(is_snapshot);
         let whole = snapshots.filter_map(|name| SnapshotData::load(&self.dir.join(name)));
         whole.max_by_key(|snapshot| snapshot.meta().last_log_id)

@@ -1,0 +1,401 @@
+//! Reads: jobs, runs, TaskTrackers and the job log, as the tables have them. Bounded, so that the lock is held shortly.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::base::BaseError;
+use super::key::Key;
+use super::row::{
+    Attempt, AttemptEnd, Fate, JobLogKind, JobRow, LedgerRow, LiveRun, LiveState, PeriodicRow, Row, Stop,
+    TrackerRow,
+};
+use super::tables::Tables;
+use crate::domain::{
+    BizLogLevel, ExecutionId, Identity, JobId, JobType, Kind, NodeGroup, Position, RunId, TaskId, Timestamp,
+};
+
+/// Rows that one page of a filtered listing looks at, so that a rare match does not hold the lock for long.
+const SCANNED_MAX: usize = 20_000;
+
+/// Some of the rows, and where to go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T, C> {
+    pub rows: Vec<T>,
+    /// The last row seen; `None` at the end.
+    pub next: Option<C>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum JobState {
+    Waiting,
+    Ready,
+    Executing,
+    Ended(Fate),
+}
+
+/// A job with what is live of it.
+#[derive(Clone, Debug)]
+pub struct JobView {
+    pub id: JobId,
+    pub row: Arc<JobRow>,
+    pub state: JobState,
+    pub periodic: Option<Arc<PeriodicRow>>,
+    /// The newest run: live if there is one, else the last that ended.
+    pub run: Option<RunView>,
+}
+
+/// A run, live or ended.
+#[derive(Clone, Debug)]
+pub struct RunView {
+    pub id: RunId,
+    pub state: RunState,
+}
+
+#[derive(Clone, Debug)]
+pub enum RunState {
+    Live(Arc<LiveRun>),
+    Ended(Arc<LedgerRow>),
+}
+
+/// Which jobs to list; what is not given matches all.
+#[derive(Clone, Debug, Default)]
+pub struct JobFilter {
+    pub node_group: Option<NodeGroup>,
+    pub job_type: Option<JobType>,
+    pub kind: Option<Kind>,
+    pub task_id_prefix: String,
+    /// Empty matches all; an ended state matches any fate of its sort.
+    pub states: Vec<JobState>,
+}
+
+/// A TaskTracker as the tables know it.
+#[derive(Clone, Debug)]
+pub struct TrackerView {
+    pub node_group: NodeGroup,
+    pub identity: Identity,
+    pub row: Arc<TrackerRow>,
+    pub executing: usize,
+}
+
+/// A line of the job log, whichever row it is a view of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogView {
+    pub at: Timestamp,
+    pub run: RunId,
+    pub execution: Option<ExecutionId>,
+    pub tracker: Option<Identity>,
+    pub what: LogWhat,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogWhat {
+    Received,
+    Sent,
+    Ended(AttemptEnd, String),
+    StopRequested(Stop),
+    Fate(Fate, String),
+    Biz(BizLogLevel, String),
+    BizDropped(u64),
+    Stale,
+}
+
+impl Tables {
+    /// The job that has, or last had, this key.
+    ///
+    /// # Errors
+    /// If the disk fails; so for all reads here.
+    pub fn find_job(&self, group: &NodeGroup, task: &TaskId) -> Result<Option<JobId>, BaseError> {
+        match self.get(&Key::TaskKey(group.clone(), task.clone()))? {
+            Some(Row::TaskKey(row)) => Ok(Some(row.job)),
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    pub fn job_row(&self, job: JobId) -> Result<Option<Arc<JobRow>>, BaseError> {
+        match self.get(&Key::Job(job))? {
+            Some(Row::Job(row)) => Ok(Some(row)),
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    pub fn periodic_row(&self, job: JobId) -> Result<Option<Arc<PeriodicRow>>, BaseError> {
+        match self.get(&Key::Periodic(job))? {
+            Some(Row::Periodic(row)) => Ok(Some(row)),
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    pub fn tracker_row(
+        &self,
+        group: &NodeGroup,
+        who: &Identity,
+    ) -> Result<Option<Arc<TrackerRow>>, BaseError> {
+        match self.get(&Key::Tracker(group.clone(), who.clone()))? {
+            Some(Row::Tracker(row)) => Ok(Some(row)),
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    pub fn live_run(&self, run: RunId) -> Result<Option<Arc<LiveRun>>, BaseError> {
+        match self.get(&Key::Live(run))? {
+            Some(Row::Live(row)) => Ok(Some(row)),
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    pub fn run(&self, id: RunId) -> Result<Option<RunView>, BaseError> {
+        if let Some(live) = self.live_run(id)? {
+            return Ok(Some(RunView { id, state: RunState::Live(live) }));
+        }
+        match self.get(&Key::Ledger(id))? {
+            Some(Row::Ledger(row)) => Ok(Some(RunView { id, state: RunState::Ended(row) })),
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    /// The specification that an execution of this run uses.
+    pub fn spec_of(
+        &self,
+        run: RunId,
+        live: &LiveRun,
+    ) -> Result<Option<Arc<crate::domain::JobSpec>>, BaseError> {
+        let newest = self.job_row(run.job)?;
+        if let Some(job) = newest.filter(|job| job.revision == live.revision) {
+            return Ok(Some(Arc::clone(&job.spec)));
+        }
+        match self.get(&Key::Body(run.job, live.revision))? {
+            Some(Row::Body(old)) => Ok(Some(old.spec)),
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    pub fn job_view(&self, id: JobId) -> Result<Option<JobView>, BaseError> {
+        match self.job_row(id)? {
+            Some(row) => self.view_of(id, row).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn view_of(&self, id: JobId, row: Arc<JobRow>) -> Result<JobView, BaseError> {
+        let periodic = self.periodic_row(id)?;
+        let run = match self.first_live(id)? {
+            Some(run) => Some(run),
+            None => self.last_ended(id, &row, periodic.as_deref())?,
+        };
+        let state = match (&run, &periodic) {
+            (Some(RunView { state: RunState::Live(live), .. }), _) => JobState::of_live(live),
+            (_, Some(_)) => JobState::Waiting,
+            (Some(RunView { state: RunState::Ended(row), .. }), None) => JobState::Ended(row.fate),
+            (None, None) => JobState::Ended(Fate::Cancelled),
+        };
+        Ok(JobView { id, row, state, periodic, run })
+    }
+
+    fn first_live(&self, job: JobId) -> Result<Option<RunView>, BaseError> {
+        let (from, to) = (Key::Live(RunId { job, number: 0 }), Key::Live(RunId { job, number: u64::MAX }));
+        let mut rows = self.scan(Bound::Included(&from), &to);
+        match rows.next().transpose()? {
+            Some((Key::Live(id), Row::Live(live))) => Ok(Some(RunView { id, state: RunState::Live(live) })),
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    fn last_ended(
+        &self,
+        job: JobId,
+        row: &JobRow,
+        periodic: Option<&PeriodicRow>,
+    ) -> Result<Option<RunView>, BaseError> {
+        let next = periodic.map_or(row.next_number, |row| row.next_number);
+        match next.checked_sub(1) {
+            Some(number) => self.run(RunId { job, number }),
+            None => Ok(None),
+        }
+    }
+
+    /// The runs of a job after `after`, by number; live and ended ones together.
+    pub fn runs(
+        &self,
+        job: JobId,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Page<RunView, u64>, BaseError> {
+        let first = after.map_or(0, |number| number + 1);
+        let end = RunId { job, number: u64::MAX };
+        let start = RunId { job, number: first };
+        let mut rows = Vec::new();
+        for row in self.scan(Bound::Included(&Key::Live(start)), &Key::Live(end)).take(limit + 1) {
+            if let (Key::Live(id), Row::Live(live)) = row? {
+                rows.push(RunView { id, state: RunState::Live(live) });
+            }
+        }
+        for row in self.scan(Bound::Included(&Key::Ledger(start)), &Key::Ledger(end)).take(limit + 1) {
+            if let (Key::Ledger(id), Row::Ledger(ended)) = row? {
+                rows.push(RunView { id, state: RunState::Ended(ended) });
+            }
+        }
+        rows.sort_by_key(|run| run.id);
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).map(|run| run.id.number);
+        Ok(Page { rows, next })
+    }
+
+    /// The jobs after `after` that match, by id. A page may be short, even empty, before the end.
+    pub fn jobs(
+        &self,
+        filter: &JobFilter,
+        after: Option<JobId>,
+        limit: usize,
+    ) -> Result<Page<JobView, JobId>, BaseError> {
+        let from =
+            after.map_or(Bound::Included(Key::Job(JobId(Position::MIN))), |id| Bound::Excluded(Key::Job(id)));
+        let to = Key::Job(JobId(Position::MAX));
+        let mut page = Page { rows: Vec::new(), next: None };
+        for row in self.scan(from.as_ref(), &to).take(SCANNED_MAX) {
+            let (Key::Job(id), Row::Job(row)) = row? else { continue };
+            page.next = Some(id);
+            if !filter.matches_row(&row) {
+                continue;
+            }
+            let view = self.view_of(id, row)?;
+            if filter.matches_state(view.state) {
+                page.rows.push(view);
+            }
+            if page.rows.len() == limit {
+                return Ok(page);
+            }
+        }
+        if let Some(last) = page.next
+            && self.scan(Bound::Excluded(&Key::Job(last)), &to).next().is_none()
+        {
+            page.next = None;
+        }
+        Ok(page)
+    }
+
+    /// All TaskTrackers that are known, online or not.
+    pub fn trackers(&self) -> Result<Vec<TrackerView>, BaseError> {
+        let (from, to) = (Key::first_tracker(), Key::first_group());
+        let mut trackers = Vec::new();
+        for row in self.scan(Bound::Included(&from), &to) {
+            if let (Key::Tracker(node_group, identity), Row::Tracker(row)) = row? {
+                let executing = self.indexes().executing_on(row.session);
+                trackers.push(TrackerView { node_group, identity, row, executing });
+            }
+        }
+        Ok(trackers)
+    }
+
+    /// The job log of a run, oldest first: a view over its row and the lines that were written about it.
+    pub fn run_log(&self, id: RunId) -> Result<Vec<LogView>, BaseError> {
+        let Some(run) = self.run(id)? else { return Ok(Vec::new()) };
+        let mut lines = match &run.state {
+            RunState::Live(live) => live_log(id, live),
+            RunState::Ended(row) => ended_log(id, row),
+        };
+        let (from, to) = (Key::JobLog(id, Position::MIN), Key::JobLog(id, Position::MAX));
+        for row in self.scan(Bound::Included(&from), &to) {
+            if let (_, Row::JobLog(row)) = row? {
+                let what = match row.what {
+                    JobLogKind::Biz { level, text } => LogWhat::Biz(level, text),
+                    JobLogKind::BizDropped { lines } => LogWhat::BizDropped(lines),
+                    JobLogKind::StaleCompletion { .. } => LogWhat::Stale,
+                };
+                lines.push(LogView {
+                    at: row.at,
+                    run: id,
+                    execution: Some(row.execution),
+                    tracker: None,
+                    what,
+                });
+            }
+        }
+        lines.sort_by_key(|line| (line.at, line.rank()));
+        Ok(lines)
+    }
+}
+
+impl JobState {
+    fn of_live(live: &LiveRun) -> JobState {
+        match live.state {
+            LiveState::Waiting { .. } => JobState::Waiting,
+            LiveState::Ready { .. } => JobState::Ready,
+            LiveState::Executing { .. } => JobState::Executing,
+        }
+    }
+}
+
+impl JobFilter {
+    fn matches_row(&self, job: &JobRow) -> bool {
+        self.node_group.as_ref().is_none_or(|group| *group == job.spec.node_group)
+            && self.job_type.is_none_or(|job_type| job_type == job.spec.job_type())
+            && self.kind.as_ref().is_none_or(|kind| *kind == job.spec.kind)
+            && job.spec.task_id.as_str().starts_with(&self.task_id_prefix)
+    }
+
+    fn matches_state(&self, state: JobState) -> bool {
+        let same = |wanted: &JobState| std::mem::discriminant(wanted) == std::mem::discriminant(&state);
+        let matches = |wanted: &JobState| match (wanted, &state) {
+            (JobState::Ended(wanted), JobState::Ended(is)) => {
+                std::mem::discriminant(wanted) == std::mem::discriminant(is)
+            }
+            (wanted, _) => same(wanted),
+        };
+        self.states.is_empty() || self.states.iter().any(matches)
+    }
+}
+
+impl LogView {
+    /// Where it belongs among lines of the same millisecond.
+    fn rank(&self) -> u8 {
+        match self.what {
+            LogWhat::Received => 0,
+            LogWhat::Sent => 1,
+            LogWhat::Biz(..) | LogWhat::BizDropped(_) => 2,
+            LogWhat::StopRequested(_) => 3,
+            LogWhat::Ended(..) => 4,
+            LogWhat::Fate(..) => 5,
+            LogWhat::Stale => 6,
+        }
+    }
+}
+
+fn live_log(run: RunId, live: &LiveRun) -> Vec<LogView> {
+    let mut lines = attempts_log(run, &live.attempts);
+    lines.push(LogView { at: live.created, run, execution: None, tracker: None, what: LogWhat::Received });
+    if let LiveState::Executing { execution, tracker, since, .. } = &live.state {
+        let (execution, tracker) = (Some(*execution), Some(tracker.clone()));
+        lines.push(LogView { at: *since, run, execution, tracker: tracker.clone(), what: LogWhat::Sent });
+        if let Some(stop) = live.stop {
+            lines.push(LogView { at: *since, run, execution, tracker, what: LogWhat::StopRequested(stop) });
+        }
+    }
+    lines
+}
+
+fn ended_log(run: RunId, row: &LedgerRow) -> Vec<LogView> {
+    let mut lines = attempts_log(run, &row.attempts);
+    lines.push(LogView {
+        at: row.due.min(row.ended),
+        run,
+        execution: None,
+        tracker: None,
+        what: LogWhat::Received,
+    });
+    let what = LogWhat::Fate(row.fate, row.error.clone());
+    lines.push(LogView { at: row.ended, run, execution: None, tracker: None, what });
+    lines
+}
+
+fn attempts_log(run: RunId, attempts: &[Attempt]) -> Vec<LogView> {
+    let line = |attempt: &Attempt, at, what| {
+        let (execution, tracker) = (Some(attempt.execution), Some(attempt.tracker.clone()));
+        LogView { at, run, execution, tracker, what }
+    };
+    let of_attempt = |attempt: &Attempt| {
+        let ended = LogWhat::Ended(attempt.end, attempt.error.clone());
+        [line(attempt, attempt.started, LogWhat::Sent), line(attempt, attempt.ended, ended)]
+    };
+    attempts.iter().flat_map(of_attempt).collect()
+}
