@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_cluster_that_cannot_be_remembered_is_not_joined() {
-        let fails = Box::new(|_| Err(std::io::Error::other("disk full")));
+        let fails = Box::new(|_: &str| Err(std::io::Error::other("disk full")));
         let node = PeerIdentity::new(1, Node::default(), None, fails);
         assert_eq!(node.join("river"), Err(Stranger::Forgetful("disk full".into())));
         assert_eq!(node.cluster(), None);

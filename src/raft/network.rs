@@ -16,7 +16,9 @@ use futures_util::stream::{BoxStream, StreamExt};
 use openraft::OptionalSend;
 use openraft::alias::SnapshotOf;
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
-use openraft::network::{RPCOption, RPCTypes, RaftNetworkFactory, RaftNetworkV2, stream_append_sequential};
+use openraft::network::{
+    Backoff, RPCOption, RPCTypes, RaftNetworkFactory, RaftNetworkV2, stream_append_sequential,
+};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult, TransferLeaderRequest,
     TransferLeaderResponse, VoteRequest, VoteResponse,
@@ -30,6 +32,9 @@ use super::peers::{CallError, Lane, PeerClient, Peers};
 use super::snapshot::{SnapshotParcel, part_out};
 use crate::store::{Node, NodeId, Types, Vote};
 
+/// How long a peer that cannot be reached is left alone.
+const RETRY_AFTER_MIN: Duration = Duration::from_millis(10);
+const RETRY_AFTER_MAX: Duration = Duration::from_millis(160);
 /// Chunks that are read ahead of the network.
 const CHUNKS_AHEAD: usize = 4;
 
@@ -170,6 +175,10 @@ impl<P: SnapshotParcel> RaftNetworkV2<Types> for Link<P> {
         convert::transfer_result_in(response.refused).map_err(|malformed| self.malformed(&malformed))
     }
 
+    fn backoff(&self) -> Option<Backoff> {
+        Some(Backoff::new(retries()))
+    }
+
     async fn full_snapshot(
         &mut self,
         vote: Vote,
@@ -184,18 +193,28 @@ impl<P: SnapshotParcel> RaftNetworkV2<Types> for Link<P> {
     }
 }
 
+/// Doubles up to its end: a peer that comes back should not wait for us.
+fn retries() -> impl Iterator<Item = Duration> + Send + 'static {
+    std::iter::successors(Some(RETRY_AFTER_MIN), |after| Some((*after * 2).min(RETRY_AFTER_MAX)))
+}
+
 impl<P: SnapshotParcel> Link<P> {
     /// One stream for all appends of this session; it ends with the first answer that is not one.
+    ///
+    /// The first request comes before the connection: openraft's backoff delays requests, so whoever connects first and
+    /// fails tries again without a pause, thousands of times a second.
     async fn pipelined<'s, S>(
         &'s mut self,
-        input: S,
+        mut input: S,
         setup: Duration,
     ) -> Result<BoxStream<'s, StreamAnswer>, RPCError<Types>>
     where
         S: Stream<Item = AppendEntriesRequest<Types>> + OptionalSend + Unpin + 'static,
     {
+        let Some(first) = input.next().await else { return Ok(futures_util::stream::empty().boxed()) };
+        let requests = futures_util::stream::once(std::future::ready(first)).chain(input);
         let requests =
-            input.map(|request| pb::StreamAppendRequest { append: Some(convert::append_out(&request)) });
+            requests.map(|request| pb::StreamAppendRequest { append: Some(convert::append_out(&request)) });
         let mut client = self.peers.client(self.target, &self.address, Lane::Append);
         let opening = client.stream_append(self.peers.request(self.target, requests));
         let opened = tokio::time::timeout(setup, opening).await;

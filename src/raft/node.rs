@@ -66,6 +66,8 @@ pub(super) struct Shared {
     pub(super) leadership: watch::Receiver<Leadership>,
     reads: ReadIndexes,
     pub(super) started: Instant,
+    /// Tells this start from all others.
+    pub(super) start: u64,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -116,7 +118,10 @@ impl RaftNode {
             tasks.spawn(Survivor { core, peers, leadership, step }.run(stop.clone()));
         }
         tasks.close();
-        RaftNode { shared: Arc::new(Shared { core, peers, config, leadership, reads, started, stop, tasks }) }
+        let start = fastrand::u64(1..);
+        RaftNode {
+            shared: Arc::new(Shared { core, peers, config, leadership, reads, started, start, stop, tasks }),
+        }
     }
 
     pub fn id(&self) -> NodeId {

@@ -228,9 +228,9 @@ impl PeerService for PeerPort {
 
     async fn watch(&self, request: Request<pb::WatchRequest>) -> Answer<Self::WatchStream> {
         self.admit(request)?;
-        let peers = self.shared().peers.clone();
+        let (peers, start) = (self.shared().peers.clone(), self.shared().start);
         let beats = tokio_stream::wrappers::IntervalStream::new(tokio::time::interval(WATCH_BEAT));
-        let beats = beats.map(move |_| Ok(pb::WatchResponse { wall_ms: peers.wall_ms() }));
+        let beats = beats.map(move |_| Ok(pb::WatchResponse { wall_ms: peers.wall_ms(), start }));
         Ok(Response::new(beats.take_until(self.stop.clone().cancelled_owned()).boxed()))
     }
 }

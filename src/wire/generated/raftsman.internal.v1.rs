@@ -533,6 +533,9 @@ pub struct WatchResponse {
     /// The answering node's wall clock, milliseconds since 1970.
     #[prost(uint64, tag = "1")]
     pub wall_ms: u64,
+    /// Drawn once per start of its process: another number means that the one before has ended.
+    #[prost(uint64, tag = "2")]
+    pub start: u64,
 }
 /// What a node is at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
