@@ -72,7 +72,7 @@ fn retry_or_end(
     }
     live.retries += 1;
     live.state = LiveState::Waiting { until };
-    (live.log_lines, live.log_bytes) = (0, 0);
+    live.reset_log();
     change.count(&live.node_group, |group| group.retried += 1)?;
     change.put_live(run, live)
 }

@@ -36,7 +36,7 @@ fn again(change: &mut Change<'_>, run: RunId) -> Result<Answer, BaseError> {
     let now = change.now();
     let mut live = start::live_run(now, &job.spec, job.revision, now, LiveState::Ready { since: now });
     live.periodic = change.periodic(run.job)?.is_some();
-    live.start_by = None;
+    (live.start_by, live.by_hand) = (None, true);
     change.put_new_live(new, live);
     change.effect(Effect::Ready(job.spec.node_group.clone()));
     Ok(Answer::Retried(new))

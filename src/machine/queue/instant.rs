@@ -15,7 +15,7 @@ use crate::machine::command::SkippedRange;
 use crate::machine::effect::Effect;
 use crate::machine::key::Key;
 use crate::machine::limits::LIVE_RUNS_MAX;
-use crate::machine::row::{Fate, FinishedRow, LedgerRow, LiveState, PeriodicRow, Rhythm, Row, SkipReason};
+use crate::machine::row::{Fate, LedgerRow, LiveState, PeriodicRow, Rhythm, Row, SkipReason};
 
 /// Settles up to `budget` due instants of a job; returns how many it settled.
 pub(in crate::machine) fn settle(
@@ -58,6 +58,7 @@ pub(in crate::machine) fn skip(
     let now = change.now();
     let ledger = LedgerRow {
         revision: row.revision,
+        by_hand: false,
         due: range.first,
         ended: now,
         fate: Fate::Skipped { reason, last: range.last, count: range.count },
@@ -69,8 +70,7 @@ pub(in crate::machine) fn skip(
         error: String::new(),
     };
     change.count(&spec.node_group, |group| group.kept += 1)?;
-    let node_group = spec.node_group.clone();
-    change.put_plain(Key::Finished(now, run), Row::Finished(FinishedRow { node_group }))?;
+    change.put_plain(Key::Finished(spec.node_group.clone(), now, run), Row::Finished)?;
     change.put_ledger(run, ledger)
 }
 
