@@ -97,8 +97,11 @@ impl<'a> Change<'a> {
         self.ids.next()
     }
 
+    /// Says it once, however many runs of a group become ready one after the other.
     pub(super) fn effect(&mut self, effect: Effect) {
-        self.effects.push(effect);
+        if self.effects.last() != Some(&effect) {
+            self.effects.push(effect);
+        }
     }
 
     fn get(&self, key: &Key) -> Result<Option<Row>, BaseError> {

@@ -459,7 +459,7 @@ fn answers_lie_in_their_window(rows: &Rows, found: &mut Vec<Violation>) {
         let problem = match rows.clients.get(client) {
             None => "has answers and is unknown".into(),
             Some(row) if *sequence > row.high => format!("answered {sequence} and saw only {}", row.high),
-            Some(row) if sequence.saturating_add(CLIENT_WINDOW) <= row.high => {
+            Some(row) if row.high - sequence >= CLIENT_WINDOW => {
                 format!("remembers {sequence}, far below {}", row.high)
             }
             Some(_) => continue,

@@ -125,14 +125,14 @@ impl Settling {
                 return Verdict::Stall;
             }
         }
-        if self.spec.start_deadline.is_some_and(|deadline| now.since(instant) > deadline) {
-            return Verdict::Skip(1, SkipReason::DeadlinePassed);
+        if let Some(deadline) = self.spec.start_deadline.filter(|deadline| now.since(instant) > *deadline) {
+            return Verdict::Skip(self.missed(now - deadline).count, SkipReason::DeadlinePassed);
         }
         if self.spec.rely_on_previous_cycle && self.row.live > 0 {
             return Verdict::Skip(self.due(now), SkipReason::PreviousStillLive);
         }
         if self.row.live >= LIVE_RUNS_MAX {
-            return Verdict::Skip(1, SkipReason::TooManyLive);
+            return Verdict::Skip(self.due(now), SkipReason::TooManyLive);
         }
         Verdict::Run
     }

@@ -11,10 +11,17 @@ use crate::machine::row::{
 };
 use crate::machine::{Applied, Effect, Key, Machine, Tables};
 
+/// Replies and effects of one entry that a transcript shows.
+const SHOWN_MAX: usize = 24;
+
 pub(super) fn applied(machine: &Machine, applied: &Applied) -> String {
     let replies = applied.replies.iter().map(reply);
     let effects = applied.effects.iter().map(|it| effect(machine.tables(), it));
-    replies.chain(effects).collect::<Vec<_>>().join(", ")
+    let all: Vec<String> = replies.chain(effects).collect();
+    match all.len().checked_sub(SHOWN_MAX) {
+        Some(more) if more > 0 => format!("{}, and {more} more", all[..SHOWN_MAX].join(", ")),
+        Some(_) | None => all.join(", "),
+    }
 }
 
 fn join<T>(items: &[T], show: impl Fn(&T) -> String) -> String {
