@@ -14,8 +14,6 @@ mod core;
 mod dial;
 mod error;
 mod forward;
-#[cfg(test)]
-mod generate;
 mod hand_over;
 mod identity;
 mod leadership;
