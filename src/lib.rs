@@ -5,7 +5,17 @@ pub mod calendar;
 #[cfg(feature = "machine")]
 pub mod dispatch;
 pub mod domain;
+#[cfg(feature = "server")]
+pub mod jobtracker;
+#[cfg(feature = "sdk")]
+pub mod link;
 #[cfg(feature = "machine")]
 pub mod machine;
+#[cfg(feature = "server")]
+pub mod raft;
+#[cfg(feature = "server")]
+pub mod store;
+#[cfg(feature = "sdk")]
+pub mod tasktracker;
 #[cfg(feature = "sdk")]
 pub mod wire;

@@ -507,3 +507,45 @@ fn common_expressions_fire_as_a_scan_says_under_every_rule() {
     }
     assert!(met.gap > 100 && met.overlap > 100 && met.shifted_onto_regular > 10, "{met:?}");
 }
+
+/// Pieces of expressions in any order, or an expression with one character changed.
+fn text(dice: &mut Dice) -> String {
+    let pieces = [
+        "0", "5", "31", "60", "2026", "9999", "*", "?", "/", "-", ",", "L", "W", "#", " ", " ", " ", " ",
+        "MON", "JUL", "@", "@every ", "h", "m", "s", "@daily", "é", "\t", "+", "H", "* * ", "0 0 ", " ? ",
+    ];
+    if dice.roll(2) == 0 {
+        return (0..dice.roll(14)).map(|_| dice.pick(&pieces)).collect();
+    }
+    let mut changed: Vec<char> = expression(dice).chars().collect();
+    let place = dice.roll(changed.len() as u64) as usize;
+    changed[place] = dice.pick(&pieces).chars().next().unwrap();
+    changed.into_iter().collect()
+}
+
+/// No panic, no search without end.
+#[test]
+fn random_text_is_refused_or_understood() {
+    let seed = seed();
+    println!("RAFTSMAN_SEED={seed}");
+    let mut dice = Dice(seed);
+    let now = Timestamp::from_millis(1_800_000_000_000);
+    let (mut understood, mut never) = (0, 0);
+    for _ in 0..10_000 {
+        let schedule = CronSchedule {
+            expression: text(&mut dice),
+            time_zone: "Asia/Kathmandu".into(),
+            dst: DstRule::Auto,
+        };
+        match PreparedCron::new(&schedule) {
+            Ok(cron) => {
+                understood += 1;
+                never += u64::from(cron.check_fires(now).is_err());
+                assert!(!cron.words().is_empty());
+                assert!(cron.next_after(now, 3).is_sorted_by(|a, b| a < b));
+            }
+            Err(errors) => assert!(errors.iter().all(|error| error.field == "cron.expression"), "{errors:?}"),
+        }
+    }
+    assert!(understood > 500 && never > 0, "understood {understood}, of which {never} never fire");
+}

@@ -80,6 +80,9 @@ fn read(text: &str) -> Result<Form, String> {
     if text.len() > EXPRESSION_BYTES_MAX {
         return Err(format!("has {} bytes; at most {EXPRESSION_BYTES_MAX} are allowed", text.len()));
     }
+    if let Some(strange) = text.chars().find(|c| c.is_control() && *c != '\t') {
+        return Err(format!("contains {strange:?}; write it on one line"));
+    }
     let upper = text.to_ascii_uppercase();
     match upper.strip_prefix('@') {
         Some(_) => read_alias(&upper),
@@ -338,6 +341,7 @@ mod tests {
         assert!(problem("@fortnightly").contains("\"@fortnightly\"; known are @yearly"));
         assert!(problem("CRON_TZ=UTC 0 0 * * *").contains("as the time zone of the cron"));
         assert_eq!(problem(&"x".repeat(257)), "has 257 bytes; at most 256 are allowed");
+        assert_eq!(problem("0 0\n* * *"), "contains '\\n'; write it on one line");
         assert_eq!(problem("0 0 25 * * ?"), "hour \"25\" has \"25\", which is not 0 to 23");
         assert!(problem("0 0 0 ? * ë").contains("weekday"));
     }

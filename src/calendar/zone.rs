@@ -163,7 +163,7 @@ mod tests {
         let until = second("2060-01-01T00:00:00Z");
         let mut changes = 0;
         for name in TimeZoneDatabase::bundled().available() {
-            let zone = find(name.as_str()).unwrap_or_else(|_| TimeZone::UTC);
+            let zone = find(name.as_str()).unwrap_or(TimeZone::UTC);
             let mut at = Steady::around(&zone, 0).unwrap();
             while at.until < until {
                 let next = Steady::around(&zone, at.until).unwrap();

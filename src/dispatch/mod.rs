@@ -48,6 +48,8 @@ pub enum Event {
     Lost { session: SessionId, asked: u32 },
     /// Executions of the session ended.
     Freed { session: SessionId, executions: Vec<ExecutionId> },
+    /// The tables say that the session executes this many.
+    Counted { session: SessionId, executing: usize },
     /// These groups have this much ready, all that is in flight included.
     Ready { groups: BTreeMap<NodeGroup, Ready> },
     /// Time passed.
@@ -99,6 +101,7 @@ impl Dispatcher {
                 executions.iter().for_each(|execution| self.timeouts.forget(*execution));
                 self.roster.freed(session, executions.len());
             }
+            Event::Counted { session, executing } => self.roster.counted(session, executing),
             Event::Ready { groups } => return self.deal(groups),
             Event::Tick => return self.tick(now),
         }

@@ -26,7 +26,8 @@ pub struct CronSchedule {
 /// What happens to wall times that do not exist or exist twice. The order is the stored order: append only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DstRule {
-    /// A daily time runs once every day (gap: shifted, overlap: first); a pattern through the hour ticks through both.
+    /// A daily time runs once every day (gap: shifted, overlap: first); a pattern through the hours ticks through both.
+    /// It is the latter if its hours are all 24, whatever its minutes.
     #[default]
     Auto,
     /// A time in the gap is skipped; in the overlap the second one counts. LTS's behaviour.

@@ -8,12 +8,14 @@ mod fault;
 #[cfg(test)]
 mod generate;
 mod job;
+mod payload;
 mod reason;
 mod time;
 mod words;
 
 pub use fault::{Certainty, ERROR_DOMAIN, Fault, NOT_APPLIED, OUTCOME_TRAILER};
 pub use job::parse_job;
+pub use payload::{JSON, Payload};
 pub use reason::Reason;
 pub use time::{duration, read_duration, read_timestamp, timestamp};
 pub use words::{cut, line_to_wire, parse_id, parse_result, result_to_wire};

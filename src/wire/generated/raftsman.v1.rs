@@ -5042,6 +5042,8 @@ pub enum ReturnReason {
     UnknownKind = 2,
     /// The TaskTracker is leaving.
     Draining = 3,
+    /// It was cut off from the cluster, or had no time left to finish, and interrupted the execution.
+    Interrupted = 4,
 }
 impl ReturnReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -5054,6 +5056,7 @@ impl ReturnReason {
             Self::NoSlot => "RETURN_REASON_NO_SLOT",
             Self::UnknownKind => "RETURN_REASON_UNKNOWN_KIND",
             Self::Draining => "RETURN_REASON_DRAINING",
+            Self::Interrupted => "RETURN_REASON_INTERRUPTED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -5063,6 +5066,7 @@ impl ReturnReason {
             "RETURN_REASON_NO_SLOT" => Some(Self::NoSlot),
             "RETURN_REASON_UNKNOWN_KIND" => Some(Self::UnknownKind),
             "RETURN_REASON_DRAINING" => Some(Self::Draining),
+            "RETURN_REASON_INTERRUPTED" => Some(Self::Interrupted),
             _ => None,
         }
     }

@@ -1,0 +1,4 @@
+//! The node: consensus, storage and the leader's loop, wired together.
+
+pub mod leader;
+pub mod session;

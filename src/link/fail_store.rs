@@ -1,0 +1,368 @@
+//! The FailStore: what must not be forgotten until the cluster has it, in an append-only file.
+//!
+//! A record is put under a number (an execution, a sequence) before anybody relies on it, and forgotten when it is
+//! acknowledged. A record is in the kernel's hands when `write` returns, so it survives the process; `sync`, called
+//! every 100 ms, makes it survive the host. Checksums tell a torn tail, which is cut off; everything before it counts.
+//! The directory also keeps the node's identity, so that a restarted node opens its own store. One process at a time.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use rustix::fs::FlockOperation;
+
+use crate::domain::Identity;
+
+/// Length (u32), checksum (u32), tag (u8), number (u64).
+const HEADER_BYTES: usize = 17;
+/// The largest record; a length beyond it is garbage.
+const RECORD_BYTES_MAX: usize = 2 << 20;
+/// The file is rewritten when it is larger than this and mostly forgotten.
+const COMPACT_BYTES_MIN: u64 = 1 << 20;
+/// How many times larger than its live records the file may grow.
+const COMPACT_FACTOR: u64 = 4;
+const TAG_PUT: u8 = 1;
+const TAG_FORGET: u8 = 2;
+
+/// Why the FailStore cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FailStoreError {
+    #[error("{path}: {source}")]
+    Io { path: PathBuf, source: io::Error },
+    #[error("{0} is in use by another process; give each node its own directory")]
+    InUse(PathBuf),
+    #[error("{path} says {found:?}, which is no identity: remove the file to get a new one")]
+    BadIdentity { path: PathBuf, found: String },
+    #[error(
+        "{bytes} bytes wait for the cluster and {bytes_max} is the most; they stay, this one was not kept"
+    )]
+    Full { bytes: usize, bytes_max: usize },
+}
+
+/// Records by number, in memory and, unless it was made without a directory, in a file.
+#[derive(Debug)]
+pub struct FailStore {
+    live: BTreeMap<u64, Bytes>,
+    live_bytes: usize,
+    bytes_max: usize,
+    file: Option<Segment>,
+}
+
+#[derive(Debug)]
+struct Segment {
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+    unsynced: bool,
+    /// Held, not used: the lock ends with it.
+    _lock: File,
+}
+
+impl FailStore {
+    /// A store that does not outlive the process.
+    pub fn in_memory(bytes_max: usize) -> FailStore {
+        FailStore { live: BTreeMap::new(), live_bytes: 0, bytes_max, file: None }
+    }
+
+    /// Opens the store of `directory`, made if it is missing, that holds at most `bytes_max` bytes of live records.
+    ///
+    /// # Errors
+    /// If the directory cannot be used or another process uses it. A torn tail is no error.
+    pub fn open(directory: &Path, bytes_max: usize) -> Result<FailStore, FailStoreError> {
+        fs::create_dir_all(directory).map_err(at(directory))?;
+        let lock = lock(directory)?;
+        let path = directory.join("failstore.log");
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(at(&path))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(at(&path))?;
+        let (live, whole) = replay(&bytes);
+        file.set_len(whole).and_then(|()| file.seek(SeekFrom::Start(whole))).map_err(at(&path))?;
+        let live_bytes = live.values().map(Bytes::len).sum();
+        let segment = Segment { path, file, bytes: whole, unsynced: false, _lock: lock };
+        Ok(FailStore { live, live_bytes, bytes_max, file: Some(segment) })
+    }
+
+    /// What is not acknowledged yet, by number.
+    pub fn live(&self) -> impl Iterator<Item = (u64, &Bytes)> {
+        self.live.iter().map(|(number, record)| (*number, record))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.live.is_empty()
+    }
+
+    /// Keeps `records`; one that is kept already is replaced. They survive the process when this returns.
+    ///
+    /// # Errors
+    /// [`FailStoreError::Full`] keeps none of them. After an error of the file they are kept in memory only.
+    pub fn put(&mut self, records: Vec<(u64, Bytes)>) -> Result<(), FailStoreError> {
+        let added: usize = records.iter().map(|(_, record)| record.len()).sum();
+        if self.live_bytes + added > self.bytes_max {
+            return Err(FailStoreError::Full { bytes: self.live_bytes, bytes_max: self.bytes_max });
+        }
+        let mut frames = Vec::with_capacity(added + records.len() * HEADER_BYTES);
+        for (number, record) in records {
+            frame(&mut frames, TAG_PUT, number, &record);
+            self.live_bytes += record.len();
+            self.live_bytes -= self.live.insert(number, record).map_or(0, |old| old.len());
+        }
+        self.append(&frames)
+    }
+
+    /// Forgets what was acknowledged. If this is lost, it is sent and acknowledged again.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn forget(&mut self, numbers: impl IntoIterator<Item = u64>) -> Result<(), FailStoreError> {
+        let mut frames = Vec::new();
+        for number in numbers {
+            if let Some(record) = self.live.remove(&number) {
+                self.live_bytes -= record.len();
+                frame(&mut frames, TAG_FORGET, number, &[]);
+            }
+        }
+        if frames.is_empty() {
+            return Ok(());
+        }
+        self.append(&frames)?;
+        self.compact()
+    }
+
+    /// Makes what was written survive the host; cheap when nothing was.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn sync(&mut self) -> Result<(), FailStoreError> {
+        let Some(segment) = self.file.as_mut().filter(|segment| segment.unsynced) else { return Ok(()) };
+        segment.unsynced = false;
+        segment.file.sync_data().map_err(at(&segment.path))
+    }
+
+    /// A second handle on the file, for a sync on another thread; `None` when nothing was written since the last one.
+    pub fn unsynced(&mut self) -> Option<File> {
+        let segment = self.file.as_mut().filter(|segment| segment.unsynced)?;
+        segment.unsynced = false;
+        segment.file.try_clone().ok()
+    }
+
+    fn append(&mut self, frames: &[u8]) -> Result<(), FailStoreError> {
+        let Some(segment) = &mut self.file else { return Ok(()) };
+        segment.file.write_all(frames).map_err(at(&segment.path))?;
+        segment.bytes += frames.len() as u64;
+        segment.unsynced = true;
+        Ok(())
+    }
+
+    /// Rewrites the file when most of it is forgotten: a new file takes the old one's name at once or not at all.
+    fn compact(&mut self) -> Result<(), FailStoreError> {
+        let Some(segment) = &mut self.file else { return Ok(()) };
+        if segment.bytes < COMPACT_BYTES_MIN.max(COMPACT_FACTOR * self.live_bytes as u64) {
+            return Ok(());
+        }
+        let mut frames = Vec::with_capacity(self.live_bytes + self.live.len() * HEADER_BYTES);
+        for (number, record) in &self.live {
+            frame(&mut frames, TAG_PUT, *number, record);
+        }
+        let new = segment.path.with_extension("new");
+        let mut file = File::create(&new).map_err(at(&new))?;
+        file.write_all(&frames).and_then(|()| file.sync_data()).map_err(at(&new))?;
+        fs::rename(&new, &segment.path).map_err(at(&segment.path))?;
+        (segment.file, segment.bytes, segment.unsynced) = (file, frames.len() as u64, true);
+        Ok(())
+    }
+}
+
+/// The identity that `directory` keeps; at first use it takes `fresh`.
+///
+/// # Errors
+/// If the directory cannot be used or the file holds no identity.
+pub fn identity(directory: &Path, fresh: impl FnOnce() -> Identity) -> Result<Identity, FailStoreError> {
+    fs::create_dir_all(directory).map_err(at(directory))?;
+    let path = directory.join("identity");
+    match fs::read_to_string(&path) {
+        Ok(text) => Identity::new(text.trim()).map_err(|_| FailStoreError::BadIdentity { path, found: text }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let identity = fresh();
+            let mut file = File::create(&path).map_err(at(&path))?;
+            file.write_all(identity.as_str().as_bytes()).and_then(|()| file.sync_all()).map_err(at(&path))?;
+            Ok(identity)
+        }
+        Err(source) => Err(FailStoreError::Io { path, source }),
+    }
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> FailStoreError {
+    let path = path.to_owned();
+    |source| FailStoreError::Io { path, source }
+}
+
+fn lock(directory: &Path) -> Result<File, FailStoreError> {
+    let path = directory.join("lock");
+    let file = File::create(&path).map_err(at(&path))?;
+    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
+        .map_err(|_| FailStoreError::InUse(directory.to_owned()))?;
+    Ok(file)
+}
+
+fn frame(into: &mut Vec<u8>, tag: u8, number: u64, record: &[u8]) {
+    let length = u32::try_from(record.len()).expect("a record is at most 2 MiB");
+    let mut checksum = crc32fast::Hasher::new();
+    checksum.update(&[tag]);
+    checksum.update(&number.to_le_bytes());
+    checksum.update(record);
+    into.extend_from_slice(&length.to_le_bytes());
+    into.extend_from_slice(&checksum.finalize().to_le_bytes());
+    into.push(tag);
+    into.extend_from_slice(&number.to_le_bytes());
+    into.extend_from_slice(record);
+}
+
+/// The live records, and how many bytes of the file are whole records.
+fn replay(bytes: &[u8]) -> (BTreeMap<u64, Bytes>, u64) {
+    let mut live = BTreeMap::new();
+    let mut rest = bytes;
+    while let Some((tag, number, record, after)) = read_frame(rest) {
+        match tag {
+            TAG_PUT => live.insert(number, Bytes::copy_from_slice(record)),
+            _ => live.remove(&number),
+        };
+        rest = after;
+    }
+    (live, (bytes.len() - rest.len()) as u64)
+}
+
+/// The first record of `bytes` and what follows it; `None` at the end and at a torn or foreign record.
+fn read_frame(bytes: &[u8]) -> Option<(u8, u64, &[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let (checksum, rest) = rest.split_first_chunk::<4>()?;
+    let length =
+        usize::try_from(u32::from_le_bytes(*length)).ok().filter(|length| *length <= RECORD_BYTES_MAX)?;
+    let covered = rest.get(..length + 9)?;
+    if crc32fast::hash(covered) != u32::from_le_bytes(*checksum) {
+        return None;
+    }
+    let (tag, number) = covered.split_first()?;
+    let (number, record) = number.split_first_chunk::<8>()?;
+    let known = [TAG_PUT, TAG_FORGET].contains(tag);
+    known.then_some((*tag, u64::from_le_bytes(*number), record, &rest[length + 9..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    fn record(n: u64) -> (u64, Bytes) {
+        (n, Bytes::from(format!("record {n}")))
+    }
+
+    fn numbers(store: &FailStore) -> Vec<u64> {
+        store.live().map(|(number, _)| number).collect()
+    }
+
+    #[test]
+    fn what_was_put_and_not_forgotten_is_there_after_a_restart_in_order() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = FailStore::open(directory.path(), MIB).unwrap();
+        store.put([5, 3, 9, 1].map(record).to_vec()).unwrap();
+        store.forget([3]).unwrap();
+        drop(store);
+        let store = FailStore::open(directory.path(), MIB).unwrap();
+        assert_eq!(numbers(&store), [1, 5, 9]);
+        assert_eq!(store.live().next(), Some((1, &Bytes::from_static(b"record 1"))));
+    }
+
+    #[test]
+    fn a_tail_torn_at_any_byte_costs_only_the_torn_record() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = FailStore::open(directory.path(), MIB).unwrap();
+        let mut ends = vec![0];
+        for n in 0..4 {
+            store.put(vec![record(n)]).unwrap();
+            ends.push(store.file.as_ref().unwrap().bytes);
+        }
+        drop(store);
+        let path = directory.path().join("failstore.log");
+        let whole = fs::read(&path).unwrap();
+        for length in 0..=whole.len() {
+            fs::write(&path, &whole[..length]).unwrap();
+            let mut store = FailStore::open(directory.path(), MIB).unwrap();
+            let survived = ends.iter().filter(|end| **end > 0 && **end <= length as u64).count() as u64;
+            assert_eq!(numbers(&store), (0..survived).collect::<Vec<_>>(), "cut at {length}");
+            store.put(vec![record(77)]).unwrap();
+            drop(store);
+            let store = FailStore::open(directory.path(), MIB).unwrap();
+            assert_eq!(
+                numbers(&store).last(),
+                Some(&77),
+                "what is written after a torn tail counts, cut at {length}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_never_makes_up_a_record() {
+        let mut bytes = Vec::new();
+        (0..3).for_each(|n| frame(&mut bytes, TAG_PUT, n, format!("record {n}").as_bytes()));
+        for bit in 0..bytes.len() * 8 {
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            let (live, _) = replay(&damaged);
+            for (number, record) in live {
+                assert_eq!(record, format!("record {number}"), "bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn it_is_bounded_and_what_is_kept_stays() {
+        let mut store = FailStore::in_memory(20);
+        store.put(vec![record(1), record(2)]).unwrap();
+        let full = store.put(vec![record(3)]).expect_err("8 bytes too many");
+        assert!(matches!(full, FailStoreError::Full { bytes: 16, bytes_max: 20 }), "{full}");
+        store.forget([1]).unwrap();
+        store.put(vec![record(3)]).unwrap();
+        assert_eq!(numbers(&store), [2, 3]);
+    }
+
+    #[test]
+    fn the_file_does_not_grow_for_ever() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = FailStore::open(directory.path(), 8 * MIB).unwrap();
+        store.put(vec![record(0)]).unwrap();
+        for n in 1..200 {
+            store.put(vec![(n, Bytes::from(vec![7; 64 << 10]))]).unwrap();
+            store.forget([n]).unwrap();
+        }
+        store.sync().unwrap();
+        assert!(fs::metadata(directory.path().join("failstore.log")).unwrap().len() < 2 * MIB as u64);
+        drop(store);
+        assert_eq!(numbers(&FailStore::open(directory.path(), MIB).unwrap()), [0]);
+    }
+
+    #[test]
+    fn a_second_process_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let _first = FailStore::open(directory.path(), MIB).unwrap();
+        assert!(matches!(FailStore::open(directory.path(), MIB), Err(FailStoreError::InUse(_))));
+    }
+
+    #[test]
+    fn an_identity_stays_the_same_after_a_restart() {
+        let directory = tempfile::tempdir().unwrap();
+        let name = |text: &'static str| move || Identity::new(text).unwrap();
+        assert_eq!(identity(directory.path(), name("w1")).unwrap().as_str(), "w1");
+        assert_eq!(identity(directory.path(), name("w2")).unwrap().as_str(), "w1");
+        fs::write(directory.path().join("identity"), "\u{1}").unwrap();
+        assert!(matches!(identity(directory.path(), name("w3")), Err(FailStoreError::BadIdentity { .. })));
+    }
+}

@@ -1,0 +1,106 @@
+//! Who takes over from a leader whose process is gone, and when. Pure.
+//!
+//! The survivor with the longest log goes first, since only it can surely win; among equals the lowest id. The next one
+//! waits a step for the one before it. Raft's votes still decide: a wrong order costs time, never safety.
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use crate::store::{LogId, NodeId, Vote};
+
+/// How a survivor stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub(super) node: NodeId,
+    pub(super) vote: Vote,
+    pub(super) last_log: Option<LogId>,
+}
+
+impl Standing {
+    fn precedence(&self) -> (Option<&LogId>, Reverse<NodeId>) {
+        (self.last_log.as_ref(), Reverse(self.node))
+    }
+}
+
+/// What to do about a leader that is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// A later leader is elected already.
+    Leave,
+    /// Try, unless another one leads by then.
+    TryAfter(Duration),
+}
+
+/// `others` are the survivors that answered; those that did not are taken for gone as well.
+pub(super) fn decide(gone_term: u64, mine: &Standing, others: &[Standing], step: Duration) -> Decision {
+    let mut all = others.iter().chain([mine]);
+    if all.any(|standing| standing.vote.committed && standing.vote.leader_id.term > gone_term) {
+        return Decision::Leave;
+    }
+    let before_me = others.iter().filter(|other| other.precedence() > mine.precedence()).count();
+    let before_me = u32::try_from(before_me).expect("a cluster has a handful of nodes");
+    Decision::TryAfter(step * before_me)
+}
+
+/// What the end of the watch on the leader and the attempt to come back say together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// The connection broke and its host says that nobody listens: the process is gone.
+    Gone,
+    /// Somebody listens: a restart, a hiccup, or a listener about to vanish. Look again.
+    Listening,
+    /// No answer says nothing: slow, frozen, cut off. The timers decide.
+    Silent,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::types::log_id;
+
+    const STEP: Duration = Duration::from_millis(50);
+
+    fn standing(node: NodeId, vote: Vote, index: u64) -> Standing {
+        Standing { node, vote, last_log: Some(log_id(3, index)) }
+    }
+
+    /// Node 9 led term 3 and is gone.
+    fn follower(node: NodeId, index: u64) -> Standing {
+        standing(node, Vote::new_committed(3, 9), index)
+    }
+
+    fn after(steps: u32) -> Decision {
+        Decision::TryAfter(STEP * steps)
+    }
+
+    #[test]
+    fn among_equals_the_lowest_id_goes_first() {
+        assert_eq!(decide(3, &follower(1, 7), &[follower(2, 7)], STEP), after(0));
+        assert_eq!(decide(3, &follower(2, 7), &[follower(1, 7)], STEP), after(1));
+        assert_eq!(decide(3, &follower(4, 7), &[follower(1, 7), follower(2, 7)], STEP), after(2));
+    }
+
+    #[test]
+    fn the_longest_log_goes_before_the_lowest_id() {
+        assert_eq!(decide(3, &follower(1, 7), &[follower(2, 8)], STEP), after(1));
+        assert_eq!(decide(3, &follower(2, 8), &[follower(1, 7)], STEP), after(0));
+    }
+
+    #[test]
+    fn a_survivor_that_does_not_answer_is_not_waited_for() {
+        assert_eq!(decide(3, &follower(4, 7), &[], STEP), after(0));
+    }
+
+    #[test]
+    fn once_a_later_leader_is_elected_nobody_tries() {
+        let elected = standing(2, Vote::new_committed(4, 2), 8);
+        assert_eq!(decide(3, &follower(1, 7), std::slice::from_ref(&elected), STEP), Decision::Leave);
+        assert_eq!(decide(3, &elected, &[follower(1, 7)], STEP), Decision::Leave);
+    }
+
+    #[test]
+    fn a_candidate_that_did_not_win_is_no_leader() {
+        let candidate = standing(2, Vote::new(4, 2), 6);
+        assert_eq!(decide(3, &follower(1, 7), &[candidate], STEP), after(0));
+    }
+}

@@ -1,0 +1,142 @@
+//! The state's tables in RocksDB: one column family, no write-ahead log.
+//!
+//! A batch is durable only when the memtable that took it was flushed; until then the Raft log has it. One batch is never
+//! parted, since with one column family a flush takes whole batches in their order.
+
+use std::fmt;
+use std::path::Path;
+
+use bytes::Bytes;
+use rocksdb::checkpoint::Checkpoint;
+use rocksdb::{
+    BlockBasedOptions, Cache, DB, DBCompressionType, FlushOptions, IteratorMode, LogLevel, Options,
+    ReadOptions, WriteBatch, WriteOptions,
+};
+
+use super::files::OwnedDir;
+use crate::machine::{Base, BaseError, RawRow};
+
+/// Twice what is written between two flushes, so that RocksDB does not flush on its own.
+const WRITE_BUFFER_BYTES: usize = 128 << 20;
+/// Blocks of tables that reads keep in memory.
+const BLOCK_CACHE_BYTES: usize = 64 << 20;
+/// About one in a hundred looks for an absent key reads a block in vain.
+const BLOOM_BITS_PER_KEY: f64 = 10.0;
+
+/// One generation of the state on disk. Its directory goes away with it once it is obsolete.
+pub struct RocksBase {
+    // Closed before its directory goes.
+    db: DB,
+    dir: OwnedDir,
+}
+
+impl RocksBase {
+    /// # Errors
+    /// If the database cannot be opened or created.
+    pub fn open(dir: &Path) -> Result<RocksBase, BaseError> {
+        let db = DB::open(&options(), dir).map_err(failed)?;
+        Ok(RocksBase { db, dir: OwnedDir::kept(dir.to_owned()) })
+    }
+
+    /// For looking into a snapshot, which must not change.
+    pub(super) fn open_for_reading(dir: &Path) -> Result<RocksBase, BaseError> {
+        let db = DB::open_for_read_only(&options(), dir, false).map_err(failed)?;
+        Ok(RocksBase { db, dir: OwnedDir::kept(dir.to_owned()) })
+    }
+
+    /// Writes one batch: a value puts a row, none deletes it.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn write(&self, changes: impl Iterator<Item = (Vec<u8>, Option<Bytes>)>) -> Result<(), BaseError> {
+        let mut batch = WriteBatch::default();
+        for (key, row) in changes {
+            match row {
+                Some(row) => batch.put(key, row),
+                None => batch.delete(key),
+            }
+        }
+        let mut without_log = WriteOptions::default();
+        without_log.disable_wal(true);
+        self.db.write_opt(batch, &without_log).map_err(failed)
+    }
+
+    /// Makes everything written so far durable.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn flush(&self) -> Result<(), BaseError> {
+        self.db.flush().map_err(failed)
+    }
+
+    /// Begins to make everything written so far durable; [`RocksBase::flush_ended`] tells when.
+    pub(super) fn begin_flush(&self) -> Result<(), BaseError> {
+        let mut options = FlushOptions::default();
+        options.set_wait(false);
+        self.db.flush_opt(&options).map_err(failed)
+    }
+
+    /// Whether all flushes that have begun are over.
+    pub(super) fn flush_ended(&self) -> Result<bool, BaseError> {
+        let waiting = self.db.property_int_value("rocksdb.num-immutable-mem-table").map_err(failed)?;
+        Ok(waiting == Some(0))
+    }
+
+    /// Flushes, and links what is on disk into the new directory `to`.
+    pub(super) fn checkpoint(&self, to: &Path) -> Result<(), BaseError> {
+        Checkpoint::new(&self.db).and_then(|checkpoint| checkpoint.create_checkpoint(to)).map_err(failed)
+    }
+
+    /// Another generation took over: the directory goes when the last reader does.
+    pub(super) fn let_go(&self) {
+        self.dir.let_go();
+    }
+}
+
+impl Base for RocksBase {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, BaseError> {
+        self.db.get(key).map_err(failed)
+    }
+
+    fn scan(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<RawRow>, BaseError> {
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        let mut options = ReadOptions::default();
+        options.set_iterate_lower_bound(from);
+        options.set_iterate_upper_bound(to);
+        let row = |row: Result<(Box<[u8]>, Box<[u8]>), rocksdb::Error>| {
+            row.map(|(key, value)| (key.into_vec(), value.into_vec())).map_err(failed)
+        };
+        self.db.iterator_opt(IteratorMode::Start, options).take(limit).map(row).collect()
+    }
+}
+
+impl fmt::Debug for RocksBase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RocksBase").field(&self.dir.path()).finish()
+    }
+}
+
+fn failed(error: rocksdb::Error) -> BaseError {
+    BaseError::Storage(error.into_string())
+}
+
+fn options() -> Options {
+    let mut table = BlockBasedOptions::default();
+    table.set_bloom_filter(BLOOM_BITS_PER_KEY, false);
+    table.set_whole_key_filtering(true);
+    table.set_block_cache(&Cache::new_lru_cache(BLOCK_CACHE_BYTES));
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.set_block_based_table_factory(&table);
+    options.set_compression_type(DBCompressionType::None);
+    options.set_write_buffer_size(WRITE_BUFFER_BYTES);
+    options.set_max_write_buffer_number(3);
+    options.set_max_background_jobs(2);
+    options.set_bytes_per_sync(1 << 20);
+    options.set_max_open_files(512);
+    options.set_keep_log_file_num(2);
+    options.set_log_level(LogLevel::Error);
+    options
+}

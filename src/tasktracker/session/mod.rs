@@ -1,0 +1,562 @@
+//! The session with the cluster as a state machine: an event and the time come in, acts go out. No sockets, no tasks,
+//! no clock, no files, so that every order of events can be tested.
+//!
+//! It keeps these rules. A push counts only from the highest term seen. An execution that it runs, or owes, or has
+//! finished lately is not begun a second time. A result is kept before its slot is freed, and until it is acknowledged.
+//! A new stream changes nothing that runs: the hello tells it. An execution that was interrupted for the TaskTracker's
+//! own reasons is given back, not failed.
+
+mod heartbeat;
+mod lines;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use super::StopCause;
+use super::pool::Ended;
+use crate::domain::{Action, ExecutionId, Millis, Outcome};
+use crate::wire::{Reason, pb, read_duration, result_to_wire, timestamp};
+use heartbeat::{Heartbeats, plus};
+use lines::Lines;
+use pb::session_request::Message as ToCluster;
+use pb::session_response::Message as FromCluster;
+
+/// Until the cluster says otherwise.
+const HEARTBEAT_DEFAULT: Millis = Millis::from_secs(1);
+const STOP_WORKING_DEFAULT: Millis = Millis::from_secs(7);
+const GRACE_DEFAULT: Millis = Millis::from_secs(10);
+/// What is cut off has to be over before the cluster runs it elsewhere, so it gets little time.
+const CUT_OFF_GRACE: Millis = Millis::from_secs(1);
+/// How long a hello may wait for its welcome; a new leader answers after its recovery.
+const WELCOME_PATIENCE: Millis = Millis::from_secs(5);
+/// How long a draining TaskTracker waits for the last acknowledgements after its drain timeout.
+const LEAVE_PATIENCE: Millis = Millis::from_secs(2);
+/// Lines are gathered this long before they are sent.
+const LINES_PAUSE: Millis = Millis::new(100);
+/// Finished and acknowledged executions that are remembered against a push that comes twice.
+const FINISHED_MAX: usize = 4096;
+/// Results that may wait for an acknowledgement before no more work is taken.
+const OWED_MAX: usize = 10_000;
+/// What one Completed carries at most.
+const COMPLETED_MAX: usize = 512;
+const COMPLETED_BYTES_MAX: usize = 1 << 20;
+
+/// Who the TaskTracker is.
+#[derive(Clone, Debug)]
+pub(super) struct Me {
+    pub(super) node_group: String,
+    pub(super) identity: String,
+    pub(super) start_number: u64,
+    pub(super) capacity: u32,
+    /// Empty means all.
+    pub(super) kinds: Vec<String>,
+    pub(super) host: String,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A stream is being opened: the hello goes first.
+    Opened,
+    /// The cluster said something on the stream.
+    Heard(FromCluster),
+    /// The stream ended.
+    Lost,
+    /// An execution ended, with its last lines.
+    Ended(Ended, Vec<pb::BizLogLine>),
+    /// User code wrote lines.
+    Lines(ExecutionId, Vec<pb::BizLogLine>),
+    /// User code told how far it is.
+    Progress(Vec<pb::ExecutionProgress>),
+    /// Take nothing new, finish, leave; what still runs after `timeout` is interrupted.
+    Drain { timeout: Millis },
+}
+
+/// What to do, in this order.
+#[derive(Debug, PartialEq)]
+pub(super) enum Act {
+    Send(ToCluster),
+    Begin(Box<pb::JobPush>),
+    Stop(ExecutionId, StopCause),
+    Kill(ExecutionId),
+    /// Keep results in the FailStore.
+    Keep(Vec<(u64, Bytes)>),
+    /// They are acknowledged.
+    Forget(Vec<u64>),
+    /// Bounds of what one execution may write.
+    LimitLines(u64),
+    /// Close the stream and open another, after a pause if one is given.
+    Reopen {
+        why: String,
+        after: Option<Millis>,
+    },
+    /// The cluster does not want this TaskTracker.
+    GiveUp {
+        reason: Option<Reason>,
+        message: String,
+    },
+    /// Everything is done: close the stream and end.
+    Finished,
+}
+
+#[derive(Debug, PartialEq)]
+enum Phase {
+    Detached,
+    Greeting { since: Millis },
+    Attached,
+}
+
+#[derive(Debug)]
+struct Running {
+    /// When its run timeout ends, or when it is killed after it was told to stop.
+    timer: Option<Millis>,
+    stopping: Option<StopCause>,
+}
+
+#[derive(Debug)]
+struct Draining {
+    until: Millis,
+    told: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Session {
+    me: Me,
+    phase: Phase,
+    session_id: String,
+    /// The highest term seen.
+    term: u64,
+    running: BTreeMap<u64, Running>,
+    /// When an execution has to be stopped or killed.
+    timers: BTreeSet<(Millis, u64)>,
+    /// Results that are not acknowledged.
+    owed: BTreeMap<u64, pb::ExecutionResult>,
+    /// Those of them that were not sent on this stream.
+    unsent: BTreeSet<u64>,
+    finished: BTreeSet<u64>,
+    highest_finished: u64,
+    returned: BTreeMap<pb::ReturnReason, Vec<u64>>,
+    heartbeats: Heartbeats,
+    grace: Millis,
+    lines: Lines,
+    lines_due: Option<Millis>,
+    progress: BTreeMap<u64, pb::ExecutionProgress>,
+    /// The cluster should hear how many slots are free.
+    announce: bool,
+    draining: Option<Draining>,
+    over: bool,
+}
+
+impl Session {
+    /// `owed` are the results that an earlier process left behind.
+    pub(super) fn new(me: Me, owed: Vec<pb::ExecutionResult>) -> Session {
+        let unsent = owed.iter().map(|result| result.execution).collect::<BTreeSet<u64>>();
+        Session {
+            me,
+            phase: Phase::Detached,
+            session_id: String::new(),
+            term: 0,
+            running: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            highest_finished: unsent.last().copied().unwrap_or(0),
+            unsent,
+            owed: owed.into_iter().map(|result| (result.execution, result)).collect(),
+            finished: BTreeSet::new(),
+            returned: BTreeMap::new(),
+            heartbeats: Heartbeats::new(HEARTBEAT_DEFAULT, STOP_WORKING_DEFAULT),
+            grace: GRACE_DEFAULT,
+            lines: Lines::default(),
+            lines_due: None,
+            progress: BTreeMap::new(),
+            announce: false,
+            draining: None,
+            over: false,
+        }
+    }
+
+    pub(super) fn on(&mut self, event: Event, now: Millis, acts: &mut Vec<Act>) {
+        match event {
+            Event::Opened => self.greet(now, acts),
+            Event::Heard(message) => self.heard(message, now, acts),
+            Event::Lost => self.phase = Phase::Detached,
+            Event::Ended(ended, lines) => self.ended(ended, lines, now, acts),
+            Event::Lines(execution, lines) => self.add_lines(execution.as_u64(), lines, now),
+            Event::Progress(told) => self.progress.extend(told.into_iter().map(|one| (one.execution, one))),
+            Event::Drain { timeout } => self.drain(timeout, now),
+        }
+    }
+
+    /// What is due now: stops, kills, heartbeats, and what was gathered since. Call it after each batch of events.
+    pub(super) fn flush(&mut self, now: Millis, acts: &mut Vec<Act>) {
+        self.stop_what_is_late(now, acts);
+        self.stop_working_if_cut_off(now, acts);
+        self.stop_what_drains_too_long(now, acts);
+        match self.phase {
+            Phase::Attached => self.report(now, acts),
+            Phase::Greeting { since } if now >= plus(since, WELCOME_PATIENCE) => {
+                self.reopen("no welcome in time".into(), None, acts);
+            }
+            Phase::Greeting { .. } | Phase::Detached => {}
+        }
+        self.leave_when_done(now, acts);
+    }
+
+    /// When [`Session::flush`] has something to do though nothing happens.
+    pub(super) fn wake_at(&self) -> Option<Millis> {
+        let timer = self.timers.first().map(|(at, _)| *at);
+        let working = self.running.values().any(|running| running.stopping.is_none());
+        let cut_off = self.heartbeats.stop_working_at().filter(|_| working);
+        let phase = match self.phase {
+            Phase::Attached => Some(self.heartbeats.due_at()),
+            Phase::Greeting { since } => Some(plus(since, WELCOME_PATIENCE)),
+            Phase::Detached => None,
+        };
+        let lines = self.lines_due.filter(|_| self.phase == Phase::Attached);
+        let drained = self.draining.as_ref().filter(|_| !self.over).and_then(|draining| {
+            if working {
+                Some(draining.until)
+            } else {
+                self.running.is_empty().then_some(plus(draining.until, LEAVE_PATIENCE))
+            }
+        });
+        [timer, cut_off, phase, lines, drained].into_iter().flatten().min()
+    }
+
+    /// How many executions could begin now.
+    fn free_slots(&self) -> u32 {
+        if self.draining.is_some() || self.owed.len() >= OWED_MAX {
+            return 0;
+        }
+        let running = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
+        self.me.capacity.saturating_sub(running)
+    }
+
+    fn greet(&mut self, now: Millis, acts: &mut Vec<Act>) {
+        self.phase = Phase::Greeting { since: now };
+        self.unsent.extend(self.owed.keys());
+        self.returned.clear();
+        self.lines.restart();
+        self.heartbeats.restart();
+        acts.push(Act::Send(ToCluster::Hello(pb::Hello {
+            node_group: self.me.node_group.clone(),
+            identity: self.me.identity.clone(),
+            start_number: self.me.start_number,
+            session_id: self.session_id.clone(),
+            capacity: self.me.capacity,
+            kinds: self.me.kinds.clone(),
+            running: self.running.keys().copied().collect(),
+            owed: self.owed.keys().copied().collect(),
+            highest_finished: self.highest_finished,
+            sdk_version: env!("CARGO_PKG_VERSION").into(),
+            host: self.me.host.clone(),
+            draining: self.draining.is_some(),
+        })));
+    }
+
+    fn heard(&mut self, message: FromCluster, now: Millis, acts: &mut Vec<Act>) {
+        match message {
+            FromCluster::Welcome(welcome) => self.welcome(welcome, acts),
+            FromCluster::Refused(refused) => self.refused(refused, acts),
+            FromCluster::Push(push) => push.jobs.into_iter().for_each(|job| self.pushed(job, now, acts)),
+            FromCluster::CompletedAck(ack) => self.acknowledged(ack, acts),
+            FromCluster::HeartbeatAck(ack) => self.heartbeats.answered(ack.sequence),
+            FromCluster::Terminate(order) => {
+                let grace = order.grace.and_then(|grace| read_duration(grace).ok()).unwrap_or(self.grace);
+                self.stop(order.execution, StopCause::Terminated(order.reason), plus(now, grace), acts);
+            }
+            FromCluster::Ask(ask) => acts.push(Act::Send(ToCluster::AskAnswer(self.standing(ask)))),
+            FromCluster::Drain(pb::Drain {}) => self.drain(Millis::new(u64::MAX), now),
+            FromCluster::BizLogsAck(ack) => {
+                ack.executions.iter().for_each(|one| self.lines.acknowledged(one.execution, one.up_to));
+            }
+        }
+    }
+
+    fn welcome(&mut self, welcome: pb::Welcome, acts: &mut Vec<Act>) {
+        let Phase::Greeting { since } = self.phase else { return };
+        if welcome.term < self.term {
+            // A deposed leader that does not know it yet.
+            return self.reopen(format!("term {} is over", welcome.term), None, acts);
+        }
+        self.term = welcome.term;
+        if self.session_id.is_empty() {
+            self.heartbeats.first_session(since);
+        }
+        self.session_id = welcome.session_id;
+        self.phase = Phase::Attached;
+        self.announce = true;
+        self.lines_due = self.lines_due.or((!self.lines.is_empty()).then_some(Millis::ZERO));
+        let span = |told: Option<prost_types::Duration>, or: Millis| {
+            told.and_then(|told| read_duration(told).ok()).filter(|told| !told.is_zero()).unwrap_or(or)
+        };
+        self.heartbeats.interval = span(welcome.heartbeat_interval, self.heartbeats.interval);
+        self.heartbeats.stop_working_after =
+            span(welcome.stop_working_after, self.heartbeats.stop_working_after);
+        if let Some(limits) = welcome.limits {
+            self.grace = span(limits.terminate_grace, self.grace);
+            if limits.biz_log_bytes_max > 0 {
+                acts.push(Act::LimitLines(limits.biz_log_bytes_max.into()));
+            }
+        }
+        if let Some(draining) = &mut self.draining {
+            // The hello said it already.
+            draining.told = true;
+        }
+    }
+
+    fn refused(&mut self, refused: pb::Refused, acts: &mut Vec<Act>) {
+        let reason = Reason::from_wire(&refused.reason);
+        let after = refused.retry_after.and_then(|after| read_duration(after).ok());
+        if reason == Some(Reason::SessionUnknown) {
+            self.session_id.clear();
+            self.reopen(refused.message, after, acts);
+        } else if after.is_some() || reason.is_some_and(Reason::is_retryable) {
+            self.reopen(refused.message, after, acts);
+        } else {
+            self.phase = Phase::Detached;
+            acts.push(Act::GiveUp { reason, message: refused.message });
+        }
+    }
+
+    fn reopen(&mut self, why: String, after: Option<Millis>, acts: &mut Vec<Act>) {
+        self.phase = Phase::Detached;
+        acts.push(Act::Reopen { why, after });
+    }
+
+    fn pushed(&mut self, job: pb::JobPush, now: Millis, acts: &mut Vec<Act>) {
+        if self.phase != Phase::Attached || job.term < self.term {
+            return;
+        }
+        self.term = job.term;
+        let execution = job.execution;
+        if self.owed.contains_key(&execution) {
+            self.unsent.insert(execution);
+        } else if self.running.contains_key(&execution) || self.finished.contains(&execution) {
+            // It came twice; once is enough.
+        } else if let Some(reason) = self.cannot_take(&job) {
+            self.returned.entry(reason).or_default().push(execution);
+        } else {
+            let timeout = job.run_timeout.and_then(|span| read_duration(span).ok());
+            let timer = timeout.map(|timeout| plus(now, timeout));
+            self.timers.extend(timer.map(|at| (at, execution)));
+            self.running.insert(execution, Running { timer, stopping: None });
+            acts.push(Act::Begin(Box::new(job)));
+        }
+    }
+
+    fn cannot_take(&self, job: &pb::JobPush) -> Option<pb::ReturnReason> {
+        if self.draining.is_some() {
+            Some(pb::ReturnReason::Draining)
+        } else if !self.me.kinds.is_empty() && !self.me.kinds.contains(&job.kind) {
+            Some(pb::ReturnReason::UnknownKind)
+        } else if self.free_slots() == 0 {
+            Some(pb::ReturnReason::NoSlot)
+        } else {
+            None
+        }
+    }
+
+    fn ended(&mut self, ended: Ended, lines: Vec<pb::BizLogLine>, now: Millis, acts: &mut Vec<Act>) {
+        let execution = ended.execution.as_u64();
+        let Some(running) = self.running.remove(&execution) else { return };
+        self.clear_timer(running.timer, execution);
+        self.progress.remove(&execution);
+        self.announce = true;
+        self.add_lines(execution, lines, now);
+        self.lines_due = self.lines_due.map(|_| now);
+        let own_doing = matches!(running.stopping, Some(StopCause::CutOff | StopCause::Draining));
+        if own_doing && ended.outcome.action == Action::ExecuteException {
+            return self.returned.entry(pb::ReturnReason::Interrupted).or_default().push(execution);
+        }
+        let outcome = with_cause(ended.outcome, running.stopping.as_ref());
+        let result = pb::ExecutionResult {
+            start_time: Some(timestamp(ended.started_at)),
+            end_time: Some(timestamp(ended.ended_at)),
+            ..result_to_wire(ended.execution, outcome)
+        };
+        acts.push(Act::Keep(vec![(execution, result.encode_to_vec().into())]));
+        self.highest_finished = self.highest_finished.max(execution);
+        self.owed.insert(execution, result);
+        self.unsent.insert(execution);
+    }
+
+    fn add_lines(&mut self, execution: u64, lines: Vec<pb::BizLogLine>, now: Millis) {
+        if !lines.is_empty() {
+            self.lines.add(execution, lines);
+            self.lines_due.get_or_insert(plus(now, LINES_PAUSE));
+        }
+    }
+
+    fn acknowledged(&mut self, ack: pb::CompletedAck, acts: &mut Vec<Act>) {
+        let mut forgotten = Vec::with_capacity(ack.answers.len());
+        for answer in ack.answers {
+            if self.owed.remove(&answer.execution).is_some() {
+                self.unsent.remove(&answer.execution);
+                self.finished.insert(answer.execution);
+                forgotten.push(answer.execution);
+            }
+        }
+        while self.finished.len() > FINISHED_MAX {
+            self.finished.pop_first();
+        }
+        if !forgotten.is_empty() {
+            acts.push(Act::Forget(forgotten));
+        }
+    }
+
+    fn standing(&self, ask: pb::Ask) -> pb::AskAnswer {
+        let standing = |execution: &u64| {
+            if self.running.contains_key(execution) {
+                pb::Standing::Running
+            } else if self.owed.contains_key(execution) {
+                pb::Standing::Owed
+            } else {
+                pb::Standing::Unknown
+            }
+        };
+        let answer = |execution| pb::ExecutionStanding { standing: standing(&execution).into(), execution };
+        pb::AskAnswer { executions: ask.executions.into_iter().map(answer).collect() }
+    }
+
+    /// Tells an execution to stop and sets the time of its kill; a second order changes nothing.
+    fn stop(&mut self, execution: u64, cause: StopCause, kill_at: Millis, acts: &mut Vec<Act>) {
+        let Some(running) = self.running.get_mut(&execution).filter(|running| running.stopping.is_none())
+        else {
+            return;
+        };
+        running.stopping = Some(cause.clone());
+        let old = running.timer.replace(kill_at);
+        self.clear_timer(old, execution);
+        self.timers.insert((kill_at, execution));
+        acts.push(Act::Stop(ExecutionId::from_u64(execution), cause));
+    }
+
+    fn clear_timer(&mut self, timer: Option<Millis>, execution: u64) {
+        if let Some(at) = timer {
+            self.timers.remove(&(at, execution));
+        }
+    }
+
+    fn stop_all(&mut self, cause: &StopCause, kill_at: Millis, acts: &mut Vec<Act>) {
+        let running: Vec<u64> = self.running.keys().copied().collect();
+        running.into_iter().for_each(|execution| self.stop(execution, cause.clone(), kill_at, acts));
+    }
+
+    fn stop_what_is_late(&mut self, now: Millis, acts: &mut Vec<Act>) {
+        while let Some((_, execution)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
+            self.timers.pop_first();
+            let running = self.running.get_mut(&execution).expect("a timer ends with its execution");
+            running.timer = None;
+            if running.stopping.is_some() {
+                acts.push(Act::Kill(ExecutionId::from_u64(execution)));
+            } else {
+                self.stop(execution, StopCause::TimedOut, plus(now, self.grace), acts);
+            }
+        }
+    }
+
+    fn stop_working_if_cut_off(&mut self, now: Millis, acts: &mut Vec<Act>) {
+        if self.heartbeats.stop_working_at().is_some_and(|at| at <= now) {
+            self.stop_all(&StopCause::CutOff, plus(now, self.grace.min(CUT_OFF_GRACE)), acts);
+        }
+    }
+
+    fn drain(&mut self, timeout: Millis, now: Millis) {
+        let until = plus(now, timeout);
+        match &mut self.draining {
+            Some(draining) => draining.until = draining.until.min(until),
+            None => self.draining = Some(Draining { until, told: false }),
+        }
+    }
+
+    fn stop_what_drains_too_long(&mut self, now: Millis, acts: &mut Vec<Act>) {
+        if self.draining.as_ref().is_some_and(|draining| draining.until <= now) {
+            self.stop_all(&StopCause::Draining, plus(now, self.grace.min(CUT_OFF_GRACE)), acts);
+        }
+    }
+
+    /// Everything that the cluster should hear now, results before all else that can wait.
+    fn report(&mut self, now: Millis, acts: &mut Vec<Act>) {
+        if let Some(draining) = self.draining.as_mut().filter(|draining| !draining.told) {
+            draining.told = true;
+            acts.push(Act::Send(ToCluster::Leave(pb::Leave { done: false })));
+        }
+        self.report_lines(now, acts);
+        self.report_results(acts);
+        for (reason, executions) in std::mem::take(&mut self.returned) {
+            acts.push(Act::Send(ToCluster::Returned(pb::Returned { executions, reason: reason.into() })));
+        }
+        if std::mem::take(&mut self.announce) && self.draining.is_none() {
+            acts.push(Act::Send(ToCluster::Pull(pb::Pull { free_slots: self.free_slots() })));
+        }
+        if self.heartbeats.due_at() <= now {
+            acts.push(Act::Send(ToCluster::Heartbeat(self.heartbeat(now))));
+        }
+    }
+
+    fn heartbeat(&mut self, now: Millis) -> pb::Heartbeat {
+        pb::Heartbeat {
+            sequence: self.heartbeats.send(now),
+            sent_at_ms: now.get(),
+            running: self.running.keys().copied().collect(),
+            free_slots: self.free_slots(),
+        }
+    }
+
+    fn report_lines(&mut self, now: Millis, acts: &mut Vec<Act>) {
+        if !self.progress.is_empty() {
+            let executions = std::mem::take(&mut self.progress).into_values().collect();
+            acts.push(Act::Send(ToCluster::Progress(pb::Progress { executions })));
+        }
+        if self.lines_due.is_some_and(|due| due <= now) {
+            self.lines_due = None;
+            while let Some(message) = self.lines.next_message() {
+                acts.push(Act::Send(ToCluster::BizLogs(message)));
+            }
+        }
+    }
+
+    fn report_results(&mut self, acts: &mut Vec<Act>) {
+        let free_slots = self.free_slots();
+        while !self.unsent.is_empty() {
+            let mut results = Vec::new();
+            let mut bytes = 0;
+            while results.len() < COMPLETED_MAX && bytes < COMPLETED_BYTES_MAX {
+                let Some(execution) = self.unsent.pop_first() else { break };
+                let owed = self.owed.get(&execution).expect("what is not sent is owed");
+                bytes += owed.result.len() + owed.error.len();
+                results.push(owed.clone());
+            }
+            acts.push(Act::Send(ToCluster::Completed(pb::Completed { results, free_slots })));
+            // The free slots rode along.
+            self.announce = false;
+        }
+    }
+
+    fn leave_when_done(&mut self, now: Millis, acts: &mut Vec<Act>) {
+        let Some(draining) = &self.draining else { return };
+        let attached = self.phase == Phase::Attached;
+        let patience_is_over = now >= plus(draining.until, LEAVE_PATIENCE);
+        let nothing_to_say = self.owed.is_empty() && (!attached || draining.told);
+        if self.over || !self.running.is_empty() || !(nothing_to_say || patience_is_over) {
+            return;
+        }
+        self.over = true;
+        if attached {
+            acts.push(Act::Send(ToCluster::Leave(pb::Leave { done: true })));
+        }
+        acts.push(Act::Finished);
+    }
+}
+
+/// An interrupted execution says first why it was interrupted.
+fn with_cause(mut outcome: Outcome, cause: Option<&StopCause>) -> Outcome {
+    if let Some(cause) = cause.filter(|_| outcome.action == Action::ExecuteException) {
+        outcome.error = format!("{cause}: {}", outcome.error);
+    }
+    outcome
+}
