@@ -1,4 +1,5 @@
 //! The node: consensus, storage and the leader's loop, wired together.
 
+pub mod config;
 pub mod leader;
 pub mod session;
