@@ -14,6 +14,8 @@ pub mod machine;
 #[cfg(feature = "server")]
 pub mod raft;
 #[cfg(feature = "server")]
+pub mod rpc;
+#[cfg(feature = "server")]
 pub mod store;
 #[cfg(feature = "sdk")]
 pub mod tasktracker;

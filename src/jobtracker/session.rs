@@ -50,7 +50,8 @@ pub enum FromTracker {
 #[derive(Clone, Debug)]
 pub struct ExecutionResult {
     pub execution: ExecutionId,
-    pub run: RunId,
+    /// Where to write down a stale result, if the TaskTracker said it.
+    pub run: Option<RunId>,
     pub outcome: Outcome,
 }
 
@@ -67,6 +68,8 @@ pub enum ToTracker {
     Welcome { session: SessionId, term: u64 },
     Refused(Refused),
     Push { term: u64, pushes: Vec<Push> },
+    /// A majority confirmed, after the heartbeat came, that this leader leads.
+    HeartbeatAck(u64),
     CompletedAck(Vec<(ExecutionId, CompleteAnswer)>),
     BizLogsAck(Vec<(ExecutionId, u64)>),
     Terminate { execution: ExecutionId, why: &'static str },

@@ -141,6 +141,11 @@ impl Key {
         Key::Group(NodeGroup::new("\u{20}").expect("a space is printable"))
     }
 
+    /// After every group's key.
+    pub fn first_client() -> Key {
+        Key::Client(ClientId::default())
+    }
+
     /// After every key of the expiry index.
     pub fn first_job_log() -> Key {
         Key::JobLog(RunId::default(), Position::MIN)

@@ -53,5 +53,5 @@ pub use leadership::{Leader, Leadership};
 pub use membership::Greeting;
 pub use node::{Proposed, RaftNode, RaftSetup};
 pub use peers::CallError;
-pub use snapshot::{SnapshotChunk, SnapshotEnd, SnapshotIntake, SnapshotParcel, SnapshotReceiver};
+pub use snapshot::{SnapshotIntake, SnapshotParcel, SnapshotReceiver};
 pub use status::{NodeMetrics, PeerStatus, Role};

@@ -27,7 +27,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::convert::{self, Malformed};
 use super::pb;
 use super::peers::{CallError, Lane, PeerClient, Peers};
-use super::snapshot::{SnapshotChunk, SnapshotEnd, SnapshotParcel};
+use super::snapshot::{SnapshotParcel, part_out};
 use crate::store::{Node, NodeId, Types, Vote};
 
 /// Chunks that are read ahead of the network.
@@ -226,7 +226,7 @@ impl<P: SnapshotParcel> Link<P> {
         let header =
             part(pb::install_snapshot_request::Part::Header(convert::header_out(&vote, &snapshot.meta)));
         let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
-        let reading = tokio::task::spawn_blocking(move || read_parcel(snapshot.snapshot, &sender));
+        let reading = tokio::task::spawn_blocking(move || read_parcel(&snapshot.snapshot, &sender));
         let requests = futures_util::stream::once(async { header }).chain(ReceiverStream::new(receiver));
         let mut client = self.peers.client(self.target, &self.address, Lane::Snapshot);
         let call = client.install_snapshot(self.peers.request(self.target, requests));
@@ -258,20 +258,14 @@ fn part(part: pb::install_snapshot_request::Part) -> pb::InstallSnapshotRequest 
 
 /// Without an end the sender is dropped, and the receiver's stream ends unfinished.
 fn read_parcel(
-    parcel: impl SnapshotParcel,
+    parcel: &impl SnapshotParcel,
     sender: &mpsc::Sender<pb::InstallSnapshotRequest>,
 ) -> std::io::Result<()> {
-    use pb::install_snapshot_request::Part;
-    let mut wanted = true;
-    let SnapshotEnd { files, bytes, checksum } = parcel.read(&mut |chunk| {
-        let SnapshotChunk { file, offset, data } = chunk;
-        let chunk = Part::Chunk(pb::SnapshotChunk { file, offset, data });
-        wanted = sender.blocking_send(part(chunk)).is_ok();
-        wanted
-    })?;
-    if wanted {
-        // Nobody there to hear the end is told by the call's own answer.
-        let _ = sender.blocking_send(part(Part::End(pb::SnapshotEnd { files, bytes, checksum })));
+    for chunk in parcel.reader()? {
+        if sender.blocking_send(part(part_out(chunk?))).is_err() {
+            // The call has ended, and its answer says why.
+            break;
+        }
     }
     Ok(())
 }

@@ -49,8 +49,8 @@ pub enum Outcome {
 pub enum ToLeader {
     Propose { lane: Lane, command: Command, pass: Pass, reply: oneshot::Sender<Outcome> },
     Hello { hello: Hello, outbox: Outbox, stream: u64 },
-    From { session: SessionId, stream: u64, what: FromTracker },
-    Detached { session: SessionId, stream: u64 },
+    From { stream: u64, what: FromTracker },
+    Detached { stream: u64 },
     Planned(Vec<JobPlan>),
 }
 
@@ -133,6 +133,9 @@ pub(super) struct Leading {
     dispatcher: Dispatcher,
     lanes: Lanes<Origin>,
     streams: BTreeMap<SessionId, Stream>,
+    by_stream: BTreeMap<u64, SessionId>,
+    /// Sessions whose streams did not take a message.
+    unread: Vec<SessionId>,
     /// Groups in which something may be dispatched.
     dirty: BTreeSet<NodeGroup>,
     /// Runs that entries in flight make ready.
@@ -162,6 +165,8 @@ impl Leading {
             dispatcher: Dispatcher::new(patience),
             lanes: Lanes::new(),
             streams: BTreeMap::new(),
+            by_stream: BTreeMap::new(),
+            unread: Vec::new(),
             dirty: BTreeSet::new(),
             expected: BTreeMap::new(),
             ticking: false,
@@ -191,13 +196,14 @@ impl Leading {
                 self.lanes.push(lane, command, Origin::Caller { reply, _pass: pass });
             }
             ToLeader::Hello { hello, outbox, stream } => self.hello(hello, outbox, stream)?,
-            ToLeader::From { session, stream, what } => {
-                if self.streams.get(&session).is_some_and(|open| open.number == stream) {
+            ToLeader::From { stream, what } => {
+                // A stream that another one replaced, or that was broken, has nothing to say.
+                if let Some(session) = self.by_stream.get(&stream).copied() {
                     self.dispatcher.step(now, Event::Heard { session });
                     self.from_tracker(now, session, what)?;
                 }
             }
-            ToLeader::Detached { session, stream } => self.detach(now, session, stream),
+            ToLeader::Detached { stream } => self.detach(now, stream),
             ToLeader::Planned(jobs) if jobs.is_empty() => self.planning = false,
             ToLeader::Planned(jobs) => {
                 self.lanes.push(Lane::Drain, Command::Plan(Plan { jobs }), Origin::Plan)
@@ -258,7 +264,7 @@ impl Leading {
         let executions = results.iter().map(|result| result.execution).collect();
         let completion = |result: ExecutionResult| Completion {
             execution: result.execution,
-            run: result.run,
+            run: result.run.unwrap_or_default(),
             outcome: result.outcome,
         };
         let command = Command::Complete(Complete { results: results.into_iter().map(completion).collect() });
@@ -305,11 +311,18 @@ impl Leading {
         executions.into_iter().filter(is_held).collect()
     }
 
-    fn detach(&mut self, now: Instant, session: SessionId, stream: u64) {
-        if self.streams.get(&session).is_some_and(|open| open.number == stream) {
-            self.streams.remove(&session);
+    fn detach(&mut self, now: Instant, stream: u64) {
+        if let Some(session) = self.by_stream.get(&stream).copied() {
+            self.close_stream(session);
+            self.dispatcher.step(now, Event::Detached { session, stream });
         }
-        self.dispatcher.step(now, Event::Detached { session, stream });
+    }
+
+    /// Forgets a session's stream; what was said on it and not read is read no more.
+    fn close_stream(&mut self, session: SessionId) -> Option<Stream> {
+        let stream = self.streams.remove(&session)?;
+        self.by_stream.remove(&stream.number);
+        Some(stream)
     }
 
     fn propose_offline(&mut self, session: SessionId, reason: OfflineReason) {
@@ -486,6 +499,9 @@ impl Leading {
             self.answer(now, origin, index, reply)?;
         }
         effects.into_iter().for_each(|effect| self.effect(effect));
+        for session in std::mem::take(&mut self.unread) {
+            self.break_stream(now, session);
+        }
         self.next_due = self.machine.read().tables().indexes().next_due();
         Ok(())
     }
@@ -580,9 +596,11 @@ impl Leading {
         if hello.draining {
             self.dispatcher.step(now, Event::Accepting { session, accepting: false });
         }
-        if let Some(old) = self.streams.insert(session, Stream { number: stream, outbox }) {
+        if let Some(old) = self.close_stream(session) {
             send(&old.outbox, ToTracker::Refused(Refused::Replaced));
         }
+        self.streams.insert(session, Stream { number: stream, outbox });
+        self.by_stream.insert(stream, session);
         self.dirty.insert(hello.node_group);
         Ok(())
     }
@@ -619,14 +637,14 @@ impl Leading {
 
     fn end_session(&mut self, now: Instant, session: SessionId) {
         self.dispatcher.step(now, Event::Gone { session });
-        if let Some(stream) = self.streams.remove(&session) {
+        if let Some(stream) = self.close_stream(session) {
             send(&stream.outbox, ToTracker::Refused(Refused::SessionEnded));
         }
     }
 
     /// Makes a session say hello again; it stays known, so that its silence is still seen.
     fn break_stream(&mut self, now: Instant, session: SessionId) {
-        if let Some(stream) = self.streams.remove(&session) {
+        if let Some(stream) = self.close_stream(session) {
             self.dispatcher.step(now, Event::Detached { session, stream: stream.number });
             send(&stream.outbox, ToTracker::Refused(Refused::SessionEnded));
         }
@@ -637,8 +655,8 @@ impl Leading {
         if let Some(stream) = self.streams.get(&session)
             && !send(&stream.outbox, message)
         {
-            // Dropping the outbox ends the stream; the session detaches when its reader ends.
-            self.streams.remove(&session);
+            // Dropping the outbox ends the stream, and the TaskTracker says hello again.
+            self.unread.push(session);
         }
     }
 

@@ -57,7 +57,7 @@ impl FlushedIndex {
     }
 
     /// Entries up to `index` are on disk, or are not needed any more because they were purged.
-    pub(super) fn raise(&self, index: u64) {
+    pub(in super::super) fn raise(&self, index: u64) {
         let mut state = self.state.lock();
         state.index = state.index.max(Some(index));
         self.moved.notify_all();

@@ -378,3 +378,6 @@ fn bounds(range: &impl RangeBounds<u64>) -> (u64, u64) {
     };
     (from, to)
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use transfer::{SnapshotChunk, SnapshotReader, SnapshotReceiver, TransferError};
+pub use transfer::{CHUNK_BYTES_MAX, SnapshotChunk, SnapshotReader, SnapshotReceiver, TransferError};
 
 pub(super) use manifest::{FileEntry, MANIFEST, Manifest};
 
