@@ -2,6 +2,8 @@
 
 #[cfg(feature = "machine")]
 pub mod calendar;
+#[cfg(feature = "sdk")]
+pub mod client;
 #[cfg(feature = "machine")]
 pub mod dispatch;
 pub mod domain;
@@ -21,3 +23,12 @@ pub mod store;
 pub mod tasktracker;
 #[cfg(feature = "sdk")]
 pub mod wire;
+
+#[cfg(feature = "sdk")]
+pub use client::{ClientError, JobClient, JobHandle, Retry};
+#[cfg(feature = "sdk")]
+pub use tasktracker::{
+    BizLogger, JobContext, JobError, JobResult, JobRunner, RawRunner, TaskTracker, shutdown_signal,
+};
+#[cfg(feature = "sdk")]
+pub use wire::Payload;
