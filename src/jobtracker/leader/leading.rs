@@ -331,6 +331,11 @@ impl Leading {
         self.lanes.push(Lane::Drain, command, Origin::Offline(session));
     }
 
+    /// The loop was away for so long that it must have been frozen.
+    pub(super) fn thawed(&mut self, now: Instant) {
+        self.dispatcher.step(now, Event::Thawed);
+    }
+
     /// Time passed: silence, overdue runs, old rows.
     pub(super) fn tick(&mut self, now: Instant) {
         for intent in self.dispatcher.step(now, Event::Tick) {
