@@ -1,10 +1,12 @@
 //! SIGKILL at random moments: a child writes log, votes, state and snapshots at full speed and says what was acknowledged;
 //! its parent kills it, opens what is left, and holds it to every promise. The same directory goes through all cycles.
+//! Every other time the parent also does what a power cut might: it takes from the log's newest write-ahead file what was
+//! written after the last thing that was acknowledged. Then a state that ran ahead of its log would show.
 //!
 //! `CYCLES=200 cargo test ... sigkill` runs more of them; `SEED` runs one again, as far as timing allows.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -32,12 +34,17 @@ fn after_sigkill_nothing_acknowledged_is_lost_and_state_is_whole_and_behind_its_
     let dir = tempfile::tempdir().unwrap();
     let mut expected = Expected::default();
     for cycle in 0..cycles {
+        expected.said.wal = None;
         run_and_kill(dir.path(), seed ^ cycle, random.u64(0..LINES_MAX), &mut expected.said);
+        if cycle % 2 == 1 {
+            expected.cut_power(dir.path());
+        }
         expected.check(dir.path());
     }
     let Expected { said, met, .. } = expected;
     println!("{cycles} cycles: {said:?}, {met:?}");
-    assert!(said.acked > 0 && met.replayed > 0 && met.purged > 0 && met.junk > 0, "the rare things were met");
+    let reached = [said.acked, said.vote, said.snapshots, met.replayed, met.purged, met.cut];
+    assert!(reached.iter().all(|count| *count > 0), "the rare things were met");
 }
 
 /// What children said before they were killed, over all cycles.
@@ -47,6 +54,8 @@ struct Said {
     acked: u64,
     vote: u64,
     snapshots: u64,
+    /// The write-ahead file at the last acknowledgement, and its size.
+    wal: Option<(String, u64)>,
 }
 
 /// How often the interesting things were found.
@@ -57,6 +66,8 @@ struct Met {
     purged: u64,
     /// Entries that were to be cut off when the child was killed.
     junk: u64,
+    /// Power cuts that took something away, in bytes.
+    cut: u64,
 }
 
 #[derive(Default)]
@@ -129,17 +140,46 @@ fn spawn(dir: &Path, seed: u64) -> Child {
 
 impl Said {
     fn hear(&mut self, line: &str) {
+        // The last line may be torn; what follows its number tells.
         match line.split(' ').collect::<Vec<_>>()[..] {
-            ["crash", "acked", end] => self.acked = self.acked.max(end.parse().unwrap()),
-            ["crash", "vote", term] => self.vote = self.vote.max(term.parse().unwrap()),
+            ["crash", "acked", end, wal, size, "."] => {
+                self.acked = self.acked.max(end.parse().unwrap());
+                self.see(wal, size.parse().unwrap());
+            }
+            ["crash", "vote", term, wal, size, "."] => {
+                self.vote = self.vote.max(term.parse().unwrap());
+                self.see(wal, size.parse().unwrap());
+            }
             ["crash", "snapshot"] => self.snapshots += 1,
-            // The last line may be torn, too.
             _ => {}
         }
     }
+
+    fn see(&mut self, wal: &str, size: u64) {
+        self.wal = self.wal.take().max(Some((wal.to_owned(), size)));
+    }
+}
+
+/// The newest write-ahead file of the log, and its size.
+fn wal(dir: &Path) -> (String, u64) {
+    let files = std::fs::read_dir(dir.join("log")).unwrap().map(|entry| entry.unwrap().path());
+    let newest =
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "log")).max().unwrap();
+    (newest.file_name().unwrap().to_string_lossy().into_owned(), newest.metadata().unwrap().len())
 }
 
 impl Expected {
+    /// Takes away what was not synced when the last acknowledgement was given, or a part of it.
+    fn cut_power(&mut self, dir: &Path) {
+        let Some((name, synced)) = self.said.wal.clone() else { return };
+        let (newest, size) = wal(dir);
+        if newest == name {
+            let file = std::fs::File::options().write(true).open(dir.join("log").join(name)).unwrap();
+            file.set_len(synced).unwrap();
+            self.met.cut += size - synced;
+        }
+    }
+
     fn check(&mut self, dir: &Path) {
         self.check_raw_state(dir);
         // Opening checks for holes and damage, and that the state is not ahead of the log.
@@ -209,11 +249,19 @@ fn child() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     runtime.block_on(async {
         let store = Store::open(Path::new(&dir), options(EAGER)).unwrap();
-        Victim { store, random: fastrand::Rng::with_seed(seed), next: 0, vote: 0 }.run().await;
+        let random = fastrand::Rng::with_seed(seed);
+        Victim { dir: dir.into(), store, random, next: 0, vote: 0 }.run().await;
     });
 }
 
+/// Tells the parent what is durable, and how long the write-ahead file is that has it.
+fn say(dir: &Path, what: &str, number: u64) {
+    let (name, size) = wal(dir);
+    println!("crash {what} {number} {name} {size} .");
+}
+
 struct Victim {
+    dir: PathBuf,
     store: Store,
     random: fastrand::Rng,
     next: u64,
@@ -256,9 +304,10 @@ impl Victim {
         let end = self.next + self.random.u64(1..6);
         let entries: Vec<_> = (self.next..end).map(entry).collect();
         let synced = append(&mut self.store.log, entries.clone()).await;
+        let dir = self.dir.clone();
         tokio::spawn(async move {
             synced.await.unwrap().unwrap();
-            println!("crash acked {end}");
+            say(&dir, "acked", end);
         });
         self.next = end;
         self.store.log.save_committed(Some(log_id(1, end - 1))).await.unwrap();
@@ -277,7 +326,7 @@ impl Victim {
     async fn save_vote(&mut self) {
         self.vote += 1;
         self.store.log.save_vote(&Vote::new(self.vote, 1)).await.unwrap();
-        println!("crash vote {}", self.vote);
+        say(&self.dir, "vote", self.vote);
     }
 
     async fn snapshot_and_purge(&mut self) {
