@@ -1,22 +1,24 @@
 //! SIGKILL at random moments: a child writes log, votes, state and snapshots at full speed and says what was acknowledged;
 //! its parent kills it, opens what is left, and holds it to every promise. The same directory goes through all cycles.
 //! Every other time the parent also does what a power cut might: it takes from the log's newest write-ahead file what was
-//! written after the last thing that was acknowledged. Then a state that ran ahead of its log would show.
+//! written after the last sync. Then a state that ran ahead of its log would show, and an acknowledgement before the sync.
 //!
 //! `CYCLES=200 cargo test ... sigkill` runs more of them; `SEED` runs one again, as far as timing allows.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use openraft::storage::{RaftLogStorage, RaftStateMachine};
 use openraft::{RaftLogReader, RaftSnapshotBuilder};
+use parking_lot::Mutex;
 
 use super::super::mem::MemBase;
 use super::super::state::marks;
 use super::super::types::{Entry, Payload, Vote, log_id};
-use super::super::{Store, rocks::RocksBase};
+use super::super::{LogStore, Store, rocks::RocksBase};
 use super::{EAGER, append, apply, entry, index, options, runtime, seed};
 use crate::machine::{Base, Machine};
 
@@ -31,15 +33,15 @@ fn after_sigkill_nothing_acknowledged_is_lost_and_state_is_whole_and_behind_its_
     let seed = seed("store_sigkill");
     let cycles = std::env::var("CYCLES").ok().and_then(|cycles| cycles.parse().ok()).unwrap_or(CYCLES);
     let mut random = fastrand::Rng::with_seed(seed);
-    let dir = tempfile::tempdir().unwrap();
+    let temporary = tempfile::tempdir().unwrap();
+    let dir = temporary.path().join("node");
     let mut expected = Expected::default();
     for cycle in 0..cycles {
-        expected.said.wal = None;
-        run_and_kill(dir.path(), seed ^ cycle, random.u64(0..LINES_MAX), &mut expected.said);
+        run_and_kill(&dir, seed ^ cycle, random.u64(0..LINES_MAX), &mut expected.said);
         if cycle % 2 == 1 {
-            expected.cut_power(dir.path());
+            expected.cut_power(&dir);
         }
-        expected.check(dir.path());
+        expected.check(&dir);
     }
     let Expected { said, met, .. } = expected;
     println!("{cycles} cycles: {said:?}, {met:?}");
@@ -54,8 +56,6 @@ struct Said {
     acked: u64,
     vote: u64,
     snapshots: u64,
-    /// The write-ahead file at the last acknowledgement, and its size.
-    wal: Option<(String, u64)>,
 }
 
 /// How often the interesting things were found.
@@ -66,7 +66,7 @@ struct Met {
     purged: u64,
     /// Entries that were to be cut off when the child was killed.
     junk: u64,
-    /// Power cuts that took something away, in bytes.
+    /// Power cuts that took something away.
     cut: u64,
 }
 
@@ -142,21 +142,11 @@ impl Said {
     fn hear(&mut self, line: &str) {
         // The last line may be torn; what follows its number tells.
         match line.split(' ').collect::<Vec<_>>()[..] {
-            ["crash", "acked", end, wal, size, "."] => {
-                self.acked = self.acked.max(end.parse().unwrap());
-                self.see(wal, size.parse().unwrap());
-            }
-            ["crash", "vote", term, wal, size, "."] => {
-                self.vote = self.vote.max(term.parse().unwrap());
-                self.see(wal, size.parse().unwrap());
-            }
+            ["crash", "acked", end, "."] => self.acked = self.acked.max(end.parse().unwrap()),
+            ["crash", "vote", term, "."] => self.vote = self.vote.max(term.parse().unwrap()),
             ["crash", "snapshot"] => self.snapshots += 1,
             _ => {}
         }
-    }
-
-    fn see(&mut self, wal: &str, size: u64) {
-        self.wal = self.wal.take().max(Some((wal.to_owned(), size)));
     }
 }
 
@@ -168,15 +158,24 @@ fn wal(dir: &Path) -> (String, u64) {
     (newest.file_name().unwrap().to_string_lossy().into_owned(), newest.metadata().unwrap().len())
 }
 
+/// Where a child writes down, in one write, what [`wal`] gave before the last sync that succeeded.
+fn synced_file(dir: &Path) -> PathBuf {
+    dir.with_extension("synced")
+}
+
 impl Expected {
-    /// Takes away what was not synced when the last acknowledgement was given, or a part of it.
+    /// Takes away what was not synced.
     fn cut_power(&mut self, dir: &Path) {
-        let Some((name, synced)) = self.said.wal.clone() else { return };
+        let Ok(synced) = std::fs::read_to_string(synced_file(dir)) else { return };
+        // Empty if the child was killed before its first sync.
+        let Some((name, synced)) = synced.split_once(' ') else { return };
+        let synced = synced.trim();
         let (newest, size) = wal(dir);
         if newest == name {
+            let synced: u64 = synced.parse().unwrap();
             let file = std::fs::File::options().write(true).open(dir.join("log").join(name)).unwrap();
             file.set_len(synced).unwrap();
-            self.met.cut += size - synced;
+            self.met.cut += u64::from(synced < size);
         }
     }
 
@@ -194,7 +193,7 @@ impl Expected {
         self.met.purged = self.met.purged.max(purged.unwrap_or(0));
     }
 
-    async fn check_log(&mut self, mut log: super::LogStore, applied: Option<u64>) {
+    async fn check_log(&mut self, mut log: LogStore, applied: Option<u64>) {
         let vote = log.read_vote().await.unwrap().map_or(0, |vote| vote.leader_id.term);
         assert!(vote >= self.said.vote, "vote {vote}, but {} was acknowledged", self.said.vote);
         let last = index(log.last_log_id());
@@ -248,20 +247,28 @@ fn child() {
     let seed = std::env::var(CHILD_SEED).unwrap().parse().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     runtime.block_on(async {
-        let store = Store::open(Path::new(&dir), options(EAGER)).unwrap();
-        let random = fastrand::Rng::with_seed(seed);
-        Victim { dir: dir.into(), store, random, next: 0, vote: 0 }.run().await;
+        let store = open_watched(Path::new(&dir));
+        Victim { store, random: fastrand::Rng::with_seed(seed), next: 0, vote: 0 }.run().await;
     });
 }
 
-/// Tells the parent what is durable, and how long the write-ahead file is that has it.
-fn say(dir: &Path, what: &str, number: u64) {
-    let (name, size) = wal(dir);
-    println!("crash {what} {number} {name} {size} .");
+/// A store that notes, after each sync and before anybody is told of it, how much of the log is durable.
+fn open_watched(dir: &Path) -> Store {
+    let (at, before, file) = (dir.to_owned(), Arc::new(Mutex::new(None)), synced_file(dir));
+    let after = Arc::clone(&before);
+    let note = std::fs::File::create(file).unwrap();
+    let before = move || *before.lock() = Some(wal(&at));
+    let after = move || {
+        let (name, size) = after.lock().take().unwrap();
+        note.write_all_at(format!("{name} {size:20}").as_bytes(), 0).unwrap();
+    };
+    Store::open_with(dir, options(EAGER), |path, durable, on_fatal| {
+        LogStore::open_watched(path, durable, on_fatal, before, after)
+    })
+    .unwrap()
 }
 
 struct Victim {
-    dir: PathBuf,
     store: Store,
     random: fastrand::Rng,
     next: u64,
@@ -304,10 +311,9 @@ impl Victim {
         let end = self.next + self.random.u64(1..6);
         let entries: Vec<_> = (self.next..end).map(entry).collect();
         let synced = append(&mut self.store.log, entries.clone()).await;
-        let dir = self.dir.clone();
         tokio::spawn(async move {
             synced.await.unwrap().unwrap();
-            say(&dir, "acked", end);
+            println!("crash acked {end} .");
         });
         self.next = end;
         self.store.log.save_committed(Some(log_id(1, end - 1))).await.unwrap();
@@ -326,7 +332,7 @@ impl Victim {
     async fn save_vote(&mut self) {
         self.vote += 1;
         self.store.log.save_vote(&Vote::new(self.vote, 1)).await.unwrap();
-        say(&self.dir, "vote", self.vote);
+        println!("crash vote {} .", self.vote);
     }
 
     async fn snapshot_and_purge(&mut self) {
