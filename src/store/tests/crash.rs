@@ -10,10 +10,12 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use openraft::storage::{RaftLogStorage, RaftStateMachine};
 use openraft::{RaftLogReader, RaftSnapshotBuilder};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use super::super::mem::MemBase;
 use super::super::state::marks;
@@ -25,8 +27,11 @@ use crate::machine::{Base, Machine};
 const CYCLES: u64 = 30;
 const DIR: &str = "RAFTSMAN_CRASH_DIR";
 const CHILD_SEED: &str = "RAFTSMAN_CRASH_SEED";
+/// The disk under the log is slow at times, so that the state could run ahead if nothing held it.
+const SLOW_EVERY: u64 = 8;
+const SLOW: Duration = Duration::from_millis(20);
 /// Lines after which a child is killed at the latest.
-const LINES_MAX: u64 = 200;
+const LINES_MAX: u64 = 400;
 
 #[test]
 fn after_sigkill_nothing_acknowledged_is_lost_and_state_is_whole_and_behind_its_log() {
@@ -257,7 +262,14 @@ fn open_watched(dir: &Path) -> Store {
     let (at, before, file) = (dir.to_owned(), Arc::new(Mutex::new(None)), synced_file(dir));
     let after = Arc::clone(&before);
     let note = std::fs::File::create(file).unwrap();
-    let before = move || *before.lock() = Some(wal(&at));
+    let (syncs, slow) = (AtomicU64::new(0), Condvar::new());
+    let before = move || {
+        let mut before = before.lock();
+        *before = Some(wal(&at));
+        if syncs.fetch_add(1, Ordering::Relaxed) % SLOW_EVERY == 0 {
+            slow.wait_for(&mut before, SLOW);
+        }
+    };
     let after = move || {
         let (name, size) = after.lock().take().unwrap();
         note.write_all_at(format!("{name} {size:20}").as_bytes(), 0).unwrap();
@@ -318,6 +330,7 @@ impl Victim {
         self.next = end;
         self.store.log.save_committed(Some(log_id(1, end - 1))).await.unwrap();
         apply(&self.store.state, entries).await.unwrap();
+        println!("crash applied");
     }
 
     async fn append_junk(&mut self) {
