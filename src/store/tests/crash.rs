@@ -28,10 +28,10 @@ const CYCLES: u64 = 30;
 const DIR: &str = "RAFTSMAN_CRASH_DIR";
 const CHILD_SEED: &str = "RAFTSMAN_CRASH_SEED";
 /// The disk under the log is slow at times, so that the state could run ahead if nothing held it.
-const SLOW_EVERY: u64 = 8;
-const SLOW: Duration = Duration::from_millis(20);
+const SLOW_EVERY: u64 = 16;
+const SLOW: Duration = Duration::from_millis(15);
 /// Lines after which a child is killed at the latest.
-const LINES_MAX: u64 = 400;
+const LINES_MAX: u64 = 250;
 
 #[test]
 fn after_sigkill_nothing_acknowledged_is_lost_and_state_is_whole_and_behind_its_log() {
