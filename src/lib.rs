@@ -2,6 +2,8 @@
 
 #[cfg(feature = "machine")]
 pub mod calendar;
+#[cfg(feature = "sdk")]
+pub mod client;
 #[cfg(feature = "machine")]
 pub mod dispatch;
 pub mod domain;
@@ -14,8 +16,19 @@ pub mod machine;
 #[cfg(feature = "server")]
 pub mod raft;
 #[cfg(feature = "server")]
+pub mod rpc;
+#[cfg(feature = "server")]
 pub mod store;
 #[cfg(feature = "sdk")]
 pub mod tasktracker;
 #[cfg(feature = "sdk")]
 pub mod wire;
+
+#[cfg(feature = "sdk")]
+pub use client::{ClientError, JobClient, JobHandle, Retry};
+#[cfg(feature = "sdk")]
+pub use tasktracker::{
+    BizLogger, JobContext, JobError, JobResult, JobRunner, RawRunner, TaskTracker, shutdown_signal,
+};
+#[cfg(feature = "sdk")]
+pub use wire::Payload;

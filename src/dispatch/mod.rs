@@ -48,8 +48,12 @@ pub enum Event {
     Lost { session: SessionId, asked: u32 },
     /// Executions of the session ended.
     Freed { session: SessionId, executions: Vec<ExecutionId> },
+    /// The tables say that the session executes this many.
+    Counted { session: SessionId, executing: usize },
     /// These groups have this much ready, all that is in flight included.
     Ready { groups: BTreeMap<NodeGroup, Ready> },
+    /// The leader itself was frozen: what it did not hear is not silence.
+    Thawed,
     /// Time passed.
     Tick,
 }
@@ -99,6 +103,8 @@ impl Dispatcher {
                 executions.iter().for_each(|execution| self.timeouts.forget(*execution));
                 self.roster.freed(session, executions.len());
             }
+            Event::Counted { session, executing } => self.roster.counted(session, executing),
+            Event::Thawed => self.roster.thawed(now),
             Event::Ready { groups } => return self.deal(groups),
             Event::Tick => return self.tick(now),
         }

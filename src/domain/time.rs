@@ -120,6 +120,36 @@ impl fmt::Display for Millis {
     }
 }
 
+impl FromStr for Millis {
+    type Err = String;
+    /// Reads `250ms`, `1.5s`, `90s`, `10m`, `12h`, `7d`.
+    fn from_str(text: &str) -> Result<Millis, String> {
+        let wrong = || format!("{text:?} is not a span such as 250ms, 10s, 5m, 2h or 7d");
+        let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(wrong)?;
+        let (number, unit) = text.split_at(unit_at);
+        let unit_ms: u64 = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return Err(wrong()),
+        };
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+        let digits =
+            |part: &str| !part.is_empty() && part.len() <= 12 && part.bytes().all(|b| b.is_ascii_digit());
+        if !digits(whole) || !digits(fraction) {
+            return Err(wrong());
+        }
+        let whole: u64 = whole.parse().map_err(|_| wrong())?;
+        let numerator: u64 = fraction.parse().map_err(|_| wrong())?;
+        let denominator = 10_u64.pow(u32::try_from(fraction.len()).expect("at most 12 digits"));
+        let part = u128::from(numerator) * u128::from(unit_ms) / u128::from(denominator);
+        let part = u64::try_from(part).expect("less than one unit");
+        Ok(Millis(whole.saturating_mul(unit_ms).saturating_add(part)))
+    }
+}
+
 /// Where the floors above get their time from; tests and the simulation bring their own.
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The wall clock, which may jump.
@@ -170,5 +200,18 @@ mod tests {
     fn spans_print_in_the_shortest_unit_that_is_exact() {
         let printed: Vec<String> = [250, 1500, 90_000, 0].map(|ms| Millis::new(ms).to_string()).to_vec();
         assert_eq!(printed, ["250ms", "1.5s", "90s", "0ms"]);
+    }
+
+    #[test]
+    fn a_span_reads_back_and_what_is_none_is_refused() {
+        for ms in [0, 1, 250, 1500, 90_000, 86_400_000] {
+            assert_eq!(Millis::new(ms).to_string().parse(), Ok(Millis::new(ms)));
+        }
+        let read: Vec<u64> =
+            ["10m", "2h", "7d", "0.5h"].map(|text| text.parse::<Millis>().unwrap().get()).to_vec();
+        assert_eq!(read, [600_000, 7_200_000, 604_800_000, 1_800_000]);
+        for text in ["", "10", "s", "-1s", "1.s", ".5s", "1 s", "1e3s", "10 parsecs", "1h30m"] {
+            assert!(text.parse::<Millis>().is_err(), "{text:?}");
+        }
     }
 }

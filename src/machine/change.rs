@@ -13,7 +13,7 @@ use super::index::Indexes;
 use super::key::Key;
 use super::limits::Limits;
 use super::row::{
-    Answer, BodyRow, ClientRow, GroupRow, JobRow, LedgerRow, LiveRun, PeriodicRow, RequestRow, Row,
+    Answer, BodyRow, ClientRow, GroupRow, JobRow, LedgerRow, LiveRun, MetaRow, PeriodicRow, RequestRow, Row,
     TaskKeyRow, TrackerRow,
 };
 use super::tables::{Tables, Write};
@@ -47,15 +47,21 @@ pub(super) struct Change<'a> {
     effects: &'a mut Vec<Effect>,
     writes: BTreeMap<Key, Write>,
     new_limits: Option<Limits>,
+    new_clients_swept: Option<ClientId>,
 }
 
 impl<'a> Change<'a> {
     pub(super) fn new(tables: &'a Tables, ids: &'a mut Ids, effects: &'a mut Vec<Effect>) -> Change<'a> {
-        Change { tables, ids, effects, writes: BTreeMap::new(), new_limits: None }
+        Change { tables, ids, effects, writes: BTreeMap::new(), new_limits: None, new_clients_swept: None }
     }
 
-    pub(super) fn finish(self) -> (BTreeMap<Key, Write>, Option<Limits>) {
-        (self.writes, self.new_limits)
+    /// The changed rows, and the meta row if something that the command may change in it did.
+    pub(super) fn finish(self) -> (BTreeMap<Key, Write>, Option<MetaRow>) {
+        let old = *self.tables.meta();
+        let limits = self.new_limits.unwrap_or(old.limits);
+        let clients_swept = self.new_clients_swept.unwrap_or(old.clients_swept);
+        let new = MetaRow { limits, clients_swept, ..old };
+        (self.writes, (new != old).then_some(new))
     }
 
     /// Cluster time: the greatest `at` of all entries so far, this one included.
@@ -71,6 +77,17 @@ impl<'a> Change<'a> {
         self.new_limits = Some(limits);
     }
 
+    /// Where the last `Expire` stopped looking for old client sessions.
+    pub(super) fn clients_swept(&self) -> ClientId {
+        self.tables.meta().clients_swept
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "it stands beside other writes")]
+    pub(super) fn sweep_clients_from(&mut self, next: ClientId) -> Result<(), BaseError> {
+        self.new_clients_swept = Some(next);
+        Ok(())
+    }
+
     /// The indexes as they were before this command.
     pub(super) fn indexes(&self) -> &'a Indexes {
         self.tables.indexes()
@@ -80,8 +97,11 @@ impl<'a> Change<'a> {
         self.ids.next()
     }
 
+    /// Says it once, however many runs of a group become ready one after the other.
     pub(super) fn effect(&mut self, effect: Effect) {
-        self.effects.push(effect);
+        if self.effects.last() != Some(&effect) {
+            self.effects.push(effect);
+        }
     }
 
     fn get(&self, key: &Key) -> Result<Option<Row>, BaseError> {
@@ -91,13 +111,26 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// The first `limit` rows of a range as they were before this command, without those that it deleted.
+    /// The first `limit` rows of a range, with this command's own writes.
     pub(super) fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Row)>, BaseError> {
-        let kept = |row: &Result<(Key, Row), BaseError>| match row {
-            Ok((key, _)) => self.writes.get(key).is_none_or(|write| write.new.is_some()),
-            Err(_) => true,
-        };
-        self.tables.scan(Bound::Included(from), to).filter(kept).take(limit).collect()
+        let mut written = self.writes.range(from..to).peekable();
+        let mut stored = self.tables.scan(Bound::Included(from), to).peekable();
+        let mut rows = Vec::new();
+        while rows.len() < limit {
+            let own = match (written.peek(), stored.peek()) {
+                (Some((own, _)), Some(Ok((other, _)))) => *own <= other,
+                (own, other) => own.is_some() && other.is_none(),
+            };
+            if !own {
+                let Some(row) = stored.next() else { break };
+                rows.push(row?);
+                continue;
+            }
+            let Some((key, write)) = written.next() else { break };
+            stored.next_if(|other| matches!(other, Ok((other, _)) if other == key));
+            rows.extend(write.new.clone().map(|row| (key.clone(), row)));
+        }
+        Ok(rows)
     }
 
     fn put(&mut self, key: Key, row: Row) -> Result<(), BaseError> {

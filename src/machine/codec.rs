@@ -10,6 +10,7 @@
 
 use std::sync::Arc;
 
+use bincode::error::DecodeError;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -230,7 +231,7 @@ pub fn put_row(out: &mut BytesMut, row: &Row) {
         Row::Live(r) => put_frame(out, tag::LIVE, r, &[]),
         Row::Periodic(r) => put_frame(out, tag::PERIODIC, r, &[]),
         Row::Ledger(r) => put_frame(out, tag::LEDGER, r, &[]),
-        Row::Finished(r) => put_frame(out, tag::FINISHED, r, &[]),
+        Row::Finished => put_frame(out, tag::FINISHED, &(), &[]),
         Row::JobLog(r) => put_frame(out, tag::JOB_LOG, r, &[]),
         Row::Tracker(r) => put_frame(out, tag::TRACKER, r, &[]),
         Row::Group(r) => put_frame(out, tag::GROUP, r, &[]),
@@ -257,7 +258,7 @@ pub fn decode_row(mut bytes: Bytes) -> Result<Row, CodecError> {
         tag::LIVE => Row::Live(Arc::new(frame.body()?)),
         tag::PERIODIC => Row::Periodic(Arc::new(frame.body()?)),
         tag::LEDGER => Row::Ledger(Arc::new(frame.body()?)),
-        tag::FINISHED => Row::Finished(frame.body()?),
+        tag::FINISHED => frame.body::<()>().map(|()| Row::Finished)?,
         tag::JOB_LOG => Row::JobLog(frame.body()?),
         tag::TRACKER => Row::Tracker(Arc::new(frame.body()?)),
         tag::GROUP => Row::Group(frame.body()?),
@@ -337,10 +338,18 @@ impl Frame {
     }
 
     fn decode<T: DeserializeOwned>(&self) -> Result<T, CodecError> {
-        let config = bincode::config::standard().with_limit::<BODY_BYTES_MAX>();
-        let wrong = |problem: String| CodecError::Body { tag: self.tag, problem };
-        let (body, used) = bincode::serde::decode_from_slice(&self.body, config)
-            .map_err(|error| wrong(error.to_string()))?;
+        // A body may claim eight bytes in memory for each of its own: a number that takes one may be a u64. The limit
+        // follows the length, so that a short body cannot claim, and get, what only a long one may.
+        let decoded = match self.body.len() {
+            0..=0x200 => decode_within::<0x1000, T>(&self.body),
+            0x201..=0x1000 => decode_within::<0x8000, T>(&self.body),
+            0x1001..=0x8000 => decode_within::<0x4_0000, T>(&self.body),
+            0x8001..=0x4_0000 => decode_within::<0x20_0000, T>(&self.body),
+            0x4_0001..=0x20_0000 => decode_within::<0x100_0000, T>(&self.body),
+            _ => decode_within::<{ 8 * BODY_BYTES_MAX }, T>(&self.body),
+        };
+        let wrong = |error: DecodeError| CodecError::Body { tag: self.tag, problem: error.to_string() };
+        let (body, used) = decoded.map_err(wrong)?;
         if used == self.body.len() { Ok(body) } else { Err(CodecError::Trailing(self.body.len() - used)) }
     }
 
@@ -355,6 +364,10 @@ impl Frame {
         }
         if self.tail.is_empty() { Ok(()) } else { Err(CodecError::Trailing(self.tail.len())) }
     }
+}
+
+fn decode_within<const LIMIT: usize, T: DeserializeOwned>(body: &[u8]) -> Result<(T, usize), DecodeError> {
+    bincode::serde::decode_from_slice(body, bincode::config::standard().with_limit::<LIMIT>())
 }
 
 fn need(bytes: &Bytes, need: usize) -> Result<(), CodecError> {

@@ -20,7 +20,7 @@ pub enum Waiter {
 /// The order of dispatch within a kind: priority, due, id.
 pub type ReadyRank = (i32, Timestamp, RunId);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Indexes {
     /// By the time at which they ripen, then priority, then id.
     waiting: BTreeSet<(Timestamp, i32, Waiter)>,
@@ -32,7 +32,7 @@ pub struct Indexes {
 }
 
 /// The ready runs of one node group.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct ReadyGroup {
     kinds: BTreeMap<Kind, BTreeSet<ReadyRank>>,
     count: usize,
@@ -105,6 +105,19 @@ impl Indexes {
 
     pub fn needs_plan(&self) -> impl Iterator<Item = JobId> {
         self.needs_plan.iter().copied()
+    }
+
+    /// The names of those that are not as in `other`.
+    pub(super) fn differences(&self, other: &Indexes) -> Vec<&'static str> {
+        let same = [
+            ("waiting", self.waiting == other.waiting),
+            ("ready", self.ready == other.ready),
+            ("executing", self.executing == other.executing),
+            ("by session", self.by_session == other.by_session),
+            ("sessions", self.sessions == other.sessions),
+            ("needs plan", self.needs_plan == other.needs_plan),
+        ];
+        same.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
     }
 
     /// Whether rows under this key are indexed, so that a change must know the old row.

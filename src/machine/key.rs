@@ -19,7 +19,8 @@ pub enum Key {
     Live(RunId),
     Periodic(JobId),
     Ledger(RunId),
-    Finished(Timestamp, RunId),
+    /// For expiry, by the time at which a run ended; the greatest number stands for the end of the job itself.
+    Finished(NodeGroup, Timestamp, RunId),
     JobLog(RunId, Position),
     Tracker(NodeGroup, Identity),
     Group(NodeGroup),
@@ -93,7 +94,8 @@ impl Key {
                 name(out, task.as_str());
             }
             Key::Live(run) | Key::Ledger(run) => run_id(out, *run),
-            Key::Finished(at, run) => {
+            Key::Finished(group, at, run) => {
+                name(out, group.as_str());
                 number(out, at.as_millis());
                 run_id(out, *run);
             }
@@ -141,9 +143,9 @@ impl Key {
         Key::Group(NodeGroup::new("\u{20}").expect("a space is printable"))
     }
 
-    /// After every key of the expiry index.
-    pub fn first_job_log() -> Key {
-        Key::JobLog(RunId::default(), Position::MIN)
+    /// After every group's key.
+    pub fn first_client() -> Key {
+        Key::Client(ClientId::default())
     }
 
     /// The key that these bytes are, or `None` if they are no key.
@@ -161,7 +163,10 @@ impl Key {
             tag::LIVE => Key::Live(rest.run_id()?),
             tag::PERIODIC => Key::Periodic(JobId::from_u64(rest.number()?)),
             tag::LEDGER => Key::Ledger(rest.run_id()?),
-            tag::FINISHED => Key::Finished(Timestamp::from_millis(rest.number()?), rest.run_id()?),
+            tag::FINISHED => {
+                let group = NodeGroup::new(rest.name()?).ok()?;
+                Key::Finished(group, rest.time()?, rest.run_id()?)
+            }
             tag::JOB_LOG => Key::JobLog(rest.run_id()?, Position::from_u64(rest.number()?)),
             tag::TRACKER => {
                 Key::Tracker(NodeGroup::new(rest.name()?).ok()?, Identity::new(rest.name()?).ok()?)
@@ -170,9 +175,7 @@ impl Key {
             tag::CLIENT => Key::Client(ClientId::from_u64(rest.number()?)),
             tag::ANSWER => Key::Answer(ClientId::from_u64(rest.number()?), rest.number()?),
             tag::REQUEST => Key::Request(RequestId::new(rest.name()?).ok()?),
-            tag::REQUEST_AGE => {
-                Key::RequestAge(Timestamp::from_millis(rest.number()?), RequestId::new(rest.name()?).ok()?)
-            }
+            tag::REQUEST_AGE => Key::RequestAge(rest.time()?, RequestId::new(rest.name()?).ok()?),
             _ => return None,
         };
         rest.0.is_empty().then_some(key)
@@ -206,6 +209,12 @@ impl<'a> Reader<'a> {
         let (bytes, rest) = self.0.split_first_chunk::<8>()?;
         self.0 = rest;
         Some(u64::from_be_bytes(*bytes))
+    }
+
+    /// A time that this version can show, so that a key has one spelling.
+    fn time(&mut self) -> Option<Timestamp> {
+        let ms = self.number()?;
+        (ms <= Timestamp::MAX.as_millis()).then(|| Timestamp::from_millis(ms))
     }
 
     fn revision(&mut self) -> Option<u32> {
@@ -257,7 +266,11 @@ mod tests {
             any_run().prop_map(Key::Live),
             any::<u64>().prop_map(|id| Key::Periodic(JobId::from_u64(id))),
             any_run().prop_map(Key::Ledger),
-            (any_time(), any_run()).prop_map(|(at, run)| Key::Finished(at, run)),
+            (any_name(), any_time(), any_run()).prop_map(|(g, at, run)| Key::Finished(
+                NodeGroup::new(g).unwrap(),
+                at,
+                run
+            )),
             (any_run(), any::<u64>()).prop_map(|(run, at)| Key::JobLog(run, Position::from_u64(at))),
             named.prop_map(|(g, i)| Key::Tracker(NodeGroup::new(g).unwrap(), Identity::new(i).unwrap())),
             any_name().prop_map(|g| Key::Group(NodeGroup::new(g).unwrap())),

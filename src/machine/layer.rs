@@ -86,7 +86,7 @@ fn payload_bytes(row: &Row) -> usize {
         Row::TaskKey(_)
         | Row::Live(_)
         | Row::Periodic(_)
-        | Row::Finished(_)
+        | Row::Finished
         | Row::Tracker(_)
         | Row::Group(_)
         | Row::Client(_)

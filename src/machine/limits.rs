@@ -28,7 +28,7 @@ pub const EXPIRE_MAX: usize = 1024;
 /// What operators may change at run time, for the whole cluster, in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Reclaims after which a run is dead: a job that kills its TaskTrackers must end.
+    /// A run that is reclaimed more often is dead: a job that kills its TaskTrackers must end.
     pub reclaims_max: u32,
     /// How long a stand-alone request id is remembered.
     pub request_window: Millis,
@@ -40,7 +40,7 @@ pub struct Limits {
     pub offline_kept: Millis,
     /// How long an unused client session is kept.
     pub client_kept: Millis,
-    /// Biz log bytes of one execution; what comes later is counted and dropped.
+    /// Biz log bytes of one execution, a line's end included; what comes later is counted and dropped.
     pub biz_log_bytes_max: u32,
 }
 

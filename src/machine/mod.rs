@@ -7,6 +7,7 @@
 mod apply;
 mod base;
 mod change;
+mod check;
 pub mod codec;
 pub mod command;
 mod effect;
@@ -19,6 +20,8 @@ mod queue;
 pub mod reply;
 pub mod row;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -26,6 +29,7 @@ use bytes::{Bytes, BytesMut};
 use xxhash_rust::xxh3::Xxh3;
 
 pub use base::{Base, BaseError, NoBase, RawRow};
+pub use check::Violation;
 pub use command::{Command, LogEntry};
 pub use effect::Effect;
 pub use index::{Indexes, ReadyGroup, ReadyRank, Waiter};
@@ -80,10 +84,13 @@ impl Machine {
         for command in &entry.commands {
             let mut change = Change::new(&self.tables, &mut ids, &mut applied.effects);
             applied.replies.push(apply::apply(&mut change, command)?);
-            let (writes, limits) = change.finish();
+            let (writes, meta) = change.finish();
             writes.iter().for_each(|(key, write)| digest.add(key, write.new.as_ref()));
             self.tables.commit(index, writes);
-            self.tables.meta.limits = limits.unwrap_or(self.tables.meta.limits);
+            if let Some(meta) = meta {
+                digest.add(&Key::Meta, Some(&Row::Meta(meta)));
+                self.tables.meta = meta;
+            }
         }
         self.tables.meta.digest = digest.finish();
         Ok(applied)

@@ -51,7 +51,7 @@ pub enum CancelAnswer {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CompleteAnswer {
-    /// The result is recorded.
+    /// The result is recorded, now or when it came before.
     Accepted,
     /// The execution is not the run's current one: acknowledged, changes nothing.
     Stale,

@@ -10,8 +10,8 @@ use super::command::{OfflineReason, ReclaimReason};
 use super::limits::Limits;
 use super::reply::{CancelAnswer, Refusal, SubmitAnswer};
 use crate::domain::{
-    Action, BizLogLevel, ExecutionId, Identity, JobId, JobSpec, Kind, Millis, NodeGroup, RunId, SessionId,
-    Timestamp,
+    Action, BizLogLevel, ClientId, ExecutionId, Identity, JobId, JobSpec, Kind, Millis, NodeGroup, Position,
+    RunId, SessionId, Timestamp,
 };
 
 /// A value of one of the tables, of the variant that its key says.
@@ -23,7 +23,7 @@ pub enum Row {
     Live(Arc<LiveRun>),
     Periodic(Arc<PeriodicRow>),
     Ledger(Arc<LedgerRow>),
-    Finished(FinishedRow),
+    Finished,
     JobLog(JobLogRow),
     Tracker(Arc<TrackerRow>),
     Group(GroupRow),
@@ -79,6 +79,8 @@ pub struct LiveRun {
     pub start_by: Option<Timestamp>,
     /// Whether the job's periodic row counts it.
     pub periodic: bool,
+    /// Whether an operator asked for it, so that it is no planned instant.
+    pub by_hand: bool,
     /// A newer revision of the job came while it executed: there is no further attempt.
     pub superseded: bool,
     pub state: LiveState,
@@ -94,6 +96,8 @@ pub struct LiveRun {
     pub log_lines: u64,
     /// Biz log bytes of the current execution that were written.
     pub log_bytes: u32,
+    /// The job log's line that says how many lines of the current execution were dropped, and how many.
+    pub log_dropped: Option<(Position, u64)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,6 +174,8 @@ pub enum Rhythm {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerRow {
     pub revision: u32,
+    /// Whether an operator asked for it, so that it is no planned instant.
+    pub by_hand: bool,
     /// The planned instant; the first one of a skipped range.
     pub due: Timestamp,
     pub ended: Timestamp,
@@ -213,12 +219,6 @@ pub enum SkipReason {
     Superseded,
     /// Too many runs of the job were live.
     TooManyLive,
-}
-
-/// For expiry: which group's count goes down.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FinishedRow {
-    pub node_group: NodeGroup,
 }
 
 /// One line of the job log that is not a view of another row.
@@ -319,12 +319,28 @@ pub struct MetaRow {
     pub limits: Limits,
     /// Which changes in what `apply` does are switched on.
     pub feature_level: u32,
+    /// Where the last `Expire` stopped looking for old client sessions.
+    pub clients_swept: ClientId,
 }
 
 impl Default for MetaRow {
     fn default() -> MetaRow {
-        let (id_base, applied, digest, feature_level) = (0, 0, 0, 1);
-        MetaRow { id_base, applied, now: Timestamp::ZERO, digest, limits: Limits::default(), feature_level }
+        MetaRow {
+            id_base: 0,
+            applied: 0,
+            now: Timestamp::ZERO,
+            digest: 0,
+            limits: Limits::default(),
+            feature_level: 1,
+            clients_swept: ClientId::default(),
+        }
+    }
+}
+
+impl LiveRun {
+    /// The next execution starts with an empty log.
+    pub(super) fn reset_log(&mut self) {
+        (self.log_lines, self.log_bytes, self.log_dropped) = (0, 0, None);
     }
 }
 

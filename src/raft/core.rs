@@ -21,8 +21,8 @@ use openraft::storage::{RaftStateMachine, Snapshot};
 use openraft::{ChangeMembers, Raft, ReadPolicy};
 use tokio::sync::watch;
 
-use super::snapshot::{SnapshotChunk, SnapshotEnd, SnapshotIntake, SnapshotReceiver};
-use crate::store::{LogId, Node, NodeId, Proposal, SnapshotMeta, Types, Vote};
+use super::snapshot::{SnapshotIntake, SnapshotReceiver};
+use crate::store::{LogId, Node, NodeId, Proposal, SnapshotChunk, SnapshotMeta, Types, Vote};
 
 pub(super) type Stopped = Fatal<Types>;
 pub(super) type Change = ChangeMembers<NodeId, Node>;
@@ -31,9 +31,9 @@ pub(super) type WriteError = RaftError<Types, ClientWriteError<Types>>;
 
 /// An arriving snapshot that ends in consensus.
 pub(super) trait Arriving: Send {
-    fn take(&mut self, chunk: SnapshotChunk) -> io::Result<()>;
+    fn push(&mut self, chunk: SnapshotChunk) -> io::Result<()>;
     /// Verifies it, blocking; what it returns installs it.
-    fn finish(self: Box<Self>, end: SnapshotEnd) -> io::Result<Install>;
+    fn finish(self: Box<Self>) -> io::Result<Install>;
 }
 
 /// Installs a verified snapshot and answers with the vote of now.
@@ -230,13 +230,13 @@ impl<SM> Arriving for Arrival<SM>
 where
     SM: RaftStateMachine<Types>,
 {
-    fn take(&mut self, chunk: SnapshotChunk) -> io::Result<()> {
-        self.receiver.take(chunk)
+    fn push(&mut self, chunk: SnapshotChunk) -> io::Result<()> {
+        self.receiver.push(chunk)
     }
 
-    fn finish(self: Box<Self>, end: SnapshotEnd) -> io::Result<Install> {
+    fn finish(self: Box<Self>) -> io::Result<Install> {
         let Arrival { raft, vote, meta, receiver } = *self;
-        let snapshot = Snapshot { meta, snapshot: receiver.finish(end)? };
+        let snapshot = Snapshot { meta, snapshot: receiver.finish()? };
         Ok(async move { raft.install_full_snapshot(vote, snapshot).await.map(|response| response.vote) }
             .boxed())
     }

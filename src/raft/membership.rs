@@ -19,7 +19,7 @@ use crate::store::{Node, NodeId};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Greeting {
     pub member: Member,
-    pub cluster: Option<u64>,
+    pub cluster: Option<String>,
     /// It has a log already, so it is or was a member of a cluster.
     pub initialized: bool,
     pub version: String,
@@ -38,7 +38,7 @@ impl RaftNode {
     ) -> Result<Greeting, CallError> {
         let peers = &self.shared.peers;
         let request = pb::HandshakeRequest {
-            cluster_id: peers.identity.cluster().unwrap_or(0),
+            cluster_id: peers.identity.cluster().unwrap_or_default(),
             node_id: self.id(),
             node: Some(convert::node_out(&peers.identity.node)),
             expected_id: expected.unwrap_or(0),
@@ -50,7 +50,7 @@ impl RaftNode {
         let node = answer.node.map(convert::node_in).unwrap_or_default();
         Ok(Greeting {
             member: Member { id: answer.node_id, node },
-            cluster: Some(answer.cluster_id).filter(|id| *id != 0),
+            cluster: Some(answer.cluster_id).filter(|id| !id.is_empty()),
             initialized: answer.initialized,
             version: answer.version,
         })
@@ -60,7 +60,7 @@ impl RaftNode {
     ///
     /// # Errors
     /// If this node has a log or a cluster already, or is not among them.
-    pub async fn initialize(&self, cluster: u64, members: Vec<Member>) -> Result<(), MembershipError> {
+    pub async fn initialize(&self, cluster: &str, members: Vec<Member>) -> Result<(), MembershipError> {
         self.identity().join(cluster).map_err(|stranger| match stranger {
             Stranger::OtherCluster { .. } => MembershipError::AlreadyInitialized,
             other => MembershipError::Refused(other.to_string()),

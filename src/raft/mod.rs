@@ -14,8 +14,6 @@ mod core;
 mod dial;
 mod error;
 mod forward;
-#[cfg(test)]
-mod generate;
 mod hand_over;
 mod identity;
 mod leadership;
@@ -53,5 +51,5 @@ pub use leadership::{Leader, Leadership};
 pub use membership::Greeting;
 pub use node::{Proposed, RaftNode, RaftSetup};
 pub use peers::CallError;
-pub use snapshot::{SnapshotChunk, SnapshotEnd, SnapshotIntake, SnapshotParcel, SnapshotReceiver};
+pub use snapshot::{SnapshotIntake, SnapshotParcel, SnapshotReceiver};
 pub use status::{NodeMetrics, PeerStatus, Role};

@@ -16,7 +16,9 @@ use futures_util::stream::{BoxStream, StreamExt};
 use openraft::OptionalSend;
 use openraft::alias::SnapshotOf;
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
-use openraft::network::{RPCOption, RPCTypes, RaftNetworkFactory, RaftNetworkV2, stream_append_sequential};
+use openraft::network::{
+    Backoff, RPCOption, RPCTypes, RaftNetworkFactory, RaftNetworkV2, stream_append_sequential,
+};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult, TransferLeaderRequest,
     TransferLeaderResponse, VoteRequest, VoteResponse,
@@ -27,9 +29,12 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::convert::{self, Malformed};
 use super::pb;
 use super::peers::{CallError, Lane, PeerClient, Peers};
-use super::snapshot::{SnapshotChunk, SnapshotEnd, SnapshotParcel};
+use super::snapshot::{SnapshotParcel, part_out};
 use crate::store::{Node, NodeId, Types, Vote};
 
+/// How long a peer that cannot be reached is left alone.
+const RETRY_AFTER_MIN: Duration = Duration::from_millis(10);
+const RETRY_AFTER_MAX: Duration = Duration::from_millis(160);
 /// Chunks that are read ahead of the network.
 const CHUNKS_AHEAD: usize = 4;
 
@@ -170,6 +175,10 @@ impl<P: SnapshotParcel> RaftNetworkV2<Types> for Link<P> {
         convert::transfer_result_in(response.refused).map_err(|malformed| self.malformed(&malformed))
     }
 
+    fn backoff(&self) -> Option<Backoff> {
+        Some(Backoff::new(retries()))
+    }
+
     async fn full_snapshot(
         &mut self,
         vote: Vote,
@@ -184,18 +193,28 @@ impl<P: SnapshotParcel> RaftNetworkV2<Types> for Link<P> {
     }
 }
 
+/// Doubles up to its end: a peer that comes back should not wait for us.
+fn retries() -> impl Iterator<Item = Duration> + Send + 'static {
+    std::iter::successors(Some(RETRY_AFTER_MIN), |after| Some((*after * 2).min(RETRY_AFTER_MAX)))
+}
+
 impl<P: SnapshotParcel> Link<P> {
     /// One stream for all appends of this session; it ends with the first answer that is not one.
+    ///
+    /// The first request comes before the connection: openraft's backoff delays requests, so whoever connects first and
+    /// fails tries again without a pause, thousands of times a second.
     async fn pipelined<'s, S>(
         &'s mut self,
-        input: S,
+        mut input: S,
         setup: Duration,
     ) -> Result<BoxStream<'s, StreamAnswer>, RPCError<Types>>
     where
         S: Stream<Item = AppendEntriesRequest<Types>> + OptionalSend + Unpin + 'static,
     {
+        let Some(first) = input.next().await else { return Ok(futures_util::stream::empty().boxed()) };
+        let requests = futures_util::stream::once(std::future::ready(first)).chain(input);
         let requests =
-            input.map(|request| pb::StreamAppendRequest { append: Some(convert::append_out(&request)) });
+            requests.map(|request| pb::StreamAppendRequest { append: Some(convert::append_out(&request)) });
         let mut client = self.peers.client(self.target, &self.address, Lane::Append);
         let opening = client.stream_append(self.peers.request(self.target, requests));
         let opened = tokio::time::timeout(setup, opening).await;
@@ -226,7 +245,7 @@ impl<P: SnapshotParcel> Link<P> {
         let header =
             part(pb::install_snapshot_request::Part::Header(convert::header_out(&vote, &snapshot.meta)));
         let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
-        let reading = tokio::task::spawn_blocking(move || read_parcel(snapshot.snapshot, &sender));
+        let reading = tokio::task::spawn_blocking(move || read_parcel(&snapshot.snapshot, &sender));
         let requests = futures_util::stream::once(async { header }).chain(ReceiverStream::new(receiver));
         let mut client = self.peers.client(self.target, &self.address, Lane::Snapshot);
         let call = client.install_snapshot(self.peers.request(self.target, requests));
@@ -258,20 +277,14 @@ fn part(part: pb::install_snapshot_request::Part) -> pb::InstallSnapshotRequest 
 
 /// Without an end the sender is dropped, and the receiver's stream ends unfinished.
 fn read_parcel(
-    parcel: impl SnapshotParcel,
+    parcel: &impl SnapshotParcel,
     sender: &mpsc::Sender<pb::InstallSnapshotRequest>,
 ) -> std::io::Result<()> {
-    use pb::install_snapshot_request::Part;
-    let mut wanted = true;
-    let SnapshotEnd { files, bytes, checksum } = parcel.read(&mut |chunk| {
-        let SnapshotChunk { file, offset, data } = chunk;
-        let chunk = Part::Chunk(pb::SnapshotChunk { file, offset, data });
-        wanted = sender.blocking_send(part(chunk)).is_ok();
-        wanted
-    })?;
-    if wanted {
-        // Nobody there to hear the end is told by the call's own answer.
-        let _ = sender.blocking_send(part(Part::End(pb::SnapshotEnd { files, bytes, checksum })));
+    for chunk in parcel.reader()? {
+        if sender.blocking_send(part(part_out(chunk?))).is_err() {
+            // The call has ended, and its answer says why.
+            break;
+        }
     }
     Ok(())
 }

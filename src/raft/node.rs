@@ -34,7 +34,7 @@ use super::pb;
 use super::peers::{CallError, Lane, Peers};
 use super::read_index::{self, ReadIndexes};
 use super::snapshot::{SnapshotIntake, SnapshotParcel};
-use super::status::{NodeMetrics, PeerStatus};
+use super::status::{self, NodeMetrics, PeerStatus};
 use crate::domain::{Clock, Timestamp};
 use crate::machine::{Command, LogEntry};
 use crate::store::{Applied, Node, NodeId, Proposal, Types};
@@ -66,6 +66,8 @@ pub(super) struct Shared {
     pub(super) leadership: watch::Receiver<Leadership>,
     reads: ReadIndexes,
     pub(super) started: Instant,
+    /// Tells this start from all others.
+    pub(super) start: u64,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -116,7 +118,10 @@ impl RaftNode {
             tasks.spawn(Survivor { core, peers, leadership, step }.run(stop.clone()));
         }
         tasks.close();
-        RaftNode { shared: Arc::new(Shared { core, peers, config, leadership, reads, started, stop, tasks }) }
+        let start = fastrand::u64(1..);
+        RaftNode {
+            shared: Arc::new(Shared { core, peers, config, leadership, reads, started, start, stop, tasks }),
+        }
     }
 
     pub fn id(&self) -> NodeId {
@@ -212,7 +217,7 @@ impl RaftNode {
     /// On a leader: how long ago a majority last answered. More than the election timeout means that this node may be cut
     /// off and another may lead, whatever `leadership` shows.
     pub fn quorum_silence(&self) -> Option<Duration> {
-        self.metrics().quorum_silence
+        status::quorum_silence(&self.shared.core.metrics())
     }
 
     pub fn metrics(&self) -> NodeMetrics {

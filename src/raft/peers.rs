@@ -121,7 +121,7 @@ impl Peers {
         self.clock.skews(self.present())
     }
 
-    /// Connects to where nobody listens, or not: `Refused` is the proof that a process is gone.
+    /// For a look whether anybody listens at all.
     pub(super) fn dialer(&self) -> Arc<dyn Dial> {
         self.dial.clone()
     }

@@ -16,7 +16,7 @@ use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::convert::{self, Malformed};
-use super::core::{Append, Arriving, Stopped};
+use super::core::{Append, Stopped};
 use super::error::ReadError;
 use super::forward::{self, ForwardTarget};
 use super::node::{RaftNode, Shared};
@@ -26,7 +26,8 @@ use super::pb::peer_service_server::{PeerService, PeerServiceServer};
 use super::peers::{
     CONNECTION_WINDOW_BYTES, KEEPALIVE, KEEPALIVE_TIMEOUT, MESSAGE_BYTES_MAX, STREAM_WINDOW_BYTES,
 };
-use super::snapshot::{SnapshotChunk, SnapshotEnd};
+use super::snapshot::chunk_in;
+use crate::store::SnapshotChunk;
 
 /// How often a watched leader shows its clock.
 const WATCH_BEAT: Duration = Duration::from_millis(500);
@@ -107,11 +108,11 @@ impl PeerService for PeerPort {
     async fn handshake(&self, request: Request<pb::HandshakeRequest>) -> Answer<pb::HandshakeResponse> {
         let request = request.into_inner();
         let identity = self.node.identity();
-        identity.greet(request.cluster_id, request.expected_id, &request.expected_address)?;
+        identity.greet(&request.cluster_id, request.expected_id, &request.expected_address)?;
         let metrics = self.shared().core.metrics();
         Ok(Response::new(pb::HandshakeResponse {
             wall_ms: self.wall_ms(),
-            cluster_id: identity.cluster().unwrap_or(0),
+            cluster_id: identity.cluster().unwrap_or_default(),
             node_id: identity.id,
             node: Some(convert::node_out(&identity.node)),
             initialized: metrics.last_log_index.is_some() || metrics.current_term > 0,
@@ -168,19 +169,20 @@ impl PeerService for PeerPort {
         let mut parts = self.admit(request)?;
         let (vote, meta) = match next_part(&mut parts).await? {
             Part::Header(header) => convert::header_in(header).map_err(malformed)?,
-            Part::Chunk(_) | Part::End(_) => return Err(out_of_order("a snapshot begins with its header")),
+            Part::File(_) | Part::Data(_) | Part::End(_) => {
+                return Err(out_of_order("a snapshot begins with its header"));
+            }
         };
         let core = self.shared().core.clone();
         let mut arriving = blocking(move || core.begin_snapshot(vote, meta)).await?;
-        let end = loop {
-            match next_part(&mut parts).await? {
-                Part::Chunk(chunk) => arriving = take(arriving, chunk).await?,
-                Part::End(end) => break end,
-                Part::Header(_) => return Err(out_of_order("a snapshot has one header")),
-            }
-        };
-        let end = SnapshotEnd { files: end.files, bytes: end.bytes, checksum: end.checksum };
-        let install = blocking(move || arriving.finish(end)).await?;
+        let mut ended = false;
+        while !ended {
+            let chunk = chunk_in(next_part(&mut parts).await?);
+            let chunk = chunk.ok_or_else(|| out_of_order("a snapshot has one header"))?;
+            ended = matches!(chunk, SnapshotChunk::End { .. });
+            arriving = blocking(move || arriving.push(chunk).map(|()| arriving)).await?;
+        }
+        let install = blocking(move || arriving.finish()).await?;
         let vote = Some(convert::ballot(&install.await.map_err(stopped)?));
         Ok(Response::new(pb::InstallSnapshotResponse { wall_ms: self.wall_ms(), vote }))
     }
@@ -226,9 +228,9 @@ impl PeerService for PeerPort {
 
     async fn watch(&self, request: Request<pb::WatchRequest>) -> Answer<Self::WatchStream> {
         self.admit(request)?;
-        let peers = self.shared().peers.clone();
+        let (peers, start) = (self.shared().peers.clone(), self.shared().start);
         let beats = tokio_stream::wrappers::IntervalStream::new(tokio::time::interval(WATCH_BEAT));
-        let beats = beats.map(move |_| Ok(pb::WatchResponse { wall_ms: peers.wall_ms() }));
+        let beats = beats.map(move |_| Ok(pb::WatchResponse { wall_ms: peers.wall_ms(), start }));
         Ok(Response::new(beats.take_until(self.stop.clone().cancelled_owned()).boxed()))
     }
 }
@@ -267,14 +269,6 @@ async fn next_part(parts: &mut Streaming<pb::InstallSnapshotRequest>) -> Result<
     let message =
         parts.message().await?.ok_or_else(|| Status::data_loss("the snapshot ends without its end"))?;
     message.part.ok_or_else(|| malformed(Malformed::Missing("a snapshot's part")))
-}
-
-async fn take(
-    mut arriving: Box<dyn Arriving>,
-    chunk: pb::SnapshotChunk,
-) -> Result<Box<dyn Arriving>, Status> {
-    let chunk = SnapshotChunk { file: chunk.file, offset: chunk.offset, data: chunk.data };
-    blocking(move || arriving.take(chunk).map(|()| arriving)).await
 }
 
 async fn blocking<T: Send + 'static>(

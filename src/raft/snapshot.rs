@@ -1,37 +1,23 @@
-//! What consensus needs of a snapshot in order to send and to receive it.
+//! What consensus needs of a snapshot in order to send and to receive it, and how the store's snapshots offer it.
 //!
-//! A snapshot is a set of files, sent in chunks, with an end marker that counts and sums them: a stream that breaks must
-//! never look complete, because installing half a snapshot ends openraft. Files are read and written on blocking
-//! threads. Not here: what the files are and how they are installed (`store`).
+//! A stream that breaks must never look complete, because an install that fails ends openraft: the end marker and the
+//! checks behind it are the store's. Files are read and written on blocking threads.
 
 use std::io;
 
-use bytes::Bytes;
-
-/// A piece of one file; at most 1 MiB.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SnapshotChunk {
-    pub file: String,
-    pub offset: u64,
-    pub data: Bytes,
-}
-
-/// What a complete snapshot must add up to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SnapshotEnd {
-    pub files: u64,
-    pub bytes: u64,
-    /// CRC-32 over all data, in the order of the chunks.
-    pub checksum: u32,
-}
+use super::pb;
+use super::pb::install_snapshot_request::Part;
+use crate::store::{self, SnapshotChunk, SnapshotData, SnapshotReader, State};
 
 /// A snapshot that can be sent.
 pub trait SnapshotParcel: Send + 'static {
-    /// Reads it all, blocking; `each` returns false when nobody wants more.
+    type Reader: Iterator<Item = io::Result<SnapshotChunk>> + Send;
+
+    /// Its chunks in their order, the end marker last; blocks while it reads.
     ///
     /// # Errors
-    /// If a file cannot be read; then the receiver installs nothing.
-    fn read(self, each: &mut dyn FnMut(SnapshotChunk) -> bool) -> io::Result<SnapshotEnd>;
+    /// If it cannot be opened.
+    fn reader(&self) -> io::Result<Self::Reader>;
 }
 
 /// Where an arriving snapshot goes.
@@ -45,15 +31,63 @@ pub trait SnapshotIntake: Send + Sync + 'static {
 
 /// One arriving snapshot; dropped before its end it leaves nothing behind.
 pub trait SnapshotReceiver<P>: Send {
-    /// Blocking.
+    /// Blocks while it writes.
     ///
     /// # Errors
-    /// If it cannot be written, or is not the next piece.
-    fn take(&mut self, chunk: SnapshotChunk) -> io::Result<()>;
+    /// If it cannot be written, or is not the next chunk.
+    fn push(&mut self, chunk: SnapshotChunk) -> io::Result<()>;
 
     /// Verifies and keeps it, blocking.
     ///
     /// # Errors
     /// If it is not complete, or not what was sent.
-    fn finish(self: Box<Self>, end: SnapshotEnd) -> io::Result<P>;
+    fn finish(self: Box<Self>) -> io::Result<P>;
+}
+
+impl SnapshotParcel for SnapshotData {
+    type Reader = SnapshotReader;
+
+    fn reader(&self) -> io::Result<SnapshotReader> {
+        SnapshotData::reader(self)
+    }
+}
+
+impl SnapshotIntake for State {
+    type Parcel = SnapshotData;
+
+    fn begin(&self) -> io::Result<Box<dyn SnapshotReceiver<SnapshotData>>> {
+        Ok(Box::new(self.receive_snapshot()?))
+    }
+}
+
+impl SnapshotReceiver<SnapshotData> for store::SnapshotReceiver {
+    fn push(&mut self, chunk: SnapshotChunk) -> io::Result<()> {
+        store::SnapshotReceiver::push(self, chunk).map_err(io::Error::other)
+    }
+
+    fn finish(self: Box<Self>) -> io::Result<SnapshotData> {
+        store::SnapshotReceiver::finish(*self).map_err(io::Error::other)
+    }
+}
+
+pub(super) fn part_out(chunk: SnapshotChunk) -> Part {
+    match chunk {
+        SnapshotChunk::File { name, bytes } => Part::File(pb::SnapshotFile { name, bytes }),
+        SnapshotChunk::Data(data) => Part::Data(data),
+        SnapshotChunk::End { files, bytes, checksum } => {
+            Part::End(pb::SnapshotEnd { files, bytes, checksum })
+        }
+    }
+}
+
+/// None for a header, which is no chunk.
+pub(super) fn chunk_in(part: Part) -> Option<SnapshotChunk> {
+    match part {
+        Part::Header(_) => None,
+        Part::File(file) => Some(SnapshotChunk::File { name: file.name, bytes: file.bytes }),
+        Part::Data(data) => Some(SnapshotChunk::Data(data)),
+        Part::End(end) => {
+            Some(SnapshotChunk::End { files: end.files, bytes: end.bytes, checksum: end.checksum })
+        }
+    }
 }

@@ -79,6 +79,11 @@ fn role(metrics: &RaftMetrics<Types>) -> Role {
     }
 }
 
+/// None on whoever does not lead.
+pub(super) fn quorum_silence(metrics: &RaftMetrics<Types>) -> Option<Duration> {
+    metrics.last_quorum_acked.map(|acked| acked.elapsed())
+}
+
 impl NodeMetrics {
     pub(super) fn from_openraft(metrics: &RaftMetrics<Types>) -> NodeMetrics {
         let membership = metrics.membership_config.membership();
@@ -95,7 +100,7 @@ impl NodeMetrics {
             applied_index: index(metrics.last_applied.as_ref()),
             snapshot_index: index(metrics.snapshot.as_ref()),
             purged_index: index(metrics.purged.as_ref()),
-            quorum_silence: metrics.last_quorum_acked.map(|acked| acked.elapsed()),
+            quorum_silence: quorum_silence(metrics),
             voters: membership.voter_ids().filter_map(member).collect(),
             learners: membership.learner_ids().filter_map(member).collect(),
             matched: matched.map(|(id, log_id)| (*id, index(log_id.as_ref()))).collect(),

@@ -3,7 +3,7 @@
 //! Lines of one execution are numbered from 1 and bounded in bytes; what is beyond becomes one line that says how much
 //! was dropped. Logging never waits and never fails.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -59,8 +59,15 @@ impl BizLogger {
 pub(super) struct Journal {
     clock: Arc<dyn Clock>,
     bytes_max: AtomicU64,
-    pages: Mutex<BTreeMap<ExecutionId, Page>>,
+    pages: Mutex<Pages>,
     written: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Pages {
+    of: BTreeMap<ExecutionId, Page>,
+    /// Those with something to fetch, so that a fetch does not look at all.
+    written: BTreeSet<ExecutionId>,
 }
 
 #[derive(Debug, Default)]
@@ -92,12 +99,12 @@ impl Journal {
 
     /// Opens the page of an execution: what is written without one is not kept.
     pub(super) fn open(&self, execution: ExecutionId) {
-        self.pages.lock().insert(execution, Page::default());
+        self.pages.lock().of.insert(execution, Page::default());
     }
 
     /// Closes the page; its last lines are returned, with one more if some were dropped.
     pub(super) fn close(&self, execution: ExecutionId) -> Vec<pb::BizLogLine> {
-        let Some(mut page) = self.pages.lock().remove(&execution) else { return Vec::new() };
+        let Some(mut page) = self.pages.lock().of.remove(&execution) else { return Vec::new() };
         if page.dropped > 0 {
             page.number += 1;
             let text = format!("{} bytes dropped", page.dropped);
@@ -113,9 +120,11 @@ impl Journal {
 
     pub(super) fn fetch(&self) -> Said {
         let mut said = Said::default();
-        for (execution, page) in self.pages.lock().iter_mut() {
+        let mut pages = self.pages.lock();
+        for execution in std::mem::take(&mut pages.written) {
+            let Some(page) = pages.of.get_mut(&execution) else { continue };
             if !page.lines.is_empty() {
-                said.lines.push((*execution, std::mem::take(&mut page.lines)));
+                said.lines.push((execution, std::mem::take(&mut page.lines)));
             }
             if let Some((done, total)) = page.progress.take() {
                 said.progress.push(pb::ExecutionProgress { execution: execution.as_u64(), done, total });
@@ -125,8 +134,10 @@ impl Journal {
     }
 
     pub(super) fn progress(&self, execution: ExecutionId, done: u64, total: u64) {
-        if let Some(page) = self.pages.lock().get_mut(&execution) {
+        let mut pages = self.pages.lock();
+        if let Some(page) = pages.of.get_mut(&execution) {
             page.progress = Some((done, total));
+            pages.written.insert(execution);
             self.written.notify_one();
         }
     }
@@ -134,7 +145,7 @@ impl Journal {
     fn line(&self, execution: ExecutionId, level: BizLogLevel, text: String) {
         let text = cut(text, LINE_BYTES_MAX);
         let mut pages = self.pages.lock();
-        let Some(page) = pages.get_mut(&execution) else { return };
+        let Some(page) = pages.of.get_mut(&execution) else { return };
         let bytes = text.len() as u64 + LINE_OVERHEAD;
         if page.bytes + bytes > self.bytes_max.load(Ordering::Relaxed) {
             page.dropped += text.len() as u64;
@@ -143,6 +154,7 @@ impl Journal {
         page.bytes += bytes;
         page.number += 1;
         page.lines.push(self.stamp(page.number, level, text));
+        pages.written.insert(execution);
         drop(pages);
         self.written.notify_one();
     }

@@ -3,14 +3,18 @@
 //! It decides nothing: the session says what begins, stops and is killed. A panic of user code ends one execution, not
 //! the TaskTracker.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
-use tokio::task::{AbortHandle, JoinError};
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::context::StopOrder;
@@ -65,6 +69,7 @@ pub(super) struct RunnerPool {
 #[derive(Debug)]
 struct Live {
     stop: StopOrder,
+    kill: CancellationToken,
     task: AbortHandle,
 }
 
@@ -84,14 +89,15 @@ impl RunnerPool {
         let stop = StopOrder::default();
         self.journal.open(execution);
         let started_at = self.clock.wall();
-        let running = tokio::spawn(self.run(push, stop.clone(), started_at));
-        self.live.insert(execution, Live { stop, task: running.abort_handle() });
+        let kill = CancellationToken::new();
+        let running = until_killed(self.run(push, stop.clone(), started_at), kill.clone());
         let (ends, clock) = (self.ends.clone(), Arc::clone(&self.clock));
-        tokio::spawn(async move {
-            let outcome = running.await.map_or_else(|broken| interrupted(broken), outcome);
+        let task = tokio::spawn(async move {
+            let outcome = running.await;
             // Nobody listens only when the TaskTracker itself is gone.
             let _ = ends.send(Ended { execution, outcome, started_at, ended_at: clock.wall() }).await;
         });
+        self.live.insert(execution, Live { stop, kill, task: task.abort_handle() });
     }
 
     fn run(
@@ -133,7 +139,7 @@ impl RunnerPool {
     /// Drops the future of an execution at its next await.
     pub(super) fn kill(&self, execution: ExecutionId) {
         if let Some(live) = self.live.get(&execution) {
-            live.task.abort();
+            live.kill.cancel();
         }
     }
 
@@ -150,10 +156,27 @@ impl Drop for RunnerPool {
     }
 }
 
-fn interrupted(broken: JoinError) -> Outcome {
-    let Ok(panic) = broken.try_into_panic() else {
-        return ended(Action::ExecuteException, "killed: it did not stop when it was told to".into());
+/// Runs user code to its end, its panic or its kill, whichever comes first.
+async fn until_killed(
+    running: impl Future<Output = JobResult<Bytes>> + Send,
+    kill: CancellationToken,
+) -> Outcome {
+    let mut running = Box::pin(AssertUnwindSafe(async { outcome(running.await) }).catch_unwind());
+    let told = tokio::select! {
+        biased;
+        told = &mut running => told.unwrap_or_else(|panic| panicked(panic.as_ref())),
+        () = kill.cancelled() => {
+            ended(Action::ExecuteException, "killed: it did not stop when it was told to".into())
+        }
     };
+    // What user code drops may panic as well.
+    if std::panic::catch_unwind(AssertUnwindSafe(move || drop(running))).is_err() {
+        tracing::error!("an execution panicked while it was dropped");
+    }
+    told
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Outcome {
     let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
     let text =
         text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into());
@@ -164,8 +187,8 @@ fn interrupted(broken: JoinError) -> Outcome {
 mod tests {
     use super::super::{JobRunner, runner::Typed};
     use super::*;
-    use crate::domain::SystemClock;
-    use crate::wire::Payload;
+    use crate::domain::{Millis, SystemClock};
+    use crate::wire::{Payload, timestamp};
 
     #[derive(serde::Serialize, serde::Deserialize)]
     struct Order {
@@ -173,6 +196,14 @@ mod tests {
     }
     impl Payload for Order {
         const KIND: &'static str = "order";
+    }
+
+    /// User code whose end is as bad as it gets.
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("while dropping");
+        }
     }
 
     async fn handle(context: JobContext, order: Order) -> JobResult<String> {
@@ -183,7 +214,10 @@ mod tests {
                 context.cancelled().await;
                 Err(JobError::Cancelled.into())
             }
-            "hang" => std::future::pending().await,
+            "hang" => {
+                let _bomb = Bomb;
+                std::future::pending().await
+            }
             what => Ok(format!("{what} {}", context.fencing_token())),
         }
     }
@@ -244,6 +278,15 @@ mod tests {
         assert_eq!(asked.await, (Action::ExecuteException, "cancelled".into()));
         let killed = end_of("order", r#"{"what":"hang"}"#, |pool| pool.kill(ExecutionId::from_u64(7)));
         assert!(killed.await.1.starts_with("killed"));
+    }
+
+    #[tokio::test]
+    async fn what_begins_later_can_be_stopped_before_it_begins() {
+        let (mut pool, mut ends) = pool();
+        let start_at = Some(timestamp(SystemClock.wall() + Millis::from_secs(3600)));
+        pool.begin(pb::JobPush { start_at, ..push("order", r#"{"what":"panic"}"#) });
+        pool.stop(ExecutionId::from_u64(7), StopCause::Terminated("by ann".into()));
+        assert_eq!(ends.recv().await.expect("it ends").outcome.error, "cancelled");
     }
 
     #[test]

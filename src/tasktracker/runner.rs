@@ -24,9 +24,9 @@ pub enum JobError {
     /// EXECUTE_FAILED: the run has failed for good and is not retried.
     #[error("{0}")]
     Fail(String),
-    /// EXECUTE_LATER: the run is retried after this delay, if its policy has retries left.
+    /// EXECUTE_LATER: the run is retried after this delay, or after its policy's, if it has retries left.
     #[error("{why}")]
-    RetryIn { after: Duration, why: String },
+    Later { after: Option<Duration>, why: String },
     /// The runner stopped because it was told to.
     #[error("cancelled")]
     Cancelled,
@@ -40,7 +40,12 @@ impl JobError {
 
     /// Not now: try again after `after`.
     pub fn retry_in(after: Duration, why: impl Into<String>) -> anyhow::Error {
-        JobError::RetryIn { after, why: why.into() }.into()
+        JobError::Later { after: Some(after), why: why.into() }.into()
+    }
+
+    /// Not now: try again after the delay of the job's policy.
+    pub fn later(why: impl Into<String>) -> anyhow::Error {
+        JobError::Later { after: None, why: why.into() }.into()
     }
 }
 
@@ -126,8 +131,8 @@ fn failed(error: &anyhow::Error) -> Outcome {
         error.downcast_ref::<JobError>().or_else(|| error.chain().find_map(|cause| cause.downcast_ref()));
     match marker {
         Some(JobError::Fail(_)) => ended(Action::ExecuteFailed, text),
-        Some(JobError::RetryIn { after, .. }) => {
-            Outcome { retry_after: Some(Millis::from(*after)), ..ended(Action::ExecuteLater, text) }
+        Some(JobError::Later { after, .. }) => {
+            Outcome { retry_after: after.map(Millis::from), ..ended(Action::ExecuteLater, text) }
         }
         Some(JobError::Cancelled) | None => ended(Action::ExecuteException, text),
     }

@@ -120,19 +120,24 @@ impl From<Status> for Fault {
     }
 }
 
+/// Whether a status was made on this side because the connection failed, so that another connection is needed.
+pub fn is_connection_lost(status: &Status) -> bool {
+    status.source().is_some()
+}
+
 /// The reason of a status that no JobTracker of this version made.
 fn nearest(status: &Status) -> Reason {
-    if status.source().is_some() {
-        // Made on this side from an error of the transport.
+    if is_connection_lost(status) {
         return Reason::NoJobTracker;
     }
     match status.code() {
         Code::InvalidArgument => Reason::InvalidArgument,
         Code::OutOfRange => Reason::RequestTooLarge,
         Code::Unimplemented => Reason::Unsupported,
-        Code::DeadlineExceeded => Reason::DeadlineExceeded,
+        // A server that honours grpc-timeout cancels.
+        Code::DeadlineExceeded | Code::Cancelled => Reason::DeadlineExceeded,
         Code::ResourceExhausted => Reason::Busy,
-        Code::Unavailable | Code::Unknown | Code::Cancelled | Code::Aborted => Reason::NoJobTracker,
+        Code::Unavailable | Code::Unknown | Code::Aborted => Reason::NoJobTracker,
         Code::NotFound
         | Code::AlreadyExists
         | Code::FailedPrecondition

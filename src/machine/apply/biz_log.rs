@@ -27,11 +27,14 @@ fn append(
     lines: &ExecutionLines,
 ) -> Result<(), BaseError> {
     let known = usize::try_from(live.log_lines.saturating_sub(lines.first)).unwrap_or(usize::MAX);
+    // Lines that were lost on their way keep their numbers, so that later ones are known when they come again.
+    live.log_lines = live.log_lines.max(lines.first);
     let limit = change.limits().biz_log_bytes_max;
     let mut dropped = 0;
     for line in lines.lines.iter().skip(known) {
-        let bytes = u32::try_from(line.text.len()).unwrap_or(u32::MAX);
-        live.log_lines += 1;
+        // An empty line costs its end: a loop that writes nothing must come to the limit too.
+        let bytes = u32::try_from(line.text.len()).unwrap_or(u32::MAX).saturating_add(1);
+        live.log_lines = live.log_lines.saturating_add(1);
         if live.log_bytes.saturating_add(bytes) > limit {
             live.log_bytes = limit;
             dropped += 1;
@@ -41,10 +44,12 @@ fn append(
         }
     }
     if dropped > 0 {
-        let what = JobLogKind::BizDropped { lines: dropped };
+        let (line, before) = live.log_dropped.unwrap_or_else(|| (change.new_id(), 0));
+        let all = before + dropped;
+        live.log_dropped = Some((line, all));
+        let what = JobLogKind::BizDropped { lines: all };
         let row = JobLogRow { at: change.now(), execution: lines.execution, what };
-        let key = Key::JobLog(run, change.new_id());
-        change.put_plain(key, Row::JobLog(row))?;
+        change.put_plain(Key::JobLog(run, line), Row::JobLog(row))?;
     }
     change.put_live(run, live)
 }

@@ -4,7 +4,7 @@
 //! waits for its retry, is CANCEL_REQUESTED: it is asked to stop and gets no further attempt.
 
 use crate::domain::{JobId, RunId};
-use crate::machine::apply::request;
+use crate::machine::apply::request::{self, Asked};
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::command::{Cancel, JobRef};
@@ -15,7 +15,7 @@ use crate::machine::reply::{CancelAnswer, Reply};
 use crate::machine::row::{Answer, Fate, LiveRun, PeriodicRow, Rhythm, Row, Stop};
 
 pub(super) fn apply(change: &mut Change<'_>, cancel: &Cancel) -> Result<Reply, BaseError> {
-    request::once(change, &cancel.request, |change| {
+    request::once(change, &cancel.request, Asked::Cancel, |change| {
         let answer = match find(change, &cancel.job)? {
             Some(job) => cancel_job(change, job)?,
             None => CancelAnswer::NotFound,
@@ -77,10 +77,16 @@ fn end_if_idle(change: &mut Change<'_>, job: JobId) -> Result<(), BaseError> {
 /// How the job's last run ended.
 fn finished(change: &Change<'_>, job: JobId) -> Result<CancelAnswer, BaseError> {
     let number = change.job(job)?.map_or(0, |row| row.next_number.saturating_sub(1));
-    let (from, to) = (Key::Ledger(RunId { job, number }), Key::Ledger(RunId { job, number: u64::MAX }));
-    let last = change.scan(&from, &to, 1)?.pop();
-    Ok(match last {
-        Some((_, Row::Ledger(row))) => CancelAnswer::AlreadyFinished(job, row.fate),
-        Some(_) | None => CancelAnswer::AlreadyFinished(job, Fate::Cancelled),
+    let last = first_ended_from(change, RunId { job, number })?;
+    // Runs that overlap are forgotten in the order in which they ended, so an earlier one may be left.
+    let left = if last.is_none() { first_ended_from(change, RunId { job, number: 0 })? } else { last };
+    Ok(CancelAnswer::AlreadyFinished(job, left.unwrap_or(Fate::Cancelled)))
+}
+
+fn first_ended_from(change: &Change<'_>, run: RunId) -> Result<Option<Fate>, BaseError> {
+    let (from, to) = (Key::Ledger(run), Key::Ledger(RunId { number: u64::MAX, ..run }));
+    Ok(match change.scan(&from, &to, 1)?.pop() {
+        Some((_, Row::Ledger(row))) => Some(row.fate),
+        Some(_) | None => None,
     })
 }

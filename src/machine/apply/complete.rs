@@ -1,5 +1,6 @@
-//! Results of executions: FINISHED. A result counts if its execution is the run's current one; any other is stale,
-//! is acknowledged all the same, and changes nothing but the job log.
+//! Results of executions: FINISHED. A result counts if its execution is the run's current one; sent again because its
+//! acknowledgement was lost, it gets the same answer; any other is stale, is acknowledged all the same, and changes
+//! nothing but the job log.
 
 use crate::domain::{Action, RunId, Timestamp};
 use crate::machine::base::BaseError;
@@ -9,7 +10,7 @@ use crate::machine::key::Key;
 use crate::machine::queue::end::{self, End};
 use crate::machine::queue::take_back::end_attempt;
 use crate::machine::reply::{CompleteAnswer, Reply};
-use crate::machine::row::{AttemptEnd, Fate, JobLogKind, JobLogRow, LiveRun, LiveState, Row, Stop};
+use crate::machine::row::{Attempt, AttemptEnd, Fate, JobLogKind, JobLogRow, LiveRun, LiveState, Row, Stop};
 
 pub(super) fn apply(change: &mut Change<'_>, complete: &Complete) -> Result<Reply, BaseError> {
     let answers = complete.results.iter().map(|result| one(change, result));
@@ -23,10 +24,7 @@ fn one(change: &mut Change<'_>, result: &Completion) -> Result<CompleteAnswer, B
     };
     // The index shows the state before this command: the same result twice in one batch is stale the second time.
     let current = current.filter(|(_, live)| live.execution().is_some_and(|(id, _)| id == result.execution));
-    let Some((run, live)) = current else {
-        write_down_stale(change, result)?;
-        return Ok(CompleteAnswer::Stale);
-    };
+    let Some((run, live)) = current else { return late(change, result) };
     let mut live = LiveRun::clone(&live);
     let action = result.outcome.action;
     end_attempt(change, &mut live, AttemptEnd::Completed(action), result.outcome.error.clone());
@@ -72,7 +70,7 @@ fn retry_or_end(
     }
     live.retries += 1;
     live.state = LiveState::Waiting { until };
-    (live.log_lines, live.log_bytes) = (0, 0);
+    live.reset_log();
     change.count(&live.node_group, |group| group.retried += 1)?;
     change.put_live(run, live)
 }
@@ -91,7 +89,23 @@ fn next_cycle_comes_first(
     Ok(next.is_some_and(|next| next <= until))
 }
 
+fn late(change: &mut Change<'_>, result: &Completion) -> Result<CompleteAnswer, BaseError> {
+    let recorded = |attempt: &Attempt| {
+        attempt.execution == result.execution && attempt.end == AttemptEnd::Completed(result.outcome.action)
+    };
+    let live = change.live(result.run)?.is_some_and(|live| live.attempts.iter().any(recorded));
+    if live || change.ledger(result.run)?.is_some_and(|row| row.attempts.iter().any(recorded)) {
+        return Ok(CompleteAnswer::Accepted);
+    }
+    write_down_stale(change, result)?;
+    Ok(CompleteAnswer::Stale)
+}
+
+/// Only beside a run that is known: what is written down for another one would never be forgotten.
 fn write_down_stale(change: &mut Change<'_>, result: &Completion) -> Result<(), BaseError> {
+    if change.live(result.run)?.is_none() && change.ledger(result.run)?.is_none() {
+        return Ok(());
+    }
     let Some(job) = change.job(result.run.job)? else { return Ok(()) };
     change.count(&job.spec.node_group, |group| group.stale += 1)?;
     let what = JobLogKind::StaleCompletion { action: result.outcome.action };

@@ -10,6 +10,7 @@ use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::command::Dispatch;
 use crate::machine::index::ReadyGroup;
+use crate::machine::limits::CAPACITY_MAX;
 use crate::machine::queue::end::{self, End};
 use crate::machine::reply::{Dispatched, Push, Refusal, Reply};
 use crate::machine::row::{Fate, LiveRun, LiveState, SkipReason, TrackerRow};
@@ -20,7 +21,7 @@ pub(super) fn apply(change: &mut Change<'_>, dispatch: &Dispatch) -> Result<Repl
         return Ok(Reply::Refused(Refusal::UnknownSession(session)));
     };
     let free = (tracker.capacity as usize).saturating_sub(change.indexes().executing_on(session));
-    let want = free.min(dispatch.want as usize);
+    let want = free.min(dispatch.want as usize).min(CAPACITY_MAX as usize);
     let heads = change.indexes().ready(&group).map_or_else(Vec::new, |ready| heads(ready, &tracker, want));
     let mut pushes = Vec::with_capacity(heads.len());
     for run in heads {

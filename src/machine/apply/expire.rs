@@ -1,13 +1,15 @@
 //! Forgets what is old: finished runs by age and by number a group, request ids, client sessions, offline TaskTrackers.
 //! A bounded number of rows a command; the leader comes back while there is more.
 
+use std::collections::BTreeSet;
+
 use crate::domain::{ClientId, Identity, JobId, NodeGroup, Position, RequestId, RunId, Timestamp};
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::key::Key;
 use crate::machine::limits::EXPIRE_MAX;
 use crate::machine::reply::Reply;
-use crate::machine::row::{Row, TaskKeyRow, TrackerState};
+use crate::machine::row::{Row, TrackerState};
 
 pub(super) fn apply(change: &mut Change<'_>) -> Result<Reply, BaseError> {
     finished_runs(change)?;
@@ -17,33 +19,66 @@ pub(super) fn apply(change: &mut Change<'_>) -> Result<Reply, BaseError> {
     Ok(Reply::Done)
 }
 
-fn finished_runs(change: &mut Change<'_>) -> Result<(), BaseError> {
-    let oldest_kept = change.now() - change.limits().finished_kept;
-    let (from, to) = (Key::Finished(Timestamp::ZERO, RunId::default()), Key::first_job_log());
-    for (key, row) in change.scan(&from, &to, EXPIRE_MAX)? {
-        let (Key::Finished(at, run), Row::Finished(finished)) = (&key, row) else { continue };
-        let kept = change.group_row(&finished.node_group)?.map_or(0, |group| group.kept);
-        if *at < oldest_kept || kept > change.limits().finished_runs_max {
-            forget_run(change, key.clone(), *run, &finished.node_group)?;
-        }
-    }
-    Ok(())
+/// What one command may still remove, and whose last run may be gone.
+struct Forgetting {
+    budget: usize,
+    jobs: BTreeSet<JobId>,
 }
 
-fn forget_run(
-    change: &mut Change<'_>,
-    finished: Key,
-    run: RunId,
-    group: &NodeGroup,
-) -> Result<(), BaseError> {
-    let (from, to) = (Key::JobLog(run, Position::MIN), Key::JobLog(run, Position::MAX));
-    for (line, _) in change.scan(&from, &to, usize::MAX)? {
-        change.delete(line)?;
+/// Group by group, so that a full one is not hidden behind the many rows of another.
+fn finished_runs(change: &mut Change<'_>) -> Result<(), BaseError> {
+    let mut forgetting = Forgetting { budget: EXPIRE_MAX, jobs: BTreeSet::new() };
+    let (from, to) = (Key::first_group(), Key::Client(ClientId(Position::MIN)));
+    for (key, row) in change.scan(&from, &to, usize::MAX)? {
+        let (Key::Group(group), Row::Group(row)) = (key, row) else { continue };
+        let too_old = change.now() - change.limits().finished_kept;
+        let forgotten = forgetting.runs_before(change, &group, too_old, usize::MAX)?;
+        let too_many = (row.kept - forgotten).saturating_sub(change.limits().finished_runs_max);
+        let too_many = usize::try_from(too_many).unwrap_or(usize::MAX);
+        forgetting.runs_before(change, &group, Timestamp::MAX, too_many)?;
     }
-    change.delete(Key::Ledger(run))?;
-    change.delete(finished)?;
-    change.count(group, |group| group.kept = group.kept.saturating_sub(1))?;
-    forget_job_if_bare(change, run.job)
+    // Once a job, however many of its runs went.
+    forgetting.jobs.into_iter().try_for_each(|job| forget_job_if_bare(change, job))
+}
+
+impl Forgetting {
+    /// Forgets the oldest runs of a group that ended before `end`, at most `limit`; returns how many.
+    fn runs_before(
+        &mut self,
+        change: &mut Change<'_>,
+        group: &NodeGroup,
+        end: Timestamp,
+        limit: usize,
+    ) -> Result<u64, BaseError> {
+        let finished = |at| Key::Finished(group.clone(), at, RunId::default());
+        let mut forgotten = 0;
+        for (key, _) in change.scan(&finished(Timestamp::ZERO), &finished(end), limit.min(self.budget))? {
+            let Key::Finished(_, _, run) = key else { continue };
+            if !self.log_of(change, run)? {
+                break;
+            }
+            change.delete(key)?;
+            change.delete(Key::Ledger(run))?;
+            // The end of a job is a row of its own, and no run.
+            forgotten += u64::from(run.number != u64::MAX);
+            self.jobs.insert(run.job);
+        }
+        if forgotten > 0 {
+            change.count(group, |row| row.kept -= forgotten)?;
+        }
+        Ok(forgotten)
+    }
+
+    /// Forgets a run's log; false if there is more than may be removed now.
+    fn log_of(&mut self, change: &mut Change<'_>, run: RunId) -> Result<bool, BaseError> {
+        let (from, to) = (Key::JobLog(run, Position::MIN), Key::JobLog(run, Position::MAX));
+        let lines = change.scan(&from, &to, self.budget)?;
+        self.budget -= lines.len();
+        lines.into_iter().try_for_each(|(line, _)| change.delete(line))?;
+        let is_done = self.budget > 0;
+        self.budget = self.budget.saturating_sub(1);
+        Ok(is_done)
+    }
 }
 
 /// A job that has ended and of whose runs none is left.
@@ -57,7 +92,7 @@ fn forget_job_if_bare(change: &mut Change<'_>, id: JobId) -> Result<(), BaseErro
     if !change.scan(&runs(0), &runs(u64::MAX), 1)?.is_empty() {
         return Ok(());
     }
-    if let Some(TaskKeyRow { .. }) = key {
+    if key.is_some() {
         change.delete(Key::TaskKey(job.spec.node_group.clone(), job.spec.task_id.clone()))?;
     }
     change.delete(Key::Job(id))
@@ -76,30 +111,48 @@ fn request_ids(change: &mut Change<'_>) -> Result<(), BaseError> {
     Ok(())
 }
 
+/// Goes on where the last one stopped, so that old sessions are found behind any number of used ones.
 fn client_sessions(change: &mut Change<'_>) -> Result<(), BaseError> {
     let oldest_kept = change.now() - change.limits().client_kept;
-    let client = |position| Key::Client(ClientId(position));
-    for (key, row) in change.scan(&client(Position::MIN), &client(Position::MAX), EXPIRE_MAX)? {
-        let (Key::Client(client), Row::Client(row)) = (&key, row) else { continue };
-        if row.last_used >= oldest_kept {
-            continue;
+    let (from, to) = (Key::Client(change.clients_swept()), Key::Client(ClientId(Position::MAX)));
+    let seen = change.scan(&from, &to, EXPIRE_MAX)?;
+    let mut budget = EXPIRE_MAX;
+    for (key, row) in &seen {
+        let (Key::Client(client), Row::Client(row)) = (key, row) else { continue };
+        if row.last_used < oldest_kept && !forget_client(change, *client, &mut budget)? {
+            return change.sweep_clients_from(*client);
         }
-        let answers = (Key::Answer(*client, 0), Key::Answer(*client, u64::MAX));
-        for (answer, _) in change.scan(&answers.0, &answers.1, usize::MAX)? {
-            change.delete(answer)?;
-        }
-        change.delete(key)?;
     }
-    Ok(())
+    match seen.last() {
+        Some((Key::Client(last), _)) if seen.len() == EXPIRE_MAX => change.sweep_clients_from(*last),
+        Some(_) | None => change.sweep_clients_from(ClientId::default()),
+    }
+}
+
+/// False if it has more answers than may be removed now.
+fn forget_client(change: &mut Change<'_>, client: ClientId, budget: &mut usize) -> Result<bool, BaseError> {
+    let next = ClientId::from_u64(client.as_u64().saturating_add(1));
+    let (from, to) = (Key::Answer(client, 0), Key::Answer(next, 0));
+    let answers = change.scan(&from, &to, *budget)?;
+    *budget -= answers.len();
+    answers.into_iter().try_for_each(|(answer, _)| change.delete(answer))?;
+    if *budget == 0 {
+        return Ok(false);
+    }
+    *budget -= 1;
+    change.delete(Key::Client(client))?;
+    Ok(true)
 }
 
 fn offline_trackers(change: &mut Change<'_>) -> Result<(), BaseError> {
     let oldest_kept = change.now() - change.limits().offline_kept;
     let known: Vec<(NodeGroup, Identity)> = change.indexes().sessions().map(|(_, who)| who.clone()).collect();
-    for (group, who) in known.into_iter().take(EXPIRE_MAX) {
+    let mut budget = EXPIRE_MAX;
+    for (group, who) in known {
         let Some(row) = change.tracker(&group, &who)? else { continue };
-        if row.state != TrackerState::Online && row.since < oldest_kept {
+        if row.state != TrackerState::Online && row.since < oldest_kept && budget > 0 {
             change.delete(Key::Tracker(group, who))?;
+            budget -= 1;
         }
     }
     Ok(())

@@ -1,5 +1,5 @@
 //! The leader's calendar brings the next instants of cron jobs. A plan about anything but the tables' newest state is
-//! refused: no gap, no duplicate, no double plan.
+//! refused: no gap, no duplicate, no double plan, and nothing skipped that is not a misfire.
 
 use std::sync::Arc;
 
@@ -32,6 +32,10 @@ fn one(change: &mut Change<'_>, plan: &JobPlan) -> Result<bool, BaseError> {
         return Ok(false);
     }
     let (mut row, spec) = (PeriodicRow::clone(&row), Arc::clone(&job.spec));
+    let is_misfire = |range: SkippedRange| change.now().since(range.last) > spec.misfire_after;
+    if !plan.skipped.is_none_or(is_misfire) {
+        return Ok(false);
+    }
     if let Some(range) = plan.skipped {
         for late in take_ahead(&mut row) {
             let one = SkippedRange { first: late, last: late, count: 1 };
@@ -40,8 +44,9 @@ fn one(change: &mut Change<'_>, plan: &JobPlan) -> Result<bool, BaseError> {
         instant::skip(change, plan.job, &spec, &mut row, range, SkipReason::Misfired)?;
     }
     if let Rhythm::Planned { ahead, ended, stalled } = &mut row.rhythm {
-        ahead.extend(&plan.instants);
-        (*ended, *stalled) = (plan.ended, false);
+        let room = PLAN_AHEAD_MAX.saturating_sub(ahead.len());
+        ahead.extend(plan.instants.iter().take(room));
+        (*ended, *stalled) = (plan.ended && plan.instants.len() <= room, false);
     }
     end::settle_or_end(change, plan.job, row)?;
     Ok(true)

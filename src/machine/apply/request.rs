@@ -15,18 +15,47 @@ use crate::machine::row::{Answer, ClientRow, RequestRow};
 /// How coarsely the last use of a client session is written down.
 const LAST_USED_STEP: Millis = Millis::from_secs(60);
 
+/// What is asked for; a request id that comes again must ask for the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    Submit,
+    Cancel,
+    Terminate,
+    Retry,
+}
+
+impl Asked {
+    fn matches(self, answer: &Answer) -> bool {
+        match answer {
+            Answer::Submitted(_) => self == Asked::Submit,
+            Answer::Cancelled(_) => self == Asked::Cancel,
+            Answer::Terminating(_) => self == Asked::Terminate,
+            Answer::Retried(_) => self == Asked::Retry,
+            Answer::Refused(_) => matches!(self, Asked::Terminate | Asked::Retry),
+        }
+    }
+
+    /// The first answer, if it was one to this.
+    fn again(self, answer: Answer) -> Reply {
+        if self.matches(&answer) { answer.into() } else { Reply::Refused(Refusal::RequestMismatch) }
+    }
+}
+
 /// Answers a request that was seen before, else executes it and remembers its answer.
 pub(super) fn once(
     change: &mut Change<'_>,
     request: &RequestKey,
+    asked: Asked,
     execute: impl FnOnce(&mut Change<'_>) -> Result<Answer, BaseError>,
 ) -> Result<Reply, BaseError> {
     match request {
         RequestKey::None => execute(change).map(Reply::from),
-        RequestKey::Session { client, sequence } => by_session(change, *client, *sequence, execute),
+        RequestKey::Session { client, sequence } => {
+            by_session(change, Numbered { client: *client, sequence: *sequence, asked }, execute)
+        }
         RequestKey::Id(id) => {
             if let Some(known) = change.request(id)? {
-                return Ok(known.answer.into());
+                return Ok(asked.again(known.answer));
             }
             let answer = execute(change)?;
             change.put_request(id, RequestRow { at: change.now(), answer: answer.clone() })?;
@@ -35,17 +64,23 @@ pub(super) fn once(
     }
 }
 
-fn by_session(
-    change: &mut Change<'_>,
+struct Numbered {
     client: ClientId,
     sequence: u64,
+    asked: Asked,
+}
+
+fn by_session(
+    change: &mut Change<'_>,
+    request: Numbered,
     execute: impl FnOnce(&mut Change<'_>) -> Result<Answer, BaseError>,
 ) -> Result<Reply, BaseError> {
+    let Numbered { client, sequence, asked } = request;
     let Some(row) = change.client(client)? else { return Ok(Reply::Refused(Refusal::UnknownClient(client))) };
     if let Some(answer) = change.answer(client, sequence)? {
-        return Ok(answer.into());
+        return Ok(asked.again(answer));
     }
-    if sequence.saturating_add(CLIENT_WINDOW) <= row.high {
+    if row.high.saturating_sub(sequence) >= CLIENT_WINDOW {
         return Ok(Reply::Refused(Refusal::RequestTooOld { client, sequence }));
     }
     let answer = execute(change)?;
@@ -61,8 +96,8 @@ fn by_session(
 
 /// Drops the answers that leave the window; at most a window of them, however far the number jumps.
 fn forget(change: &mut Change<'_>, client: ClientId, from: u64, to: u64) -> Result<(), BaseError> {
-    let first = (from + 1).saturating_sub(CLIENT_WINDOW);
-    let last = (to + 1).saturating_sub(CLIENT_WINDOW).min(first + CLIENT_WINDOW);
+    let first = from.saturating_add(1).saturating_sub(CLIENT_WINDOW);
+    let last = to.saturating_add(1).saturating_sub(CLIENT_WINDOW).min(first.saturating_add(CLIENT_WINDOW));
     (first..last).try_for_each(|sequence| change.delete(Key::Answer(client, sequence)))
 }
 

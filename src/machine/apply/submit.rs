@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::{JobId, JobSpec, JobType, OnConflict};
-use crate::machine::apply::request;
+use crate::machine::apply::request::{self, Asked};
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::command::Submit;
@@ -16,7 +16,7 @@ use crate::machine::row::{
 };
 
 pub(super) fn apply(change: &mut Change<'_>, submit: &Submit) -> Result<Reply, BaseError> {
-    request::once(change, &submit.request, |change| {
+    request::once(change, &submit.request, Asked::Submit, |change| {
         let answers = submit.jobs.iter().map(|spec| one(change, spec));
         answers.collect::<Result<_, _>>().map(Answer::Submitted)
     })
@@ -83,7 +83,8 @@ fn supersede(change: &mut Change<'_>, job: JobId, old: &JobRow) -> Result<u32, B
             keep_body(change, job, old, &live)?;
             change.put_live(run, LiveRun { superseded: true, periodic: true, ..LiveRun::clone(&live) })?;
         } else {
-            let fate = Fate::Skipped { reason: SkipReason::Superseded, last: live.due, count: 1 };
+            let skipped = Fate::Skipped { reason: SkipReason::Superseded, last: live.due, count: 1 };
+            let fate = if live.executions == 0 { skipped } else { Fate::Failed };
             let live = LiveRun { periodic: true, ..LiveRun::clone(&live) };
             end::run(change, run, live, End::without_result(fate, "a newer revision of the job came"))?;
         }

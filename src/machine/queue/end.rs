@@ -8,9 +8,7 @@ use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::effect::Effect;
 use crate::machine::key::Key;
-use crate::machine::row::{
-    Fate, FinishedRow, GroupRow, JobRow, LedgerRow, LiveRun, PeriodicRow, Rhythm, Row, TaskKeyRow,
-};
+use crate::machine::row::{Fate, GroupRow, JobRow, LedgerRow, LiveRun, PeriodicRow, Rhythm, Row, TaskKeyRow};
 
 /// How a run ended.
 #[derive(Clone, Debug)]
@@ -38,6 +36,7 @@ pub(in crate::machine) fn run(
     let fate = end.fate;
     let ledger = LedgerRow {
         revision: live.revision,
+        by_hand: live.by_hand,
         due: live.due,
         ended: change.now(),
         fate,
@@ -49,10 +48,7 @@ pub(in crate::machine) fn run(
         error: end.error,
     };
     change.put_ledger(run, ledger)?;
-    change.put_plain(
-        Key::Finished(change.now(), run),
-        Row::Finished(FinishedRow { node_group: live.node_group.clone() }),
-    )?;
+    change.put_plain(Key::Finished(live.node_group.clone(), change.now(), run), Row::Finished)?;
     change.count(&live.node_group, |group| {
         group.kept += 1;
         tally(group, fate);
@@ -96,8 +92,17 @@ pub(in crate::machine) fn settle_or_end(
     change.put_job(id, JobRow { next_number: row.next_number, ..JobRow::clone(&newest) })?;
     match row.rhythm {
         Rhythm::Stopped { restart: true } => restart(change, id, &newest, row.next_number),
-        Rhythm::Stopped { restart: false } | Rhythm::Planned { .. } | Rhythm::Grid { .. } => job(change, id),
+        Rhythm::Stopped { restart: false } | Rhythm::Planned { .. } | Rhythm::Grid { .. } => {
+            mark_end(change, id, &newest)?;
+            job(change, id)
+        }
     }
+}
+
+/// A periodic job may end without a run that is still remembered, so its own end is written down for expiry.
+fn mark_end(change: &mut Change<'_>, id: JobId, row: &JobRow) -> Result<(), BaseError> {
+    let end = RunId { job: id, number: u64::MAX };
+    change.put_plain(Key::Finished(row.spec.node_group.clone(), change.now(), end), Row::Finished)
 }
 
 /// A one-shot revision came while older runs executed; now it may run.

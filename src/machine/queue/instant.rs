@@ -15,7 +15,7 @@ use crate::machine::command::SkippedRange;
 use crate::machine::effect::Effect;
 use crate::machine::key::Key;
 use crate::machine::limits::LIVE_RUNS_MAX;
-use crate::machine::row::{Fate, FinishedRow, LedgerRow, LiveState, PeriodicRow, Rhythm, Row, SkipReason};
+use crate::machine::row::{Fate, LedgerRow, LiveState, PeriodicRow, Rhythm, Row, SkipReason};
 
 /// Settles up to `budget` due instants of a job; returns how many it settled.
 pub(in crate::machine) fn settle(
@@ -58,6 +58,7 @@ pub(in crate::machine) fn skip(
     let now = change.now();
     let ledger = LedgerRow {
         revision: row.revision,
+        by_hand: false,
         due: range.first,
         ended: now,
         fate: Fate::Skipped { reason, last: range.last, count: range.count },
@@ -69,8 +70,7 @@ pub(in crate::machine) fn skip(
         error: String::new(),
     };
     change.count(&spec.node_group, |group| group.kept += 1)?;
-    let node_group = spec.node_group.clone();
-    change.put_plain(Key::Finished(now, run), Row::Finished(FinishedRow { node_group }))?;
+    change.put_plain(Key::Finished(spec.node_group.clone(), now, run), Row::Finished)?;
     change.put_ledger(run, ledger)
 }
 
@@ -125,14 +125,14 @@ impl Settling {
                 return Verdict::Stall;
             }
         }
-        if self.spec.start_deadline.is_some_and(|deadline| now.since(instant) > deadline) {
-            return Verdict::Skip(1, SkipReason::DeadlinePassed);
+        if let Some(deadline) = self.spec.start_deadline.filter(|deadline| now.since(instant) > *deadline) {
+            return Verdict::Skip(self.missed(now - deadline).count, SkipReason::DeadlinePassed);
         }
         if self.spec.rely_on_previous_cycle && self.row.live > 0 {
             return Verdict::Skip(self.due(now), SkipReason::PreviousStillLive);
         }
         if self.row.live >= LIVE_RUNS_MAX {
-            return Verdict::Skip(1, SkipReason::TooManyLive);
+            return Verdict::Skip(self.due(now), SkipReason::TooManyLive);
         }
         Verdict::Run
     }

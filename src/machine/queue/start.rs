@@ -74,6 +74,7 @@ pub(in crate::machine) fn live_run(
         created: now,
         start_by: spec.start_deadline.map(|deadline| due + deadline),
         periodic: matches!(spec.job_type(), JobType::Cron | JobType::Repeat),
+        by_hand: false,
         superseded: false,
         state,
         retries: 0,
@@ -83,5 +84,6 @@ pub(in crate::machine) fn live_run(
         attempts: Vec::new(),
         log_lines: 0,
         log_bytes: 0,
+        log_dropped: None,
     }
 }

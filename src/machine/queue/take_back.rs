@@ -60,7 +60,7 @@ pub(in crate::machine) fn give_back(change: &mut Change<'_>, run: RunId) -> Resu
 
 fn make_ready(change: &mut Change<'_>, run: RunId, mut live: LiveRun) -> Result<(), BaseError> {
     live.state = LiveState::Ready { since: change.now() };
-    (live.log_lines, live.log_bytes) = (0, 0);
+    live.reset_log();
     change.effect(Effect::Ready(live.node_group.clone()));
     change.put_live(run, live)
 }

@@ -53,6 +53,23 @@ pub(super) enum Proof {
     Silent,
 }
 
+/// What was seen of a leader while its stream lasted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Watched {
+    /// There was no stream.
+    Nothing,
+    /// There was one, from this start of its process.
+    Broke(u64),
+    /// Another start than before answered: the leader's process has ended, and a new one never leads the same term.
+    Restarted,
+}
+
+impl Watched {
+    pub(super) fn by_start(before: Option<u64>, seen: u64) -> Watched {
+        if before.is_some_and(|before| before != seen) { Watched::Restarted } else { Watched::Broke(seen) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +113,13 @@ mod tests {
         let elected = standing(2, Vote::new_committed(4, 2), 8);
         assert_eq!(decide(3, &follower(1, 7), std::slice::from_ref(&elected), STEP), Decision::Leave);
         assert_eq!(decide(3, &elected, &[follower(1, 7)], STEP), Decision::Leave);
+    }
+
+    #[test]
+    fn another_start_of_the_leader_proves_that_the_one_before_has_ended() {
+        assert_eq!(Watched::by_start(None, 7), Watched::Broke(7));
+        assert_eq!(Watched::by_start(Some(7), 7), Watched::Broke(7));
+        assert_eq!(Watched::by_start(Some(7), 8), Watched::Restarted);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Failing over without waiting for timers, when the leader's process is surely gone.
 //!
 //! Each follower holds a stream open to its leader. When that breaks *and* the leader's host refuses a new connection,
-//! the process has ended: not slow, not frozen, not cut off. Then a survivor starts the hand-over that the leader would
+//! the process has ended: not slow, not frozen, not cut off. The same is proved when another start of it answers. Then a survivor starts the hand-over that the leader would
 //! have asked for had it gone in peace. Votes and logs decide as always, so it is safe whoever is wrong about what; but
 //! it elects within the old leader's lease, so reads never trust a lease. Never on a timeout.
 
@@ -15,7 +15,7 @@ use openraft::raft::TransferLeaderRequest;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use self::decide::{Decision, Proof, Standing, decide};
+use self::decide::{Decision, Proof, Standing, Watched, decide};
 use super::convert;
 use super::core::Core;
 use super::dial::DialError;
@@ -75,10 +75,12 @@ impl Survivor {
 
     /// Watches one leader until it is gone, and takes over. Dropped as soon as another one leads.
     async fn outlive(&self, leader: &Leader) {
-        let mut looks = 0;
+        let (mut start, mut looks) = (None, 0);
         loop {
-            if self.watch_until_it_breaks(leader).await {
-                looks = 0;
+            match self.watch_until_it_breaks(leader, start).await {
+                Watched::Restarted => return self.take_over(leader).await,
+                Watched::Broke(seen) => (start, looks) = (Some(seen), 0),
+                Watched::Nothing => {}
             }
             match self.look_for(leader).await {
                 Proof::Gone => return self.take_over(leader).await,
@@ -93,16 +95,21 @@ impl Survivor {
         }
     }
 
-    /// Returns once the stream has ended, for whatever reason, and whether there was one.
-    async fn watch_until_it_breaks(&self, leader: &Leader) -> bool {
+    /// Returns once the stream has ended, for whatever reason, or shows another start than before.
+    async fn watch_until_it_breaks(&self, leader: &Leader, before: Option<u64>) -> Watched {
         let mut client = self.peers.client(leader.id, &leader.node.peer_addr, Lane::Watch);
         let opening = client.watch(self.peers.request(leader.id, pb::WatchRequest {}));
-        let Ok(Ok(stream)) = tokio::time::timeout(WATCH_OPENS_WITHIN, opening).await else { return false };
-        let mut stream = stream.into_inner();
+        let opened = tokio::time::timeout(WATCH_OPENS_WITHIN, opening).await;
+        let Ok(Ok(stream)) = opened else { return Watched::Nothing };
+        let (mut stream, mut watched) = (stream.into_inner(), Watched::Nothing);
         while let Ok(Some(beat)) = stream.message().await {
             self.peers.hear(leader.id, &beat);
+            watched = Watched::by_start(before, beat.start);
+            if watched == Watched::Restarted {
+                break;
+            }
         }
-        true
+        watched
     }
 
     async fn look_for(&self, leader: &Leader) -> Proof {
@@ -164,9 +171,8 @@ impl Survivor {
 
 /// That nobody leads, as during a candidacy, is no reason to give up; false when consensus has stopped.
 async fn another_leads(leadership: &mut watch::Receiver<Leadership>, old: &Leader) -> bool {
-    let another = |seen: &Leadership| {
-        seen.leader.as_ref().is_some_and(|leader| (leader.id, leader.term) != (old.id, old.term))
-    };
+    // The same one with another address counts as well: a new learner learns it late.
+    let another = |seen: &Leadership| seen.leader.as_ref().is_some_and(|leader| leader != old);
     leadership.wait_for(another).await.is_ok()
 }
 

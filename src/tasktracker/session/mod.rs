@@ -112,6 +112,7 @@ enum Phase {
 
 #[derive(Debug)]
 struct Running {
+    run_id: String,
     /// When its run timeout ends, or when it is killed after it was told to stop.
     timer: Option<Millis>,
     stopping: Option<StopCause>,
@@ -145,6 +146,8 @@ pub(super) struct Session {
     lines: Lines,
     lines_due: Option<Millis>,
     progress: BTreeMap<u64, pb::ExecutionProgress>,
+    /// No heartbeat was answered for too long: nothing may run.
+    cut_off: bool,
     /// The cluster should hear how many slots are free.
     announce: bool,
     draining: Option<Draining>,
@@ -172,6 +175,7 @@ impl Session {
             lines: Lines::default(),
             lines_due: None,
             progress: BTreeMap::new(),
+            cut_off: false,
             announce: false,
             draining: None,
             over: false,
@@ -185,7 +189,10 @@ impl Session {
             Event::Lost => self.phase = Phase::Detached,
             Event::Ended(ended, lines) => self.ended(ended, lines, now, acts),
             Event::Lines(execution, lines) => self.add_lines(execution.as_u64(), lines, now),
-            Event::Progress(told) => self.progress.extend(told.into_iter().map(|one| (one.execution, one))),
+            Event::Progress(told) => {
+                self.lines_due.get_or_insert(plus(now, LINES_PAUSE));
+                self.progress.extend(told.into_iter().map(|one| (one.execution, one)));
+            }
             Event::Drain { timeout } => self.drain(timeout, now),
         }
     }
@@ -228,7 +235,7 @@ impl Session {
 
     /// How many executions could begin now.
     fn free_slots(&self) -> u32 {
-        if self.draining.is_some() || self.owed.len() >= OWED_MAX {
+        if self.cut_off || self.draining.is_some() || self.owed.len() >= OWED_MAX {
             return 0;
         }
         let running = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
@@ -263,7 +270,7 @@ impl Session {
             FromCluster::Refused(refused) => self.refused(refused, acts),
             FromCluster::Push(push) => push.jobs.into_iter().for_each(|job| self.pushed(job, now, acts)),
             FromCluster::CompletedAck(ack) => self.acknowledged(ack, acts),
-            FromCluster::HeartbeatAck(ack) => self.heartbeats.answered(ack.sequence),
+            FromCluster::HeartbeatAck(ack) => self.heartbeat_answered(ack.sequence, now),
             FromCluster::Terminate(order) => {
                 let grace = order.grace.and_then(|grace| read_duration(grace).ok()).unwrap_or(self.grace);
                 self.stop(order.execution, StopCause::Terminated(order.reason), plus(now, grace), acts);
@@ -273,6 +280,15 @@ impl Session {
             FromCluster::BizLogsAck(ack) => {
                 ack.executions.iter().for_each(|one| self.lines.acknowledged(one.execution, one.up_to));
             }
+        }
+    }
+
+    /// Whoever was cut off takes work again once it is heard.
+    fn heartbeat_answered(&mut self, sequence: u64, now: Millis) {
+        self.heartbeats.answered(sequence);
+        if self.cut_off && self.heartbeats.stop_working_at().is_some_and(|at| at > now) {
+            self.cut_off = false;
+            self.announce = true;
         }
     }
 
@@ -343,7 +359,7 @@ impl Session {
             let timeout = job.run_timeout.and_then(|span| read_duration(span).ok());
             let timer = timeout.map(|timeout| plus(now, timeout));
             self.timers.extend(timer.map(|at| (at, execution)));
-            self.running.insert(execution, Running { timer, stopping: None });
+            self.running.insert(execution, Running { run_id: job.run_id.clone(), timer, stopping: None });
             acts.push(Act::Begin(Box::new(job)));
         }
     }
@@ -351,6 +367,8 @@ impl Session {
     fn cannot_take(&self, job: &pb::JobPush) -> Option<pb::ReturnReason> {
         if self.draining.is_some() {
             Some(pb::ReturnReason::Draining)
+        } else if self.cut_off {
+            Some(pb::ReturnReason::Interrupted)
         } else if !self.me.kinds.is_empty() && !self.me.kinds.contains(&job.kind) {
             Some(pb::ReturnReason::UnknownKind)
         } else if self.free_slots() == 0 {
@@ -376,6 +394,7 @@ impl Session {
         let result = pb::ExecutionResult {
             start_time: Some(timestamp(ended.started_at)),
             end_time: Some(timestamp(ended.ended_at)),
+            run_id: running.run_id,
             ..result_to_wire(ended.execution, outcome)
         };
         acts.push(Act::Keep(vec![(execution, result.encode_to_vec().into())]));
@@ -461,6 +480,7 @@ impl Session {
 
     fn stop_working_if_cut_off(&mut self, now: Millis, acts: &mut Vec<Act>) {
         if self.heartbeats.stop_working_at().is_some_and(|at| at <= now) {
+            self.cut_off = true;
             self.stop_all(&StopCause::CutOff, plus(now, self.grace.min(CUT_OFF_GRACE)), acts);
         }
     }
@@ -508,12 +528,12 @@ impl Session {
     }
 
     fn report_lines(&mut self, now: Millis, acts: &mut Vec<Act>) {
-        if !self.progress.is_empty() {
-            let executions = std::mem::take(&mut self.progress).into_values().collect();
-            acts.push(Act::Send(ToCluster::Progress(pb::Progress { executions })));
-        }
         if self.lines_due.is_some_and(|due| due <= now) {
             self.lines_due = None;
+            if !self.progress.is_empty() {
+                let executions = std::mem::take(&mut self.progress).into_values().collect();
+                acts.push(Act::Send(ToCluster::Progress(pb::Progress { executions })));
+            }
             while let Some(message) = self.lines.next_message() {
                 acts.push(Act::Send(ToCluster::BizLogs(message)));
             }

@@ -272,9 +272,11 @@ fn without_answered_heartbeats_it_stops_working_and_gives_back_what_it_interrupt
     let told = story.until(6999);
     assert_eq!(told, "", "the heartbeat of time 0 was answered, so silence ends at 7000");
     assert_eq!(story.until(7000), format!("7000: stop 5 {cut_off}; 7000: stop 6 {cut_off}"));
-    assert_eq!(story.ends(5, Action::ExecuteSuccess), "keep 5; completed [5 SUCCESS] free 1");
+    assert_eq!(story.ends(5, Action::ExecuteSuccess), "keep 5; completed [5 SUCCESS] free 0");
     assert_eq!(story.until(8000), "8000: kill 6");
-    assert_eq!(story.ends(6, Action::ExecuteException), "returned [6] INTERRUPTED; pull 2");
+    assert_eq!(story.ends(6, Action::ExecuteException), "returned [6] INTERRUPTED; pull 0");
+    answer_heartbeats(&mut story);
+    assert_eq!(story.push(7, 1), "begin 7", "it is heard again");
 }
 
 #[test]
@@ -284,8 +286,10 @@ fn an_execution_that_was_interrupted_without_a_stream_is_taken_again_when_it_is_
     story.on(Event::Lost);
     story.until(20_000);
     assert_eq!(story.ends(5, Action::ExecuteException), "");
-    assert_eq!(story.reattach(2), "hello session \"1.0\" running [] owed []; pull 1");
-    assert_eq!(story.push(5, 2), "begin 5; stop 5 (stopped: the tasktracker was cut off from the cluster)");
+    assert_eq!(story.reattach(2), "hello session \"1.0\" running [] owed []; pull 0");
+    assert_eq!(story.push(6, 2), "returned [6] INTERRUPTED", "not before it is heard again");
+    assert_eq!(story.heard(FromCluster::HeartbeatAck(pb::HeartbeatAck { sequence: u64::MAX })), "pull 1");
+    assert_eq!(story.push(5, 2), "begin 5");
 }
 
 #[test]
@@ -392,7 +396,7 @@ fn in_any_order_of_events_slots_and_results_are_kept() {
             let n = random.u64(1..40);
             story.now += random.u64(0..400);
             let told = match random.u8(0..9) {
-                0 | 1 | 2 => story.push(n, term),
+                0..=2 => story.push(n, term),
                 3 | 4 => match live.iter().nth(random.usize(0..3)).copied() {
                     Some(n) => {
                         live.remove(&n);

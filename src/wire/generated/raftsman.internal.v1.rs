@@ -94,9 +94,9 @@ pub mod entry {
 /// See PeerService.Handshake.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HandshakeRequest {
-    /// The caller's cluster; 0 before it has one.
-    #[prost(uint64, tag = "1")]
-    pub cluster_id: u64,
+    /// The caller's cluster; empty before it has one.
+    #[prost(string, tag = "1")]
+    pub cluster_id: ::prost::alloc::string::String,
     /// The caller.
     #[prost(uint64, tag = "2")]
     pub node_id: u64,
@@ -116,9 +116,9 @@ pub struct HandshakeResponse {
     /// The answering node's wall clock, milliseconds since 1970.
     #[prost(uint64, tag = "1")]
     pub wall_ms: u64,
-    /// Its cluster; 0 before it has one.
-    #[prost(uint64, tag = "2")]
-    pub cluster_id: u64,
+    /// Its cluster; empty before it has one.
+    #[prost(string, tag = "2")]
+    pub cluster_id: ::prost::alloc::string::String,
     /// Its id.
     #[prost(uint64, tag = "3")]
     pub node_id: u64,
@@ -268,18 +268,15 @@ pub struct SnapshotHeader {
     #[prost(message, optional, tag = "3")]
     pub membership: ::core::option::Option<StoredMembership>,
 }
-/// A piece of a snapshot's files.
+/// A file of a snapshot begins; its data follows.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct SnapshotChunk {
-    /// The file's name, without a path.
+pub struct SnapshotFile {
+    /// Its name, without a path.
     #[prost(string, tag = "1")]
-    pub file: ::prost::alloc::string::String,
-    /// Where in the file.
+    pub name: ::prost::alloc::string::String,
+    /// Its size.
     #[prost(uint64, tag = "2")]
-    pub offset: u64,
-    /// At most 1 MiB.
-    #[prost(bytes = "bytes", tag = "3")]
-    pub data: ::prost::bytes::Bytes,
+    pub bytes: u64,
 }
 /// The snapshot is complete.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -290,7 +287,7 @@ pub struct SnapshotEnd {
     /// How many bytes in all.
     #[prost(uint64, tag = "2")]
     pub bytes: u64,
-    /// CRC-32 over all data, in the order of the chunks.
+    /// CRC-32 over all data, in the order of the pieces.
     #[prost(uint32, tag = "3")]
     pub checksum: u32,
 }
@@ -298,7 +295,7 @@ pub struct SnapshotEnd {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct InstallSnapshotRequest {
     /// One part; the header comes first and the end last.
-    #[prost(oneof = "install_snapshot_request::Part", tags = "1, 2, 3")]
+    #[prost(oneof = "install_snapshot_request::Part", tags = "1, 2, 3, 4")]
     pub part: ::core::option::Option<install_snapshot_request::Part>,
 }
 /// Nested message and enum types in `InstallSnapshotRequest`.
@@ -309,11 +306,14 @@ pub mod install_snapshot_request {
         /// First.
         #[prost(message, tag = "1")]
         Header(super::SnapshotHeader),
-        /// Then as many as it takes.
+        /// Then each file begins
         #[prost(message, tag = "2")]
-        Chunk(super::SnapshotChunk),
+        File(super::SnapshotFile),
+        /// and is followed by its data, in pieces of at most 256 KiB.
+        #[prost(bytes, tag = "3")]
+        Data(::prost::bytes::Bytes),
         /// Last; without it nothing is installed.
-        #[prost(message, tag = "3")]
+        #[prost(message, tag = "4")]
         End(super::SnapshotEnd),
     }
 }
@@ -533,6 +533,9 @@ pub struct WatchResponse {
     /// The answering node's wall clock, milliseconds since 1970.
     #[prost(uint64, tag = "1")]
     pub wall_ms: u64,
+    /// Drawn once per start of its process: another number means that the one before has ended.
+    #[prost(uint64, tag = "2")]
+    pub start: u64,
 }
 /// What a node is at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -796,7 +799,7 @@ pub mod peer_service_client {
                 .insert(GrpcMethod::new("raftsman.internal.v1.PeerService", "PreVote"));
             self.inner.unary(req, path, codec).await
         }
-        /// The whole state, in chunks: a header first, an end marker last.
+        /// The whole state: a header first, an end marker last.
         pub async fn install_snapshot(
             &mut self,
             request: impl tonic::IntoStreamingRequest<
@@ -1037,7 +1040,7 @@ pub mod peer_service_server {
             &self,
             request: tonic::Request<super::PreVoteRequest>,
         ) -> std::result::Result<tonic::Response<super::PreVoteResponse>, tonic::Status>;
-        /// The whole state, in chunks: a header first, an end marker last.
+        /// The whole state: a header first, an end marker last.
         async fn install_snapshot(
             &self,
             request: tonic::Request<tonic::Streaming<super::InstallSnapshotRequest>>,

@@ -1,0 +1,411 @@
+//! The JobClient of the SDK: submits, cancels and reads jobs, at whichever JobTracker leads.
+//!
+//! ```no_run
+//! # #[derive(serde::Serialize, serde::Deserialize)] struct ShipOrder { order_id: u64 }
+//! # impl raftsman::Payload for ShipOrder { const KIND: &'static str = "order.ship"; }
+//! # async fn example() -> Result<(), raftsman::client::ClientError> {
+//! let client = raftsman::JobClient::from_env().await?;
+//! let job = client.submit(ShipOrder { order_id: 1 }).node_group("order_trackers").task_id("ship-1").await?;
+//! let tracking_number: String = job.result().await?;
+//! # Ok(()) }
+//! ```
+//!
+//! Every mutating call has a sequence in a client session, so that it may be repeated, here and across a failover, and
+//! is done once. An error says whether the call was surely not done or may have been. Not here: submissions that
+//! outlive the process.
+
+mod caller;
+mod error;
+mod handle;
+mod sequences;
+mod submit;
+mod submitter;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+use tonic::{Response, Status};
+
+pub use error::ClientError;
+pub use handle::{CancelAnswer, JobHandle, JobRef, SubmitOutcome};
+pub use submit::{Retry, Submit};
+
+use crate::domain::{FieldError, Identity};
+use crate::link::{Address, Link, MESSAGE_BYTES_MAX, View};
+use crate::wire::{Fault, Payload, Reason, duration, pb};
+use caller::Caller;
+pub use caller::{UntilDeadline, Via};
+use pb::job_service_client::JobServiceClient;
+use sequences::Sequences;
+use submitter::{BATCH_JOBS_MAX, Submitter};
+
+/// How long a call may take with all its repetitions: longer than any election.
+const PATIENCE_DEFAULT: Duration = Duration::from_secs(30);
+/// One question of a long wait.
+const WAIT_SLICE: Duration = Duration::from_secs(20);
+/// The address when none is given.
+const ADDRESS_DEFAULT: &str = "127.0.0.1:5870";
+/// How often a client session is opened anew for one call.
+const REOPENS_MAX: u32 = 2;
+
+/// Talks to a cluster. Cloning is cheap; the connections end with the last clone.
+#[derive(Clone, Debug)]
+pub struct JobClient(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    caller: Arc<Caller>,
+    sequences: Arc<Sequences>,
+    submitter: Submitter,
+    node_group: String,
+    /// Names this start of this client in task ids that are made.
+    start_number: u64,
+    task_ids: AtomicU64,
+}
+
+/// Says how a JobClient is to be.
+#[derive(Debug, Default)]
+#[must_use = "nothing is connected before connect"]
+pub struct JobClientBuilder {
+    addresses: Option<String>,
+    identity: Option<String>,
+    node_group: String,
+    patience: Option<Duration>,
+}
+
+impl JobClientBuilder {
+    /// `host:port` of some JobTrackers, with commas between; else RAFTSMAN_ADDR, else `127.0.0.1:5870`.
+    pub fn addresses(mut self, list: impl Into<String>) -> JobClientBuilder {
+        self.addresses = Some(list.into());
+        self
+    }
+
+    /// A name for people, 1 to 64 printable characters.
+    pub fn identity(mut self, identity: impl Into<String>) -> JobClientBuilder {
+        self.identity = Some(identity.into());
+        self
+    }
+
+    /// The node group of submits that name none.
+    pub fn node_group(mut self, node_group: impl Into<String>) -> JobClientBuilder {
+        self.node_group = node_group.into();
+        self
+    }
+
+    /// How long a call may take with all its repetitions; 30 s unless told.
+    pub fn patience(mut self, patience: Duration) -> JobClientBuilder {
+        self.patience = Some(patience);
+        self
+    }
+
+    /// Starts to connect and waits until a JobTracker answers.
+    ///
+    /// # Errors
+    /// If the configuration is wrong, or no JobTracker answers within the patience.
+    pub async fn connect(self) -> Result<JobClient, ClientError> {
+        let client = self.open()?;
+        let caller = &client.0.caller;
+        if tokio::time::timeout_at(caller.deadline(), caller.link.target()).await.is_err() {
+            let addresses: Vec<String> = caller.link.addresses().iter().map(ToString::to_string).collect();
+            let message = format!("no jobtracker answers at {}", addresses.join(", "));
+            return Err(ClientError::NotDone(Fault::not_applied(Reason::NoJobTracker, message)));
+        }
+        Ok(client)
+    }
+
+    /// Starts to connect; calls wait for it.
+    ///
+    /// # Errors
+    /// If the configuration is wrong.
+    pub fn open(self) -> Result<JobClient, ClientError> {
+        let environment = std::env::var("RAFTSMAN_ADDR").ok().filter(|list| !list.is_empty());
+        let list = self.addresses.or(environment).unwrap_or_else(|| ADDRESS_DEFAULT.into());
+        let addresses =
+            Address::parse_list(&list).map_err(|problem| FieldError::new("addresses", problem))?;
+        let start_number = fastrand::u64(1..);
+        let identity = self.identity.unwrap_or_else(|| format!("client-{start_number:016x}"));
+        let sequences = Arc::new(Sequences::new(Identity::new(identity)?));
+        let patience = self.patience.unwrap_or(PATIENCE_DEFAULT);
+        let caller = Arc::new(Caller { link: Link::open(addresses, start_number), patience });
+        let submitter = Submitter::start(Arc::clone(&caller), Arc::clone(&sequences));
+        let (node_group, task_ids) = (self.node_group, AtomicU64::new(0));
+        Ok(JobClient(Arc::new(Inner { caller, sequences, submitter, node_group, start_number, task_ids })))
+    }
+}
+
+/// Makes a mutating call with a sequence of its own; opens another client session when the cluster forgot this one.
+async fn mutate<T, Calling>(
+    caller: &Caller,
+    sequences: &Sequences,
+    call: impl Fn(Via, Option<pb::Idempotency>) -> Calling,
+) -> Result<T, ClientError>
+where
+    Calling: Future<Output = Result<Response<T>, Status>>,
+{
+    let deadline = caller.deadline();
+    let mut reopens = 0;
+    loop {
+        let ticket = sequences.take(caller, deadline).await?;
+        let answer = caller.call(deadline, |via| call(via, ticket.idempotency())).await;
+        match answer {
+            Err(ClientError::Refused(fault))
+                if fault.reason == Reason::ClientUnknown && reopens < REOPENS_MAX =>
+            {
+                reopens += 1;
+                sequences.forget(&ticket).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+fn jobs(via: Via) -> JobServiceClient<Via> {
+    JobServiceClient::new(via).max_decoding_message_size(MESSAGE_BYTES_MAX)
+}
+
+impl JobClient {
+    pub fn builder() -> JobClientBuilder {
+        JobClientBuilder::default()
+    }
+
+    /// Connects to the JobTrackers of RAFTSMAN_ADDR, else `127.0.0.1:5870`.
+    ///
+    /// # Errors
+    /// As [`JobClientBuilder::connect`].
+    pub async fn from_env() -> Result<JobClient, ClientError> {
+        JobClient::builder().connect().await
+    }
+
+    /// Connects to some JobTrackers: `host:port`, with commas between.
+    ///
+    /// # Errors
+    /// As [`JobClientBuilder::connect`].
+    pub async fn connect(addresses: impl Into<String>) -> Result<JobClient, ClientError> {
+        JobClient::builder().addresses(addresses).connect().await
+    }
+
+    /// Says what to run; awaiting it submits it.
+    pub fn submit<P: Payload>(&self, payload: P) -> Submit {
+        Submit::typed(self.clone(), &payload)
+    }
+
+    /// Says what to run as bytes of a kind; awaiting it submits it.
+    pub fn submit_raw(&self, kind: impl Into<String>, payload: impl Into<Bytes>) -> Submit {
+        Submit::raw(self.clone(), kind.into(), payload.into())
+    }
+
+    /// Submits many jobs in batches of 1,000; each has its own answer, in the same order.
+    pub async fn submit_all(
+        &self,
+        submits: impl IntoIterator<Item = Submit>,
+    ) -> Vec<Result<JobHandle, ClientError>> {
+        let mut answers = Vec::new();
+        let mut chunk = Vec::new();
+        for submit in submits {
+            chunk.push(submit.into_job());
+            if chunk.len() == BATCH_JOBS_MAX {
+                answers.extend(self.submit_chunk(std::mem::take(&mut chunk)).await);
+            }
+        }
+        answers.extend(self.submit_chunk(chunk).await);
+        answers
+    }
+
+    async fn submit_chunk(
+        &self,
+        chunk: Vec<Result<pb::Job, ClientError>>,
+    ) -> Vec<Result<JobHandle, ClientError>> {
+        let right: Vec<pb::Job> = chunk.iter().filter_map(|job| job.as_ref().ok().cloned()).collect();
+        let submitted = if right.is_empty() {
+            Ok(Vec::new())
+        } else {
+            submitter::submit_all(right, &self.0.caller, &self.0.sequences).await
+        };
+        let mut next = 0;
+        let mut answer = |job: Result<pb::Job, ClientError>| {
+            job?;
+            next += 1;
+            let (result, committed) = submitted.as_ref().map_err(Clone::clone)?[next - 1].clone();
+            JobHandle::of(self, result, committed)
+        };
+        chunk.into_iter().map(&mut answer).collect()
+    }
+
+    async fn submit_one(&self, job: pb::Job) -> Result<JobHandle, ClientError> {
+        let (result, committed) = self.0.submitter.submit(job).await?;
+        JobHandle::of(self, result, committed)
+    }
+
+    /// Cancels a job and says exactly what that meant.
+    ///
+    /// # Errors
+    /// If the cluster cannot be asked; whether it was done is told apart.
+    pub async fn cancel(&self, job: impl Into<JobRef>) -> Result<CancelAnswer, ClientError> {
+        let target = match job.into() {
+            JobRef::Id(id) => pb::cancel_request::Target::JobId(id),
+            JobRef::Task { node_group, task_id } => {
+                pb::cancel_request::Target::Task(JobRef::key(node_group, task_id))
+            }
+        };
+        let call = |via, idempotency| {
+            let request = pb::CancelRequest { target: Some(target.clone()), idempotency };
+            async move { jobs(via).cancel(request).await }
+        };
+        Ok(handle::cancel_answer(self.mutate(call).await?))
+    }
+
+    /// Tells the TaskTracker that executes a run to stop it; the retry policy then decides.
+    ///
+    /// # Errors
+    /// If the cluster cannot be asked; whether it was done is told apart.
+    pub async fn terminate(&self, run_id: &str, reason: &str) -> Result<pb::TerminateResponse, ClientError> {
+        let call = |via, idempotency| {
+            let request = pb::TerminateRequest { run_id: run_id.into(), reason: reason.into(), idempotency };
+            async move { jobs(via).terminate(request).await }
+        };
+        self.mutate(call).await
+    }
+
+    /// Makes a dead run ready again.
+    ///
+    /// # Errors
+    /// If the cluster cannot be asked; whether it was done is told apart.
+    pub async fn retry(&self, run_id: &str) -> Result<pb::RetryResponse, ClientError> {
+        let call = |via, idempotency| {
+            let request = pb::RetryRequest { run_id: run_id.into(), idempotency };
+            async move { jobs(via).retry(request).await }
+        };
+        self.mutate(call).await
+    }
+
+    /// Reads a job, linearizable.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with JOB_NOT_FOUND if there is none.
+    pub async fn get(&self, job: impl Into<JobRef>) -> Result<pb::StoredJob, ClientError> {
+        let target = match job.into() {
+            JobRef::Id(id) => pb::get_job_request::Target::JobId(id),
+            JobRef::Task { node_group, task_id } => {
+                pb::get_job_request::Target::Task(JobRef::key(node_group, task_id))
+            }
+        };
+        let request = pb::GetJobRequest { target: Some(target), consistency: 0 };
+        Ok(self.get_job(request).await?.job.unwrap_or_default())
+    }
+
+    /// Reads a job with what the answer reflects.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with JOB_NOT_FOUND if there is none.
+    pub async fn get_job(&self, request: pb::GetJobRequest) -> Result<pb::GetJobResponse, ClientError> {
+        self.read(request, async |via, request| jobs(via).get_job(request).await).await
+    }
+
+    /// Reads one page of jobs.
+    ///
+    /// # Errors
+    /// If the cluster cannot be asked or the page token is wrong.
+    pub async fn list_jobs(&self, request: pb::ListJobsRequest) -> Result<pb::ListJobsResponse, ClientError> {
+        self.read(request, async |via, request| jobs(via).list_jobs(request).await).await
+    }
+
+    /// Reads one page of a job's ledger.
+    ///
+    /// # Errors
+    /// If the cluster cannot be asked or the page token is wrong.
+    pub async fn list_runs(&self, request: pb::ListRunsRequest) -> Result<pb::ListRunsResponse, ClientError> {
+        self.read(request, async |via, request| jobs(via).list_runs(request).await).await
+    }
+
+    /// Reads one page of a job log.
+    ///
+    /// # Errors
+    /// If the cluster cannot be asked or the page token is wrong.
+    pub async fn logs(&self, request: pb::GetLogsRequest) -> Result<pb::GetLogsResponse, ClientError> {
+        self.read(request, async |via, request| jobs(via).get_logs(request).await).await
+    }
+
+    /// Waits until a job (`42.0`) or a run (`42.0/3`) is final; no longer than `timeout` if one is given.
+    ///
+    /// # Errors
+    /// [`ClientError::NotDone`] with DEADLINE_EXCEEDED when the timeout comes first.
+    pub async fn wait(&self, id: &str, timeout: Option<Duration>) -> Result<pb::WaitResponse, ClientError> {
+        let until = timeout.map(|timeout| Instant::now() + timeout);
+        let target = match id.contains('/') {
+            true => pb::wait_request::Target::RunId(id.into()),
+            false => pb::wait_request::Target::JobId(id.into()),
+        };
+        let longest = WAIT_SLICE.min(self.0.caller.patience / 2);
+        loop {
+            let left = until.map_or(longest, |until| until.saturating_duration_since(Instant::now()));
+            let slice = Some(duration(left.min(longest).into()));
+            let request = pb::WaitRequest { target: Some(target.clone()), timeout: slice };
+            let answer = self.read(request, async |via, request| jobs(via).wait(request).await).await?;
+            if answer.done {
+                return Ok(answer);
+            }
+            if left.is_zero() {
+                let message = format!("{id} is not final within {:?}", timeout.unwrap_or_default());
+                return Err(ClientError::NotDone(Fault::not_applied(Reason::DeadlineExceeded, message)));
+            }
+        }
+    }
+
+    /// Makes a call that changes nothing, at whichever JobTracker leads: for services without a method here.
+    ///
+    /// # Errors
+    /// If the cluster refuses or cannot be asked.
+    pub async fn read<Q: Clone, T>(
+        &self,
+        request: Q,
+        call: impl AsyncFn(Via, Q) -> Result<Response<T>, Status>,
+    ) -> Result<T, ClientError> {
+        self.call(request, call).await.map_err(|error| match error {
+            ClientError::Unknown(fault) => ClientError::NotDone(fault),
+            other => other,
+        })
+    }
+
+    /// Makes any call that is safe to repeat, at whichever JobTracker leads: for services without a method here.
+    ///
+    /// # Errors
+    /// If the cluster refuses or cannot be asked; whether it may have been done is told apart.
+    pub async fn call<Q: Clone, T>(
+        &self,
+        request: Q,
+        call: impl AsyncFn(Via, Q) -> Result<Response<T>, Status>,
+    ) -> Result<T, ClientError> {
+        let caller = &self.0.caller;
+        caller.call(caller.deadline(), |via| call(via, request.clone())).await
+    }
+
+    /// Who leads, as far as is known now.
+    pub fn view(&self) -> View {
+        self.0.caller.link.watch().borrow().clone()
+    }
+
+    async fn mutate<T, Calling>(
+        &self,
+        call: impl Fn(Via, Option<pb::Idempotency>) -> Calling,
+    ) -> Result<T, ClientError>
+    where
+        Calling: Future<Output = Result<Response<T>, Status>>,
+    {
+        mutate(&self.0.caller, &self.0.sequences, call).await
+    }
+
+    fn default_node_group(&self) -> String {
+        self.0.node_group.clone()
+    }
+
+    /// A task id that no other submit has.
+    fn fresh_task_id(&self) -> String {
+        let number = self.0.task_ids.fetch_add(1, Ordering::Relaxed);
+        format!("{:016x}-{number}", self.0.start_number)
+    }
+}

@@ -1,0 +1,14 @@
+//! The node: consensus, storage and the leader's loop, wired together. It knows nothing of gRPC or HTTP for clients;
+//! the edges (`rpc`) call in.
+
+pub mod config;
+pub mod leader;
+pub mod metrics;
+mod node;
+pub mod session;
+mod snapshots;
+mod waiters;
+
+pub use node::{
+    ClientPort, CommandError, Committed, JobTracker, NodeError, NodeOptions, SessionTimes, lane_of,
+};

@@ -1,0 +1,565 @@
+//! One JobTracker: opened, wired and running; and what the edges may ask of it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::future::{BoxFuture, FutureExt};
+use parking_lot::{Mutex, RwLock};
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::leader::lanes::weight;
+use super::leader::{self, Desk, Lane, LaneBytes, LeaderHandle, Outcome, ToLeader};
+use super::snapshots;
+use super::waiters::Waiters;
+use crate::dispatch::Patience;
+use crate::domain::{Clock, JobId, SystemClock, Timestamp};
+use crate::machine::{BaseError, Command, Machine, Reply};
+use crate::raft::{
+    Digest, ForwardError, ForwardTarget, Forwarded, Leadership, PeerIdentity, RaftConfig, RaftNode,
+    RaftSetup, ReadError, StartError, TcpDial, server,
+};
+use crate::store::{DataDir, FlushPolicy, Node, State, StateOptions, Store, StoreError, fatal};
+
+/// How often the free space of the disk is looked at.
+const DISK_EVERY: Duration = Duration::from_secs(5);
+/// How long a command that found no leader waits before it looks again, unless leadership changes first.
+const LEADER_POLL: Duration = Duration::from_millis(20);
+/// What a caller is told to wait when a lane is full.
+const BUSY_RETRY: Duration = Duration::from_millis(50);
+/// How long the peer port stays open after leadership was handed over.
+const PEER_LINGER: Duration = Duration::from_millis(50);
+
+/// How a node is run.
+#[derive(Clone, Debug)]
+pub struct NodeOptions {
+    pub name: String,
+    pub data_dir: PathBuf,
+    /// Where clients connect; port 0 takes any.
+    pub listen_client: String,
+    /// Where the other JobTrackers connect; port 0 takes any.
+    pub listen_peer: String,
+    /// How the others reach this node, if not by what it listens on.
+    pub advertise_peer: Option<String>,
+    pub advertise_client: Option<String>,
+    /// Peer addresses of the cluster's first members, for `cluster init`.
+    pub join: Vec<String>,
+    pub raft: RaftConfig,
+    pub flush: FlushPolicy,
+    pub lanes: LaneBytes,
+    pub sessions: SessionTimes,
+    /// Below this, submits and logs are refused.
+    pub disk_free_min_percent: u64,
+    /// How long a stop waits for calls under way.
+    pub drain: Duration,
+}
+
+/// What TaskTrackers are told, and when they count as gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionTimes {
+    pub heartbeat: Duration,
+    pub stop_working_after: Duration,
+    pub reclaim_after: Duration,
+    pub terminate_grace: Duration,
+}
+
+impl Default for SessionTimes {
+    fn default() -> SessionTimes {
+        SessionTimes {
+            heartbeat: Duration::from_secs(1),
+            stop_working_after: Duration::from_secs(7),
+            reclaim_after: Duration::from_secs(10),
+            terminate_grace: Duration::from_secs(10),
+        }
+    }
+}
+
+impl NodeOptions {
+    /// A node with the defaults, on any free ports of loopback.
+    pub fn on_loopback(name: impl Into<String>, data_dir: impl Into<PathBuf>) -> NodeOptions {
+        NodeOptions {
+            name: name.into(),
+            data_dir: data_dir.into(),
+            listen_client: "127.0.0.1:0".into(),
+            listen_peer: "127.0.0.1:0".into(),
+            advertise_peer: None,
+            advertise_client: None,
+            join: Vec::new(),
+            raft: RaftConfig::default(),
+            flush: FlushPolicy::default(),
+            lanes: LaneBytes::default(),
+            sessions: SessionTimes::default(),
+            disk_free_min_percent: 10,
+            drain: Duration::from_secs(25),
+        }
+    }
+}
+
+/// Why a node does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    #[error("cannot listen on {address}: {error}")]
+    Listen { address: String, error: std::io::Error },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("storage failed: {0}")]
+    Storage(#[from] BaseError),
+}
+
+/// What became of a command that has no reply.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// Surely not applied.
+    #[error("too much is waiting")]
+    Busy { retry_after: Duration },
+    /// Surely not applied.
+    #[error("the leader's disk is almost full")]
+    DiskLow,
+    /// Surely not applied.
+    #[error("no leader was found in time")]
+    NoLeader,
+    /// Surely not applied.
+    #[error("this JobTracker is not part of a cluster yet")]
+    NotInitialized,
+    #[error("{0}")]
+    Unknown(String),
+}
+
+/// A command that was applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    pub index: u64,
+    pub term: u64,
+    pub reply: Reply,
+}
+
+/// A running JobTracker; clones are the same node.
+#[derive(Clone)]
+pub struct JobTracker {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    options: NodeOptions,
+    raft: RaftNode,
+    node: Node,
+    machine: Arc<RwLock<Machine>>,
+    leader: watch::Receiver<Option<LeaderHandle>>,
+    waiters: Arc<Waiters>,
+    clock: Arc<dyn Clock>,
+    started: Instant,
+    disk_low: AtomicBool,
+    next_stream: AtomicU64,
+    state: State,
+    data_dir: Arc<Mutex<DataDir>>,
+    client_addr: SocketAddr,
+    peer_addr: SocketAddr,
+    stopping: CancellationToken,
+    stopped: CancellationToken,
+}
+
+impl std::fmt::Debug for JobTracker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JobTracker").field("name", &self.shared.options.name).finish_non_exhaustive()
+    }
+}
+
+/// The listener for clients, bound and not served yet.
+#[derive(Debug)]
+pub struct ClientPort(pub TcpListener);
+
+impl JobTracker {
+    /// Opens the data directory and takes part in consensus. The client port is bound, and served by whoever calls.
+    ///
+    /// # Errors
+    /// If a port is taken, the data directory cannot be used, or consensus cannot start.
+    pub async fn start(options: NodeOptions) -> Result<(JobTracker, ClientPort), NodeError> {
+        let (client_port, client_addr) = bind(&options.listen_client).await?;
+        let (peer_port, peer_addr) = bind(&options.listen_peer).await?;
+        let waiters = Arc::new(Waiters::default());
+        let Store { log, state, data_dir } = open_store(&options, &waiters)?;
+        let data_dir = Arc::new(Mutex::new(data_dir));
+        let node = Node {
+            name: options.name.clone(),
+            peer_addr: options.advertise_peer.clone().unwrap_or_else(|| peer_addr.to_string()),
+            client_addr: options.advertise_client.clone().unwrap_or_else(|| client_addr.to_string()),
+        };
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let started = clock.monotonic();
+        let setup = RaftSetup {
+            config: options.raft.clone(),
+            identity: identity(&data_dir, &node),
+            clock: Arc::clone(&clock),
+            dial: Arc::new(TcpDial),
+        };
+        let machine = Arc::clone(state.machine());
+        let raft = RaftNode::start(setup, log.clone(), state.state_machine(), state.clone()).await?;
+        let (shown, leader) = watch::channel(None);
+        let desk = Desk {
+            raft: raft.clone(),
+            machine: Arc::clone(&machine),
+            clock: Arc::clone(&clock),
+            patience: Patience {
+                reclaim_after: options.sessions.reclaim_after,
+                terminate_grace: options.sessions.terminate_grace,
+            },
+            lane_bytes: options.lanes,
+        };
+        let shared = Arc::new(Shared {
+            options,
+            raft,
+            node,
+            machine,
+            leader,
+            waiters,
+            clock,
+            started,
+            disk_low: AtomicBool::new(false),
+            next_stream: AtomicU64::new(1),
+            state,
+            data_dir,
+            client_addr,
+            peer_addr,
+            stopping: CancellationToken::new(),
+            stopped: CancellationToken::new(),
+        });
+        let tracker = JobTracker { shared };
+        tokio::spawn(snapshots::keep_small(tracker.clone(), log));
+        tracker.run(desk, shown, peer_port);
+        Ok((tracker, ClientPort(client_port)))
+    }
+
+    fn run(&self, desk: Desk, shown: watch::Sender<Option<LeaderHandle>>, peer_port: TcpListener) {
+        let (raft, stopped) = (desk.raft.clone(), self.shared.stopped.clone());
+        let target: Arc<dyn ForwardTarget> = Arc::new(self.clone());
+        tokio::spawn(async move {
+            if let Err(error) = server::serve(peer_port, raft, target, stopped).await {
+                tracing::error!(%error, "the peer port closed");
+            }
+        });
+        tokio::spawn(async move {
+            if let Err(error) = leader::run(desk, shown).await {
+                fatal::end_process()(&error.to_string());
+            }
+        });
+        tokio::spawn(watch_disk(self.clone()));
+    }
+
+    pub fn name(&self) -> &str {
+        &self.shared.options.name
+    }
+
+    pub fn options(&self) -> &NodeOptions {
+        &self.shared.options
+    }
+
+    pub fn node(&self) -> &Node {
+        &self.shared.node
+    }
+
+    pub fn client_addr(&self) -> SocketAddr {
+        self.shared.client_addr
+    }
+
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.shared.peer_addr
+    }
+
+    pub fn raft(&self) -> &RaftNode {
+        &self.shared.raft
+    }
+
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.shared.clock
+    }
+
+    pub fn leadership(&self) -> watch::Receiver<Leadership> {
+        self.shared.raft.leadership()
+    }
+
+    /// The way to the leader's loop, while it runs on this node.
+    pub fn leader(&self) -> Option<LeaderHandle> {
+        self.shared.leader.borrow().clone()
+    }
+
+    pub fn watch_leader(&self) -> watch::Receiver<Option<LeaderHandle>> {
+        self.shared.leader.clone()
+    }
+
+    /// Cancelled when the node begins to stop: streams end then.
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.shared.stopping
+    }
+
+    /// Numbers the session streams of this process.
+    pub fn next_stream(&self) -> u64 {
+        self.shared.next_stream.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub fn is_disk_low(&self) -> bool {
+        self.shared.disk_low.load(Ordering::Relaxed)
+    }
+
+    /// Looks at the tables as they are on this node; the lock is held as long as `look` runs, so it is bounded.
+    pub fn look<T>(&self, look: impl FnOnce(&Machine) -> T) -> T {
+        look(&self.shared.machine.read())
+    }
+
+    /// Makes this node's tables fit for a linearizable read.
+    ///
+    /// # Errors
+    /// If no majority confirms in time.
+    pub async fn linearize(&self, within: Duration) -> Result<u64, ReadError> {
+        if self.shared.raft.identity().cluster().is_none() {
+            return Err(ReadError::NotLeader { leader: None });
+        }
+        let deadline = tokio::time::Instant::now() + within;
+        loop {
+            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+            match self.shared.raft.linearize(left).await {
+                Ok(index) => return Ok(index),
+                Err(error) if left.is_zero() => return Err(error),
+                Err(_) => self.leader_change(LEADER_POLL.min(left)).await,
+            }
+        }
+    }
+
+    /// Resolves when a run of the job ends on this node.
+    pub fn job_moves(&self, job: JobId) -> oneshot::Receiver<()> {
+        self.shared.waiters.watch(job)
+    }
+
+    /// Proposes a command here or, by one hop, at the leader. What was surely not applied is tried again until the
+    /// deadline, so that a change of leadership is a delay.
+    ///
+    /// # Errors
+    /// What surely was not applied and what nobody can tell, apart.
+    pub async fn command(
+        &self,
+        lane: Lane,
+        command: Command,
+        within: Duration,
+    ) -> Result<Committed, CommandError> {
+        if self.shared.raft.identity().cluster().is_none() {
+            return Err(CommandError::NotInitialized);
+        }
+        let deadline = tokio::time::Instant::now() + within;
+        loop {
+            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+            let tried = match self.leader() {
+                Some(leader) => self.propose(&leader, lane, command.clone(), left).await,
+                None => self.forward(&command, left).await,
+            };
+            match tried {
+                Err(CommandError::NoLeader) if !left.is_zero() => {
+                    self.leader_change(LEADER_POLL.min(left)).await
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn leader_change(&self, at_most: Duration) {
+        let (mut leadership, mut leader) = (self.leadership(), self.watch_leader());
+        tokio::select! {
+            _ = leadership.changed() => {}
+            _ = leader.changed() => {}
+            () = tokio::time::sleep(at_most) => {}
+        }
+    }
+
+    async fn propose(
+        &self,
+        leader: &LeaderHandle,
+        lane: Lane,
+        command: Command,
+        within: Duration,
+    ) -> Result<Committed, CommandError> {
+        if self.is_disk_low() && matches!(command, Command::Submit(_) | Command::BizLog(_)) {
+            return Err(CommandError::DiskLow);
+        }
+        let busy = CommandError::Busy { retry_after: BUSY_RETRY };
+        let pass = leader.door.enter(lane, weight(&command)).map_err(|_| busy)?;
+        let (reply, answer) = oneshot::channel();
+        let message = ToLeader::Propose { lane, command, pass, reply };
+        if leader.messages.send(message).is_err() {
+            return Err(CommandError::NoLeader);
+        }
+        match tokio::time::timeout(within, answer).await {
+            Ok(Ok(Outcome::Applied { index, reply })) => Ok(Committed { index, term: leader.term, reply }),
+            Ok(Ok(Outcome::NotApplied)) => Err(CommandError::NoLeader),
+            // The loop ended with the message unread in its inbox: it was never proposed.
+            Ok(Err(_)) => Err(CommandError::NoLeader),
+            Ok(Ok(Outcome::Unknown)) => {
+                Err(CommandError::Unknown("leadership was lost before it was committed".into()))
+            }
+            Err(_) => Err(CommandError::Unknown("it was not committed in time".into())),
+        }
+    }
+
+    async fn forward(&self, command: &Command, within: Duration) -> Result<Committed, CommandError> {
+        let term = self.leadership().borrow().term;
+        match self.shared.raft.forward(std::slice::from_ref(command), within).await {
+            Ok(Forwarded { index, mut replies }) => {
+                let reply = replies
+                    .pop()
+                    .ok_or_else(|| CommandError::Unknown("the leader's answer is empty".into()))?;
+                Ok(Committed { index, term, reply })
+            }
+            Err(ForwardError::NotApplied { reason, retry_after, .. }) => {
+                Err(match (reason.as_str(), retry_after) {
+                    (DISK_LOW, _) => CommandError::DiskLow,
+                    (_, Some(retry_after)) => CommandError::Busy { retry_after },
+                    (_, None) => CommandError::NoLeader,
+                })
+            }
+            Err(ForwardError::Unknown { reason }) => Err(CommandError::Unknown(reason)),
+        }
+    }
+
+    /// Hands leadership over if this node has it, finishes what is under way, and closes the disk.
+    pub async fn shutdown(&self) {
+        self.shared.stopping.cancel();
+        self.shared.raft.shutdown().await;
+        tokio::time::sleep(PEER_LINGER).await;
+        self.shared.stopped.cancel();
+        if let Err(error) = self.shared.state.flush().await {
+            tracing::error!(%error, "the state could not be flushed; it is applied again from the log");
+        }
+        tracing::info!(name = self.name(), "stopped");
+    }
+
+    /// How long this process has run the node.
+    pub fn uptime(&self) -> Duration {
+        self.shared.clock.monotonic().saturating_duration_since(self.shared.started)
+    }
+
+    /// Cluster time as this node reckons it.
+    pub fn now(&self) -> Timestamp {
+        self.shared.raft.now()
+    }
+}
+
+/// What a forwarded command that met a full disk is told.
+const DISK_LOW: &str = "DISK_LOW";
+
+impl ForwardTarget for JobTracker {
+    fn forward(
+        &self,
+        commands: Vec<Command>,
+        deadline: Duration,
+    ) -> BoxFuture<'static, Result<Forwarded, ForwardError>> {
+        let tracker = self.clone();
+        async move {
+            let not_applied = |reason: &str, retry_after| ForwardError::NotApplied {
+                reason: reason.to_owned(),
+                leader: None,
+                retry_after,
+            };
+            let leader = tracker.leader().ok_or_else(|| not_applied("this node does not lead", None))?;
+            let mut forwarded = Forwarded { index: 0, replies: Vec::with_capacity(commands.len()) };
+            for command in commands {
+                let lane = lane_of(&command);
+                let committed = tracker.propose(&leader, lane, command, deadline).await;
+                let committed = committed.map_err(|error| match error {
+                    CommandError::Busy { retry_after } => {
+                        not_applied("too much is waiting", Some(retry_after))
+                    }
+                    CommandError::DiskLow => not_applied(DISK_LOW, None),
+                    CommandError::NoLeader | CommandError::NotInitialized => {
+                        not_applied("this node does not lead", None)
+                    }
+                    CommandError::Unknown(reason) => ForwardError::Unknown { reason },
+                })?;
+                forwarded.index = forwarded.index.max(committed.index);
+                forwarded.replies.push(committed.reply);
+            }
+            Ok(forwarded)
+        }
+        .boxed()
+    }
+
+    fn digest(&self) -> Digest {
+        self.look(|machine| Digest { index: machine.applied_index(), value: machine.digest() })
+    }
+}
+
+/// What clients ask for goes behind what drains the system.
+pub fn lane_of(command: &Command) -> Lane {
+    match command {
+        Command::ClientOpen(_)
+        | Command::Submit(_)
+        | Command::Cancel(_)
+        | Command::Terminate(_)
+        | Command::Retry(_)
+        | Command::SetLimits(_) => Lane::Request,
+        Command::BizLog(_) => Lane::Log,
+        Command::TrackerOnline(_)
+        | Command::TrackerOffline(_)
+        | Command::Dispatch(_)
+        | Command::Return(_)
+        | Command::Complete(_)
+        | Command::Reclaim(_)
+        | Command::Plan(_)
+        | Command::Tick
+        | Command::Expire => Lane::Drain,
+    }
+}
+
+async fn bind(address: &str) -> Result<(TcpListener, SocketAddr), NodeError> {
+    let failed = |error| NodeError::Listen { address: address.to_owned(), error };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+fn open_store(options: &NodeOptions, waiters: &Arc<Waiters>) -> Result<Store, StoreError> {
+    let waiters = Arc::clone(waiters);
+    Store::open(
+        &options.data_dir,
+        StateOptions {
+            flush: options.flush,
+            on_applied: Arc::new(move |applied| waiters.applied(applied)),
+            on_fatal: fatal::end_process(),
+        },
+    )
+}
+
+fn identity(data_dir: &Arc<Mutex<DataDir>>, node: &Node) -> Arc<PeerIdentity> {
+    let (id, cluster) = {
+        let data_dir = data_dir.lock();
+        (data_dir.node_id(), data_dir.cluster_id().map(ToOwned::to_owned))
+    };
+    let data_dir = Arc::clone(data_dir);
+    let remember = move |cluster: &str| data_dir.lock().join_cluster(cluster).map_err(std::io::Error::other);
+    PeerIdentity::new(id, node.clone(), cluster, Box::new(remember))
+}
+
+/// Keeps an eye on the disk, so that submits are refused before it is full.
+async fn watch_disk(tracker: JobTracker) {
+    let mut beat = tokio::time::interval(DISK_EVERY);
+    loop {
+        tokio::select! {
+            _ = beat.tick() => {}
+            () = tracker.shared.stopping.cancelled() => return,
+        }
+        let space = tracker.shared.data_dir.lock().disk_space();
+        let Ok(space) = space else { continue };
+        let low = space.free_percent() < tracker.shared.options.disk_free_min_percent;
+        if tracker.shared.disk_low.swap(low, Ordering::Relaxed) != low {
+            let free_percent = space.free_percent();
+            match low {
+                true => {
+                    tracing::warn!(free_percent, "the disk is almost full: submits and biz logs are refused")
+                }
+                false => tracing::info!(free_percent, "the disk has room again"),
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What a TaskTracker's session and the leader say to each other, in the domain's words; `rpc` turns it into messages.
+
+use std::collections::BTreeSet;
+
+use tokio::sync::mpsc;
+
+use crate::domain::{BizLogLine, ExecutionId, Identity, Kind, NodeGroup, Outcome, RunId, SessionId};
+use crate::machine::reply::{CompleteAnswer, Push};
+
+/// Messages that may wait for a session's stream. A TaskTracker that does not read is cut off: it comes back, and what
+/// it did not receive is pushed again.
+pub const OUTBOX_MESSAGES_MAX: usize = 1024;
+
+/// The way to a session's stream.
+pub type Outbox = mpsc::Sender<ToTracker>;
+
+/// A TaskTracker introduces itself.
+#[derive(Clone, Debug)]
+pub struct Hello {
+    pub node_group: NodeGroup,
+    pub identity: Identity,
+    pub start: u64,
+    pub capacity: u32,
+    pub kinds: BTreeSet<Kind>,
+    pub running: BTreeSet<ExecutionId>,
+    pub owed: BTreeSet<ExecutionId>,
+    /// It wants no pushes, only to hand in what it owes.
+    pub draining: bool,
+}
+
+/// What comes from a session after its hello.
+#[derive(Clone, Debug)]
+pub enum FromTracker {
+    Completed(Vec<ExecutionResult>),
+    Returned(Vec<ExecutionId>),
+    BizLogs(Vec<Lines>),
+    /// It is alive, and runs these.
+    Heartbeat {
+        sequence: u64,
+        running: BTreeSet<ExecutionId>,
+    },
+    /// Asked, it does not know these.
+    Unknown(Vec<ExecutionId>),
+    /// It takes pushes, or none for now.
+    Accepting(bool),
+    /// It has finished everything and goes.
+    Left,
+}
+
+#[derive(Clone, Debug)]
+pub struct ExecutionResult {
+    pub execution: ExecutionId,
+    /// Where to write down a stale result, if the TaskTracker said it.
+    pub run: Option<RunId>,
+    pub outcome: Outcome,
+}
+
+#[derive(Clone, Debug)]
+pub struct Lines {
+    pub execution: ExecutionId,
+    pub first: u64,
+    pub lines: Vec<BizLogLine>,
+}
+
+/// What the leader says to a session.
+#[derive(Clone, Debug)]
+pub enum ToTracker {
+    Welcome {
+        session: SessionId,
+        term: u64,
+    },
+    Refused(Refused),
+    Push {
+        term: u64,
+        pushes: Vec<Push>,
+    },
+    /// A majority confirmed, after the heartbeat came, that this leader leads.
+    HeartbeatAck(u64),
+    CompletedAck(Vec<(ExecutionId, CompleteAnswer)>),
+    BizLogsAck(Vec<(ExecutionId, u64)>),
+    Terminate {
+        execution: ExecutionId,
+        why: &'static str,
+    },
+    Ask(Vec<ExecutionId>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Another live process has this identity.
+    IdentityInUse,
+    /// A newer stream of the same identity took over.
+    Replaced,
+    /// The session is offline in the tables; say hello again.
+    SessionEnded,
+    NotLeader,
+}

@@ -1,0 +1,509 @@
+//! What must hold of the tables at every index, as code: tests call it after each step, the simulation at the end of
+//! a seed, `raftsman doctor` on a stopped node. One function an invariant.
+//!
+//! It reads every row into memory and is far from the hot path. Not here: that a session executes no more than its
+//! capacity, since a hello may lower the capacity below what executes already; the model test holds `Dispatch` to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::Machine;
+use super::base::BaseError;
+use super::index::Indexes;
+use super::key::Key;
+use super::limits::{ATTEMPTS_KEPT, CLIENT_WINDOW, PLAN_AHEAD_MAX};
+use super::row::{
+    BodyRow, ClientRow, Fate, GroupRow, JobRow, LedgerRow, LiveRun, LiveState, PeriodicRow, Rhythm, Row,
+    TaskKeyRow, TrackerRow,
+};
+use super::tables::Tables;
+use crate::domain::{
+    ClientId, Identity, JobId, NodeGroup, Position, RequestId, RunId, Schedule, SessionId, TaskId, Timestamp,
+};
+
+/// A promise that the tables break, for a person to read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    #[error("row {0} is of another table than its key")]
+    MixedUp(String),
+    #[error("the index {0} is not what a scan of the rows gives")]
+    IndexDiffers(&'static str),
+    #[error("id {0} was given twice")]
+    IdRepeats(Position),
+    #[error("id {0} is from the future: nothing after {1} was applied")]
+    IdFromTheFuture(Position, Position),
+    #[error("run {0} is live and has ended")]
+    LiveAndEnded(RunId),
+    #[error("run {0}: {1}")]
+    Run(RunId, String),
+    #[error("job {0}: {1}")]
+    Job(JobId, String),
+    #[error("task {0}/{1}: {2}")]
+    TaskKey(NodeGroup, TaskId, String),
+    #[error("group {0} counts {1} finished runs and keeps {2}")]
+    Kept(NodeGroup, u64, u64),
+    #[error("client session {0}: {1}")]
+    Client(ClientId, String),
+    #[error("request {0}: its row and its age do not match")]
+    Request(RequestId),
+}
+
+impl Machine {
+    /// All broken promises; none on a sound machine.
+    ///
+    /// # Errors
+    /// If the disk fails or holds what this version cannot read.
+    pub fn check(&self) -> Result<Vec<Violation>, BaseError> {
+        check(&self.tables)
+    }
+}
+
+/// All broken promises of these tables.
+pub(super) fn check(tables: &Tables) -> Result<Vec<Violation>, BaseError> {
+    let mut found = Vec::new();
+    let rows = Rows::read(tables, &mut found)?;
+    let invariants = [
+        runs_have_one_place,
+        runs_add_up,
+        executing_runs_are_on_a_known_session,
+        jobs_are_alive_or_remembered,
+        task_keys_point_at_jobs_and_back,
+        periodic_rows_count_their_runs,
+        bodies_are_used,
+        instants_are_settled_once_and_in_order,
+        the_finished_index_mirrors_the_ledger,
+        the_job_log_is_about_known_runs,
+        answers_lie_in_their_window,
+        request_ages_mirror_requests,
+    ];
+    invariants.iter().for_each(|invariant| invariant(&rows, &mut found));
+    indexes_mirror_rows(tables, &rows, &mut found);
+    ids_are_unique_and_past(tables, &rows, &mut found);
+    Ok(found)
+}
+
+/// Every row, by table.
+#[derive(Default)]
+struct Rows {
+    jobs: BTreeMap<JobId, Arc<JobRow>>,
+    bodies: BTreeMap<(JobId, u32), BodyRow>,
+    task_keys: BTreeMap<(NodeGroup, TaskId), TaskKeyRow>,
+    live: BTreeMap<RunId, Arc<LiveRun>>,
+    periodic: BTreeMap<JobId, Arc<PeriodicRow>>,
+    ledger: BTreeMap<RunId, Arc<LedgerRow>>,
+    finished: BTreeSet<(NodeGroup, Timestamp, RunId)>,
+    job_log: BTreeSet<(RunId, Position)>,
+    trackers: BTreeMap<(NodeGroup, Identity), Arc<TrackerRow>>,
+    groups: BTreeMap<NodeGroup, GroupRow>,
+    clients: BTreeMap<ClientId, ClientRow>,
+    answers: BTreeSet<(ClientId, u64)>,
+    requests: BTreeSet<(Timestamp, RequestId)>,
+    request_ages: BTreeSet<(Timestamp, RequestId)>,
+}
+
+impl Rows {
+    fn read(tables: &Tables, found: &mut Vec<Violation>) -> Result<Rows, BaseError> {
+        let mut rows = Rows::default();
+        let last = RequestId::new("\u{10ffff}").expect("a printable character");
+        for row in tables.scan(Bound::Included(&Key::Mark(0)), &Key::RequestAge(Timestamp::MAX, last)) {
+            let (key, row) = row?;
+            if let Some(key) = rows.add(key, row) {
+                found.push(Violation::MixedUp(format!("{key:?}")));
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Gives the key back if the row is not of its table.
+    fn add(&mut self, key: Key, row: Row) -> Option<Key> {
+        match (key, row) {
+            (Key::Mark(_), Row::Mark(_)) | (Key::Meta, Row::Meta(_)) => {}
+            (Key::Job(job), Row::Job(row)) => drop(self.jobs.insert(job, row)),
+            (Key::Body(job, revision), Row::Body(row)) => drop(self.bodies.insert((job, revision), row)),
+            (Key::TaskKey(group, task), Row::TaskKey(row)) => {
+                self.task_keys.insert((group, task), row);
+            }
+            (Key::Live(run), Row::Live(row)) => drop(self.live.insert(run, row)),
+            (Key::Periodic(job), Row::Periodic(row)) => drop(self.periodic.insert(job, row)),
+            (Key::Ledger(run), Row::Ledger(row)) => drop(self.ledger.insert(run, row)),
+            (Key::Finished(group, at, run), Row::Finished) => {
+                self.finished.insert((group, at, run));
+            }
+            (Key::JobLog(run, position), Row::JobLog(_)) => {
+                self.job_log.insert((run, position));
+            }
+            (Key::Tracker(group, who), Row::Tracker(row)) => drop(self.trackers.insert((group, who), row)),
+            (Key::Group(group), Row::Group(row)) => drop(self.groups.insert(group, row)),
+            (Key::Client(client), Row::Client(row)) => drop(self.clients.insert(client, row)),
+            (Key::Answer(client, sequence), Row::Answer(_)) => {
+                self.answers.insert((client, sequence));
+            }
+            (Key::Request(id), Row::Request(row)) => {
+                self.requests.insert((row.at, id));
+            }
+            (Key::RequestAge(at, id), Row::RequestAge) => {
+                self.request_ages.insert((at, id));
+            }
+            (key, _) => return Some(key),
+        }
+        None
+    }
+
+    fn live_of(&self, job: JobId) -> impl Iterator<Item = (&RunId, &Arc<LiveRun>)> {
+        self.live.range(RunId { job, number: 0 }..=RunId { job, number: u64::MAX })
+    }
+
+    fn ledger_of(&self, job: JobId) -> impl Iterator<Item = (&RunId, &Arc<LedgerRow>)> {
+        self.ledger.range(RunId { job, number: 0 }..=RunId { job, number: u64::MAX })
+    }
+
+    fn is_alive(&self, job: JobId) -> bool {
+        self.periodic.contains_key(&job) || self.live_of(job).next().is_some()
+    }
+
+    fn is_known(&self, run: RunId) -> bool {
+        self.live.contains_key(&run) || self.ledger.contains_key(&run)
+    }
+}
+
+/// A live run has one state by its type, so what is left is: it has not ended, and its job knows it.
+fn runs_have_one_place(rows: &Rows, found: &mut Vec<Violation>) {
+    for run in rows.live.keys().filter(|run| rows.ledger.contains_key(run)) {
+        found.push(Violation::LiveAndEnded(*run));
+    }
+    for run in rows.live.keys().chain(rows.ledger.keys()) {
+        let next = match (rows.periodic.get(&run.job), rows.jobs.get(&run.job)) {
+            (Some(periodic), Some(_)) => periodic.next_number,
+            (None, Some(job)) => job.next_number,
+            (_, None) => {
+                found.push(Violation::Run(*run, "its job is unknown".into()));
+                continue;
+            }
+        };
+        if run.number >= next {
+            found.push(Violation::Run(*run, format!("its number was not given yet, the next one is {next}")));
+        }
+    }
+}
+
+/// Each execution ended as a retry or a reclaim, or is the current one; a returned one does not count.
+fn runs_add_up(rows: &Rows, found: &mut Vec<Violation>) {
+    for (run, live) in &rows.live {
+        let current = u32::from(live.execution().is_some());
+        if live.executions != live.retries + live.reclaims + current {
+            let (executions, retries, reclaims) = (live.executions, live.retries, live.reclaims);
+            let text = format!(
+                "{executions} executions are not {retries} retries, {reclaims} reclaims and {current} current"
+            );
+            found.push(Violation::Run(*run, text));
+        }
+        if live.stop.is_some() && current == 0 {
+            found.push(Violation::Run(*run, "it is stopped and waits for another attempt".into()));
+        }
+        let ended = usize::try_from(live.executions - current.min(live.executions)).unwrap_or(usize::MAX);
+        if live.attempts.len() != ended.min(ATTEMPTS_KEPT) {
+            found.push(Violation::Run(*run, format!("{} attempts of {ended} are kept", live.attempts.len())));
+        }
+    }
+    for (run, row) in &rows.ledger {
+        let last = i64::from(row.executions) - i64::from(row.retries) - i64::from(row.reclaims);
+        if !(0..=1).contains(&last) {
+            found.push(Violation::Run(*run, format!("{last} executions have no known end")));
+        }
+    }
+}
+
+fn executing_runs_are_on_a_known_session(rows: &Rows, found: &mut Vec<Violation>) {
+    for (run, live) in &rows.live {
+        let LiveState::Executing { execution, session, tracker, .. } = &live.state else { continue };
+        let row = rows.trackers.get(&(live.node_group.clone(), tracker.clone()));
+        if !row.is_some_and(|row| row.is_online() && row.session == *session) {
+            let text = format!("execution {execution} is on {tracker}, which has no live session {session}");
+            found.push(Violation::Run(*run, text));
+        }
+    }
+    let mut sessions = BTreeMap::<SessionId, u32>::new();
+    for row in rows.trackers.values() {
+        *sessions.entry(row.session).or_default() += 1;
+    }
+    for (session, _) in sessions.into_iter().filter(|(_, count)| *count > 1) {
+        found.push(Violation::IdRepeats(session.0));
+    }
+}
+
+/// A job lives, or a finished run or its own end keeps it; nothing is kept for ever by accident.
+fn jobs_are_alive_or_remembered(rows: &Rows, found: &mut Vec<Violation>) {
+    let mut remembered: BTreeSet<JobId> = rows.ledger.keys().map(|run| run.job).collect();
+    remembered.extend(rows.finished.iter().map(|(_, _, run)| run.job));
+    for job in rows.jobs.keys() {
+        if !rows.is_alive(*job) && !remembered.contains(job) {
+            found.push(Violation::Job(*job, "it has ended and nothing will ever forget it".into()));
+        }
+    }
+    for job in rows.periodic.keys().filter(|job| !rows.jobs.contains_key(job)) {
+        found.push(Violation::Job(*job, "it has a rhythm and no row".into()));
+    }
+}
+
+fn task_keys_point_at_jobs_and_back(rows: &Rows, found: &mut Vec<Violation>) {
+    for ((group, task), key) in &rows.task_keys {
+        let mut wrong = |what: &str| {
+            let text = format!("job {} {what}", key.job);
+            found.push(Violation::TaskKey(group.clone(), task.clone(), text));
+        };
+        match rows.jobs.get(&key.job) {
+            None => wrong("has it and is unknown"),
+            Some(job) if (&job.spec.node_group, &job.spec.task_id) != (group, task) => {
+                wrong("has it and another name");
+            }
+            Some(_) if key.live && !rows.is_alive(key.job) => wrong("has ended and holds it"),
+            Some(_) => {}
+        }
+    }
+    for (id, job) in rows.jobs.iter().filter(|(id, _)| rows.is_alive(**id)) {
+        let key = rows.task_keys.get(&(job.spec.node_group.clone(), job.spec.task_id.clone()));
+        if !key.is_some_and(|key| key.live && key.job == *id) {
+            found.push(Violation::Job(*id, "it lives and does not hold its task key".into()));
+        }
+    }
+}
+
+fn periodic_rows_count_their_runs(rows: &Rows, found: &mut Vec<Violation>) {
+    for id in rows.jobs.keys() {
+        let counted = rows.live_of(*id).filter(|(_, live)| live.periodic).count();
+        let all = rows.live_of(*id).count();
+        let Some(periodic) = rows.periodic.get(id) else {
+            if counted > 0 || all > 1 {
+                let text = format!("{all} runs live without a rhythm, {counted} think that it counts them");
+                found.push(Violation::Job(*id, text));
+            }
+            continue;
+        };
+        if (counted, all) != (periodic.live as usize, periodic.live as usize) {
+            let text = format!("its rhythm counts {} live runs of {counted} of {all}", periodic.live);
+            found.push(Violation::Job(*id, text));
+        }
+        if periodic.live == 0 && periodic.is_exhausted() {
+            found.push(Violation::Job(*id, "nothing of it will come and it has not ended".into()));
+        }
+        if rows.jobs.get(id).is_some_and(|job| job.revision != periodic.revision) {
+            found.push(Violation::Job(*id, "its rhythm is of another revision".into()));
+        }
+        rhythm_is_in_order(*id, periodic, found);
+    }
+}
+
+fn rhythm_is_in_order(id: JobId, row: &PeriodicRow, found: &mut Vec<Violation>) {
+    let problem = match &row.rhythm {
+        Rhythm::Planned { ahead, ended, stalled } => {
+            let instants: Vec<Timestamp> =
+                std::iter::once(row.settled).chain(ahead.iter().copied()).collect();
+            match () {
+                () if instants.windows(2).any(|pair| pair[0] >= pair[1]) => "its look-ahead is out of order",
+                () if ahead.len() > PLAN_AHEAD_MAX => "its look-ahead is too long",
+                () if *ended && *stalled => "it waits for a plan that will not come",
+                () => return,
+            }
+        }
+        Rhythm::Grid { next, .. } if *next < row.settled => "its next instant is settled",
+        Rhythm::Grid { .. } | Rhythm::Stopped { .. } => return,
+    };
+    found.push(Violation::Job(id, problem.into()));
+}
+
+fn bodies_are_used(rows: &Rows, found: &mut Vec<Violation>) {
+    let mut users = BTreeMap::<(JobId, u32), u32>::new();
+    for (run, live) in &rows.live {
+        let newest = rows.jobs.get(&run.job).map_or(0, |job| job.revision);
+        if live.superseded != (live.revision < newest) {
+            let text = format!("it runs revision {} of {newest}", live.revision);
+            found.push(Violation::Run(*run, text));
+        }
+        if live.superseded && live.execution().is_none() {
+            found.push(Violation::Run(*run, "it is superseded and waits for another attempt".into()));
+        }
+        if live.superseded {
+            *users.entry((run.job, live.revision)).or_default() += 1;
+        }
+    }
+    let kept: BTreeMap<_, _> = rows.bodies.iter().map(|(of, body)| (*of, body.users)).collect();
+    for of in users.keys().chain(kept.keys()).filter(|of| users.get(of) != kept.get(of)) {
+        let text = format!("revision {} has {:?} users, not {:?}", of.1, users.get(of), kept.get(of));
+        found.push(Violation::Job(of.0, text));
+    }
+}
+
+/// What one run or skipped range settled.
+struct Settled {
+    number: u64,
+    revision: u32,
+    first: Timestamp,
+    last: Timestamp,
+    count: u64,
+}
+
+/// The instants of a job in the order of its run numbers; runs by hand are no instants.
+fn settled_of(rows: &Rows, job: JobId) -> Vec<Settled> {
+    let live = rows.live_of(job).filter(|(_, live)| !live.by_hand).map(|(run, live)| Settled {
+        number: run.number,
+        revision: live.revision,
+        first: live.due,
+        last: live.due,
+        count: 1,
+    });
+    let ended = rows.ledger_of(job).filter(|(_, row)| !row.by_hand).map(|(run, row)| {
+        let (last, count) = match row.fate {
+            Fate::Skipped { last, count, .. } => (last, count),
+            Fate::Succeeded | Fate::Failed | Fate::Dead | Fate::Cancelled => (row.due, 1),
+        };
+        Settled { number: run.number, revision: row.revision, first: row.due, last, count }
+    });
+    let mut settled: Vec<Settled> = live.chain(ended).collect();
+    settled.sort_by_key(|settled| settled.number);
+    settled
+}
+
+/// No instant has two fates, none is settled before an earlier one, and a repeat job's grid has no hole.
+fn instants_are_settled_once_and_in_order(rows: &Rows, found: &mut Vec<Violation>) {
+    for (id, job) in &rows.jobs {
+        let settled = settled_of(rows, *id);
+        for pair in settled.windows(2) {
+            let [a, b] = pair else { continue };
+            if (a.revision, a.last) >= (b.revision, b.first) {
+                let text = format!("instant {} of run {} was settled before", b.first, b.number);
+                found.push(Violation::Job(*id, text));
+            }
+        }
+        if let Some(row) = rows.periodic.get(id)
+            && let Some(last) = settled.last().filter(|last| last.revision == row.revision)
+            && are_by_hand(rows, *id, last.number + 1..row.next_number)
+            && last.last != row.settled
+        {
+            let text = format!("it is settled up to {}, its last fate is at {}", row.settled, last.last);
+            found.push(Violation::Job(*id, text));
+        }
+        grid_has_no_hole(*id, job, &settled, rows, found);
+    }
+}
+
+/// Whether the instants on both sides of these numbers are neighbours: none between them was forgotten.
+fn are_by_hand(rows: &Rows, job: JobId, mut numbers: std::ops::Range<u64>) -> bool {
+    numbers.all(|number| {
+        let run = RunId { job, number };
+        let live = rows.live.get(&run).is_some_and(|live| live.by_hand);
+        live || rows.ledger.get(&run).is_some_and(|row| row.by_hand)
+    })
+}
+
+fn grid_has_no_hole(id: JobId, job: &JobRow, settled: &[Settled], rows: &Rows, found: &mut Vec<Violation>) {
+    let Schedule::Repeat(repeat) = &job.spec.schedule else { return };
+    let newest: Vec<&Settled> = settled.iter().filter(|one| one.revision == job.revision).collect();
+    for one in &newest {
+        let steps = one.last.since(one.first).get() / repeat.interval.get().max(1);
+        if steps + 1 != one.count {
+            let text =
+                format!("the range of run {} has {} instants, not {}", one.number, steps + 1, one.count);
+            found.push(Violation::Job(id, text));
+        }
+    }
+    for pair in newest.windows(2) {
+        let [a, b] = pair else { continue };
+        let adjacent = are_by_hand(rows, id, a.number + 1..b.number);
+        if adjacent && a.last + repeat.interval != b.first {
+            found.push(Violation::Job(
+                id,
+                format!("between {} and {} an instant has no fate", a.last, b.first),
+            ));
+        }
+    }
+    if let (Some(last), Some(row)) = (newest.last(), rows.periodic.get(&id))
+        && are_by_hand(rows, id, last.number + 1..row.next_number)
+        && let Rhythm::Grid { next, .. } = &row.rhythm
+        && last.last + repeat.interval != *next
+    {
+        found.push(Violation::Job(id, format!("after {} comes {next}, off its grid", last.last)));
+    }
+}
+
+/// One entry for each ledger row; a run with the greatest number stands for the end of the job itself.
+fn the_finished_index_mirrors_the_ledger(rows: &Rows, found: &mut Vec<Violation>) {
+    let mut kept = BTreeMap::<NodeGroup, u64>::new();
+    let mut expected = BTreeSet::new();
+    for (run, row) in &rows.ledger {
+        let Some(job) = rows.jobs.get(&run.job) else { continue };
+        *kept.entry(job.spec.node_group.clone()).or_default() += 1;
+        expected.insert((job.spec.node_group.clone(), row.ended, *run));
+    }
+    let actual: BTreeSet<_> =
+        rows.finished.iter().filter(|(_, _, run)| run.number != u64::MAX).cloned().collect();
+    for (_, _, run) in expected.symmetric_difference(&actual) {
+        found.push(Violation::Run(*run, "the index of finished runs and the ledger differ".into()));
+    }
+    for (group, row) in &rows.groups {
+        let is = kept.get(group).copied().unwrap_or_default();
+        if row.kept != is {
+            found.push(Violation::Kept(group.clone(), row.kept, is));
+        }
+    }
+}
+
+fn the_job_log_is_about_known_runs(rows: &Rows, found: &mut Vec<Violation>) {
+    for (run, position) in rows.job_log.iter().filter(|(run, _)| !rows.is_known(*run)) {
+        found.push(Violation::Run(*run, format!("it is unknown and has the log line {position}")));
+    }
+}
+
+fn answers_lie_in_their_window(rows: &Rows, found: &mut Vec<Violation>) {
+    for (client, sequence) in &rows.answers {
+        let problem = match rows.clients.get(client) {
+            None => "has answers and is unknown".into(),
+            Some(row) if *sequence > row.high => format!("answered {sequence} and saw only {}", row.high),
+            Some(row) if row.high - sequence >= CLIENT_WINDOW => {
+                format!("remembers {sequence}, far below {}", row.high)
+            }
+            Some(_) => continue,
+        };
+        found.push(Violation::Client(*client, problem));
+    }
+}
+
+fn request_ages_mirror_requests(rows: &Rows, found: &mut Vec<Violation>) {
+    for (_, id) in rows.requests.symmetric_difference(&rows.request_ages) {
+        found.push(Violation::Request(id.clone()));
+    }
+}
+
+fn indexes_mirror_rows(tables: &Tables, rows: &Rows, found: &mut Vec<Violation>) {
+    let mut rebuilt = Indexes::default();
+    for (run, row) in &rows.live {
+        rebuilt.update(&Key::Live(*run), None, Some(&Row::Live(Arc::clone(row))));
+    }
+    for (job, row) in &rows.periodic {
+        rebuilt.update(&Key::Periodic(*job), None, Some(&Row::Periodic(Arc::clone(row))));
+    }
+    for ((group, who), row) in &rows.trackers {
+        let key = Key::Tracker(group.clone(), who.clone());
+        rebuilt.update(&key, None, Some(&Row::Tracker(Arc::clone(row))));
+    }
+    found.extend(tables.indexes().differences(&rebuilt).into_iter().map(Violation::IndexDiffers));
+}
+
+fn ids_are_unique_and_past(tables: &Tables, rows: &Rows, found: &mut Vec<Violation>) {
+    let attempts = |attempts: &[super::row::Attempt]| -> Vec<Position> {
+        attempts.iter().map(|attempt| attempt.execution.0).collect()
+    };
+    let mut ids: Vec<Position> = Vec::new();
+    ids.extend(rows.jobs.keys().map(|job| job.0));
+    ids.extend(rows.trackers.values().map(|row| row.session.0));
+    ids.extend(rows.clients.keys().map(|client| client.0));
+    ids.extend(rows.job_log.iter().map(|(_, position)| *position));
+    ids.extend(rows.live.values().filter_map(|live| live.execution()).map(|(execution, _)| execution.0));
+    ids.extend(rows.live.values().flat_map(|live| attempts(&live.attempts)));
+    ids.extend(rows.ledger.values().flat_map(|row| attempts(&row.attempts)));
+    ids.sort();
+    found.extend(ids.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| Violation::IdRepeats(pair[0])));
+    let last = Position::new(tables.meta().id_base + tables.meta().applied, Position::ORDINAL_MAX);
+    let future = ids.last().filter(|newest| **newest > last);
+    found.extend(future.map(|newest| Violation::IdFromTheFuture(*newest, last)));
+}

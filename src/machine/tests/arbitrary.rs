@@ -1,0 +1,566 @@
+//! Any specification, command, reply and row, within the shapes that the codec stores.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+
+use crate::domain::{
+    Action, Backoff, BizLogLevel, BizLogLine, ClientId, ContentType, CronSchedule, DstRule, ExecutionId,
+    Identity, JobId, JobSpec, Kind, Millis, MisfirePolicy, NodeGroup, OnConflict, Outcome, Position,
+    RepeatSchedule, RequestId, RetryPolicy, RunId, Schedule, SessionId, TaskId, Timestamp, TraceContext,
+};
+use crate::machine::command::{
+    BizLog, Cancel, ClientOpen, Command, Complete, Completion, Dispatch, ExecutionLines, JobPlan, JobRef,
+    LogEntry, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SkippedRange, Submit,
+    Terminate, TrackerOffline, TrackerOnline,
+};
+use crate::machine::limits::Limits;
+use crate::machine::reply::{CancelAnswer, CompleteAnswer, Refusal, Reply, SubmitAnswer};
+use crate::machine::row::{
+    Answer, Attempt, AttemptEnd, BodyRow, ClientRow, Fate, GroupRow, JobLogKind, JobLogRow, JobRow,
+    LedgerRow, LiveRun, LiveState, MetaRow, PeriodicRow, RequestRow, Rhythm, Row, SkipReason, Stop,
+    TaskKeyRow, TrackerRow, TrackerState,
+};
+
+fn name<T: Clone + std::fmt::Debug + 'static>(new: fn(String) -> T) -> BoxedStrategy<T> {
+    prop_oneof!["[ -~é-ÿ]{1,12}", "订{64}"].prop_map(new).boxed()
+}
+
+fn group() -> BoxedStrategy<NodeGroup> {
+    name(|text| NodeGroup::new(text).unwrap()).boxed()
+}
+
+fn task() -> BoxedStrategy<TaskId> {
+    name(|text| TaskId::new(text).unwrap()).boxed()
+}
+
+fn kind() -> BoxedStrategy<Kind> {
+    name(|text| Kind::new(text).unwrap()).boxed()
+}
+
+fn identity() -> BoxedStrategy<Identity> {
+    name(|text| Identity::new(text).unwrap()).boxed()
+}
+
+fn request_id() -> BoxedStrategy<RequestId> {
+    name(|text| RequestId::new(text).unwrap()).boxed()
+}
+
+fn at() -> BoxedStrategy<Timestamp> {
+    prop_oneof![0..u64::MAX, 0..100_000u64, Just(u64::MAX)].prop_map(Timestamp::from_millis).boxed()
+}
+
+fn span() -> BoxedStrategy<Millis> {
+    prop_oneof![any::<u64>(), 0..100_000u64].prop_map(Millis::new).boxed()
+}
+
+fn position() -> BoxedStrategy<Position> {
+    prop_oneof![any::<u64>(), 0..1u64 << 30].prop_map(Position::from_u64).boxed()
+}
+
+fn job() -> BoxedStrategy<JobId> {
+    position().prop_map(JobId).boxed()
+}
+
+fn client() -> BoxedStrategy<ClientId> {
+    position().prop_map(ClientId).boxed()
+}
+
+fn session() -> BoxedStrategy<SessionId> {
+    position().prop_map(SessionId).boxed()
+}
+
+fn execution() -> BoxedStrategy<ExecutionId> {
+    position().prop_map(ExecutionId).boxed()
+}
+
+fn run() -> BoxedStrategy<RunId> {
+    (job(), any::<u64>()).prop_map(|(job, number)| RunId { job, number }).boxed()
+}
+
+fn payload() -> BoxedStrategy<Bytes> {
+    vec(any::<u8>(), 0..40).prop_map(Bytes::from).boxed()
+}
+
+fn text() -> BoxedStrategy<String> {
+    any::<String>().boxed()
+}
+
+fn schedule() -> BoxedStrategy<Schedule> {
+    let dst = prop::sample::select(vec![
+        DstRule::Auto,
+        DstRule::SkipSecond,
+        DstRule::SkipFirst,
+        DstRule::ShiftFirst,
+        DstRule::ShiftBoth,
+    ]);
+    let cron = (text(), text(), dst);
+    let repeat = (span(), option::of(any::<u64>()), option::of(at()));
+    prop_oneof![
+        Just(Schedule::RealTime),
+        at().prop_map(Schedule::TriggerTime),
+        cron.prop_map(|(expression, time_zone, dst)| {
+            Schedule::Cron(CronSchedule { expression, time_zone, dst })
+        }),
+        repeat.prop_map(|(interval, count, first)| Schedule::Repeat(RepeatSchedule {
+            interval,
+            count,
+            first
+        })),
+    ]
+    .boxed()
+}
+
+fn retry() -> BoxedStrategy<RetryPolicy> {
+    let exponential = (span(), span(), any::<u8>());
+    let backoff = prop_oneof![
+        span().prop_map(Backoff::Fixed),
+        exponential.prop_map(|(initial, max, jitter_percent)| Backoff::Exponential {
+            initial,
+            max,
+            jitter_percent
+        }),
+    ];
+    (any::<u32>(), backoff).prop_map(|(retries_max, backoff)| RetryPolicy { retries_max, backoff }).boxed()
+}
+
+pub(super) fn spec() -> BoxedStrategy<Arc<JobSpec>> {
+    let names = (group(), task(), kind(), payload(), btree_map(text(), text(), 0..3));
+    let when = (schedule(), retry(), option::of(span()), option::of(span()), span());
+    let misfire = prop_oneof![
+        Just(MisfirePolicy::RunOnceLate),
+        Just(MisfirePolicy::Skip),
+        any::<u32>().prop_map(MisfirePolicy::CatchUp)
+    ];
+    let conflict = prop::sample::select(vec![OnConflict::Ignore, OnConflict::Replace, OnConflict::Reject]);
+    let trace = option::of((text(), text()));
+    let rest = (any::<i32>(), any::<bool>(), misfire, conflict, trace);
+    (names, when, rest)
+        .prop_map(|(names, when, rest)| {
+            let mut spec = JobSpec::new(names.0, names.1, names.2);
+            spec.content_type = ContentType::new("text/plain").unwrap();
+            (spec.payload, spec.params) = (names.3, names.4);
+            (spec.schedule, spec.retry, spec.run_timeout, spec.start_deadline, spec.misfire_after) = when;
+            (spec.priority, spec.rely_on_previous_cycle, spec.misfire, spec.on_conflict) =
+                (rest.0, rest.1, rest.2, rest.3);
+            spec.trace = rest.4.map(|(traceparent, tracestate)| TraceContext { traceparent, tracestate });
+            Arc::new(spec)
+        })
+        .boxed()
+}
+
+fn request() -> BoxedStrategy<RequestKey> {
+    prop_oneof![
+        Just(RequestKey::None),
+        (client(), any::<u64>()).prop_map(|(client, sequence)| RequestKey::Session { client, sequence }),
+        request_id().prop_map(RequestKey::Id),
+    ]
+    .boxed()
+}
+
+fn action() -> BoxedStrategy<Action> {
+    prop::sample::select(Action::ALL.to_vec()).boxed()
+}
+
+fn outcome() -> BoxedStrategy<Outcome> {
+    (action(), payload(), text(), option::of(span()))
+        .prop_map(|(action, result, error, retry_after)| Outcome { action, result, error, retry_after })
+        .boxed()
+}
+
+fn level() -> BoxedStrategy<BizLogLevel> {
+    use BizLogLevel::{Debug, Error, Info, Warn};
+    prop::sample::select(vec![Debug, Info, Warn, Error]).boxed()
+}
+
+fn offline_reason() -> BoxedStrategy<OfflineReason> {
+    prop::sample::select(vec![OfflineReason::Silent, OfflineReason::Left, OfflineReason::Replaced]).boxed()
+}
+
+fn reclaim_reason() -> BoxedStrategy<ReclaimReason> {
+    use ReclaimReason::{TimedOut, TrackerLeft, TrackerRestarted, TrackerSilent, Unknown};
+    prop::sample::select(vec![TrackerSilent, TrackerLeft, TrackerRestarted, Unknown, TimedOut]).boxed()
+}
+
+pub(super) fn limits() -> BoxedStrategy<Limits> {
+    (any::<(u32, u64, u32)>(), span(), span(), span(), span())
+        .prop_map(
+            |(
+                (reclaims_max, finished_runs_max, biz_log_bytes_max),
+                request_window,
+                finished_kept,
+                offline_kept,
+                client_kept,
+            )| Limits {
+                reclaims_max,
+                request_window,
+                finished_kept,
+                finished_runs_max,
+                offline_kept,
+                client_kept,
+                biz_log_bytes_max,
+            },
+        )
+        .boxed()
+}
+
+fn plan() -> BoxedStrategy<JobPlan> {
+    let range =
+        (at(), at(), any::<u64>()).prop_map(|(first, last, count)| SkippedRange { first, last, count });
+    (job(), any::<u32>(), at(), option::of(range), vec(at(), 0..5), any::<bool>())
+        .prop_map(|(job, revision, after, skipped, instants, ended)| JobPlan {
+            job,
+            revision,
+            after,
+            skipped,
+            instants,
+            ended,
+        })
+        .boxed()
+}
+
+fn execution_lines() -> BoxedStrategy<ExecutionLines> {
+    let line = (at(), level(), text()).prop_map(|(at, level, text)| BizLogLine { at, level, text });
+    (execution(), any::<u64>(), vec(line, 0..4))
+        .prop_map(|(execution, first, lines)| ExecutionLines { execution, first, lines })
+        .boxed()
+}
+
+fn online() -> BoxedStrategy<TrackerOnline> {
+    (group(), identity(), any::<u64>(), any::<u32>(), vec(kind(), 0..3), vec(execution(), 0..3))
+        .prop_map(|(node_group, identity, start, capacity, kinds, holds)| TrackerOnline {
+            node_group,
+            identity,
+            start,
+            capacity,
+            kinds,
+            holds,
+        })
+        .boxed()
+}
+
+pub(super) fn command() -> BoxedStrategy<Command> {
+    let job_ref = prop_oneof![
+        job().prop_map(JobRef::Id),
+        (group(), task()).prop_map(|(group, task)| JobRef::Key(group, task))
+    ];
+    let completion = (execution(), run(), outcome()).prop_map(|(execution, run, outcome)| Completion {
+        execution,
+        run,
+        outcome,
+    });
+    let asked = prop_oneof![
+        identity().prop_map(|identity| Command::ClientOpen(ClientOpen { identity })),
+        (request(), vec(spec(), 0..3)).prop_map(|(request, jobs)| Command::Submit(Submit { request, jobs })),
+        (request(), job_ref).prop_map(|(request, job)| Command::Cancel(Cancel { request, job })),
+        (request(), run()).prop_map(|(request, run)| Command::Terminate(Terminate { request, run })),
+        (request(), run()).prop_map(|(request, run)| Command::Retry(Retry { request, run })),
+        online().prop_map(Command::TrackerOnline),
+        (session(), offline_reason())
+            .prop_map(|(session, reason)| Command::TrackerOffline(TrackerOffline { session, reason })),
+        (session(), any::<u32>()).prop_map(|(session, want)| Command::Dispatch(Dispatch { session, want })),
+    ];
+    let rest = prop_oneof![
+        vec(execution(), 0..4).prop_map(|executions| Command::Return(Return { executions })),
+        vec(completion, 0..3).prop_map(|results| Command::Complete(Complete { results })),
+        (vec(execution(), 0..4), reclaim_reason())
+            .prop_map(|(executions, reason)| Command::Reclaim(Reclaim { executions, reason })),
+        vec(plan(), 0..3).prop_map(|jobs| Command::Plan(Plan { jobs })),
+        Just(Command::Tick),
+        vec(execution_lines(), 0..3).prop_map(|lines| Command::BizLog(BizLog { lines })),
+        Just(Command::Expire),
+        limits().prop_map(Command::SetLimits),
+    ];
+    prop_oneof![asked, rest].boxed()
+}
+
+pub(super) fn entry() -> BoxedStrategy<LogEntry> {
+    (at(), vec(command(), 0..5)).prop_map(|(at, commands)| LogEntry { at, commands }).boxed()
+}
+
+fn skip_reason() -> BoxedStrategy<SkipReason> {
+    use SkipReason::{DeadlinePassed, Misfired, PreviousStillLive, Superseded, TooManyLive};
+    prop::sample::select(vec![PreviousStillLive, Misfired, DeadlinePassed, Superseded, TooManyLive]).boxed()
+}
+
+fn fate() -> BoxedStrategy<Fate> {
+    prop_oneof![
+        prop::sample::select(vec![Fate::Succeeded, Fate::Failed, Fate::Dead, Fate::Cancelled]),
+        (skip_reason(), at(), any::<u64>()).prop_map(|(reason, last, count)| Fate::Skipped {
+            reason,
+            last,
+            count
+        }),
+    ]
+    .boxed()
+}
+
+fn submit_answer() -> BoxedStrategy<SubmitAnswer> {
+    prop_oneof![
+        job().prop_map(SubmitAnswer::Accepted),
+        job().prop_map(SubmitAnswer::Exists),
+        (job(), any::<u32>()).prop_map(|(job, revision)| SubmitAnswer::Replaced(job, revision)),
+        job().prop_map(SubmitAnswer::Conflict),
+    ]
+    .boxed()
+}
+
+fn cancel_answer() -> BoxedStrategy<CancelAnswer> {
+    prop_oneof![
+        job().prop_map(CancelAnswer::Cancelled),
+        job().prop_map(CancelAnswer::CancelRequested),
+        (job(), fate()).prop_map(|(job, fate)| CancelAnswer::AlreadyFinished(job, fate)),
+        Just(CancelAnswer::NotFound),
+    ]
+    .boxed()
+}
+
+fn refusal() -> BoxedStrategy<Refusal> {
+    prop_oneof![
+        client().prop_map(Refusal::UnknownClient),
+        (client(), any::<u64>()).prop_map(|(client, sequence)| Refusal::RequestTooOld { client, sequence }),
+        session().prop_map(Refusal::UnknownSession),
+        session().prop_map(Refusal::Draining),
+        run().prop_map(Refusal::UnknownRun),
+        run().prop_map(Refusal::NotExecuting),
+        run().prop_map(Refusal::StillLive),
+        job().prop_map(Refusal::KeyTaken),
+        job().prop_map(Refusal::PlanOutdated),
+        Just(Refusal::RequestMismatch),
+        text().prop_map(Refusal::BadLimits),
+    ]
+    .boxed()
+}
+
+/// All but `Dispatched`, which never travels.
+pub(super) fn reply() -> BoxedStrategy<Reply> {
+    prop_oneof![
+        Just(Reply::Done),
+        client().prop_map(Reply::ClientOpened),
+        vec(submit_answer(), 0..5).prop_map(Reply::Submitted),
+        cancel_answer().prop_map(Reply::Cancelled),
+        execution().prop_map(Reply::Terminating),
+        run().prop_map(Reply::Retried),
+        session().prop_map(Reply::Online),
+        vec(prop::sample::select(vec![CompleteAnswer::Accepted, CompleteAnswer::Stale]), 0..5)
+            .prop_map(Reply::Completed),
+        refusal().prop_map(Reply::Refused),
+    ]
+    .boxed()
+}
+
+fn answer() -> BoxedStrategy<Answer> {
+    prop_oneof![
+        vec(submit_answer(), 0..5).prop_map(Answer::Submitted),
+        cancel_answer().prop_map(Answer::Cancelled),
+        execution().prop_map(Answer::Terminating),
+        run().prop_map(Answer::Retried),
+        refusal().prop_map(Answer::Refused),
+    ]
+    .boxed()
+}
+
+fn attempt() -> BoxedStrategy<Attempt> {
+    let end = prop_oneof![
+        action().prop_map(AttemptEnd::Completed),
+        reclaim_reason().prop_map(AttemptEnd::Reclaimed)
+    ];
+    (execution(), identity(), at(), at(), end, text())
+        .prop_map(|(execution, tracker, started, ended, end, error)| Attempt {
+            execution,
+            tracker,
+            started,
+            ended,
+            end,
+            error,
+        })
+        .boxed()
+}
+
+fn live() -> BoxedStrategy<LiveRun> {
+    let state = prop_oneof![
+        at().prop_map(|until| LiveState::Waiting { until }),
+        at().prop_map(|since| LiveState::Ready { since }),
+        (execution(), session(), identity(), at()).prop_map(|(execution, session, tracker, since)| {
+            LiveState::Executing { execution, session, tracker, since }
+        }),
+    ];
+    let what = (group(), kind(), at(), at(), option::of(at()), state);
+    let stop = option::of(prop::sample::select(vec![Stop::Cancel, Stop::Terminate]));
+    let rest = (any::<(i32, [u32; 5], u64)>(), any::<[bool; 3]>(), stop, vec(attempt(), 0..3));
+    (what, rest, option::of((position(), any::<u64>())))
+        .prop_map(|(what, rest, log_dropped)| {
+            let (node_group, kind, due, created, start_by, state) = what;
+            let (
+                (priority, [revision, retries, reclaims, executions, log_bytes], log_lines),
+                flags,
+                stop,
+                attempts,
+            ) = rest;
+            let [periodic, by_hand, superseded] = flags;
+            LiveRun {
+                node_group,
+                kind,
+                priority,
+                revision,
+                due,
+                created,
+                start_by,
+                periodic,
+                by_hand,
+                superseded,
+                state,
+                retries,
+                reclaims,
+                stop,
+                executions,
+                attempts,
+                log_lines,
+                log_bytes,
+                log_dropped,
+            }
+        })
+        .boxed()
+}
+
+fn periodic() -> BoxedStrategy<PeriodicRow> {
+    let rhythm =
+        prop_oneof![
+            (vec(at(), 0..6), any::<bool>(), any::<bool>())
+                .prop_map(|(ahead, ended, stalled)| Rhythm::Planned { ahead: ahead.into(), ended, stalled }),
+            (at(), span(), option::of(any::<u64>())).prop_map(|(next, interval, remaining)| Rhythm::Grid {
+                next,
+                interval,
+                remaining
+            }),
+            any::<bool>().prop_map(|restart| Rhythm::Stopped { restart }),
+        ];
+    (any::<(u32, u64, u32)>(), rhythm, at(), option::of((any::<u64>(), skip_reason())))
+        .prop_map(|((revision, next_number, live), rhythm, settled, last_skip)| PeriodicRow {
+            revision,
+            rhythm,
+            settled,
+            next_number,
+            live,
+            last_skip,
+        })
+        .boxed()
+}
+
+fn ledger() -> BoxedStrategy<LedgerRow> {
+    let counts = any::<(u32, u32, u32, u32, bool)>();
+    (counts, at(), at(), fate(), vec(attempt(), 0..3), payload(), text())
+        .prop_map(
+            |(
+                (revision, retries, reclaims, executions, by_hand),
+                due,
+                ended,
+                fate,
+                attempts,
+                result,
+                error,
+            )| {
+                LedgerRow {
+                    revision,
+                    by_hand,
+                    due,
+                    ended,
+                    fate,
+                    retries,
+                    reclaims,
+                    executions,
+                    attempts,
+                    result,
+                    error,
+                }
+            },
+        )
+        .boxed()
+}
+
+fn tracker() -> BoxedStrategy<TrackerRow> {
+    let state = prop_oneof![Just(TrackerState::Online), offline_reason().prop_map(TrackerState::Offline)];
+    (session(), any::<(u64, u32)>(), state, at(), vec(kind(), 0..3))
+        .prop_map(|(session, (start, capacity), state, since, kinds)| TrackerRow {
+            session,
+            start,
+            state,
+            since,
+            capacity,
+            kinds,
+        })
+        .boxed()
+}
+
+fn job_log() -> BoxedStrategy<JobLogRow> {
+    let what = prop_oneof![
+        (level(), text()).prop_map(|(level, text)| JobLogKind::Biz { level, text }),
+        any::<u64>().prop_map(|lines| JobLogKind::BizDropped { lines }),
+        action().prop_map(|action| JobLogKind::StaleCompletion { action }),
+    ];
+    (at(), execution(), what).prop_map(|(at, execution, what)| JobLogRow { at, execution, what }).boxed()
+}
+
+fn group_row() -> BoxedStrategy<GroupRow> {
+    any::<[u64; 11]>()
+        .prop_map(|n| GroupRow {
+            submitted: n[0],
+            dispatched: n[1],
+            succeeded: n[2],
+            failed: n[3],
+            dead: n[4],
+            cancelled: n[5],
+            skipped: n[6],
+            retried: n[7],
+            reclaimed: n[8],
+            stale: n[9],
+            kept: n[10],
+        })
+        .boxed()
+}
+
+fn meta() -> BoxedStrategy<MetaRow> {
+    (any::<[u64; 3]>(), at(), limits(), any::<u32>(), client())
+        .prop_map(|([id_base, applied, digest], now, limits, feature_level, clients_swept)| MetaRow {
+            id_base,
+            applied,
+            now,
+            digest,
+            limits,
+            feature_level,
+            clients_swept,
+        })
+        .boxed()
+}
+
+pub(super) fn row() -> BoxedStrategy<Row> {
+    let job_row = (any::<(u32, u64)>(), at(), at(), spec()).prop_map(
+        |((revision, next_number), created, updated, spec)| {
+            Row::Job(Arc::new(JobRow { revision, created, updated, next_number, spec }))
+        },
+    );
+    let jobs = prop_oneof![
+        job_row,
+        (any::<u32>(), spec()).prop_map(|(users, spec)| Row::Body(BodyRow { users, spec })),
+        (job(), any::<bool>()).prop_map(|(job, live)| Row::TaskKey(TaskKeyRow { job, live })),
+        live().prop_map(|row| Row::Live(Arc::new(row))),
+        periodic().prop_map(|row| Row::Periodic(Arc::new(row))),
+        ledger().prop_map(|row| Row::Ledger(Arc::new(row))),
+        Just(Row::Finished),
+        job_log().prop_map(Row::JobLog),
+    ];
+    let rest = prop_oneof![
+        tracker().prop_map(|row| Row::Tracker(Arc::new(row))),
+        group_row().prop_map(Row::Group),
+        (any::<u64>(), at()).prop_map(|(high, last_used)| Row::Client(ClientRow { high, last_used })),
+        answer().prop_map(Row::Answer),
+        (at(), answer()).prop_map(|(at, answer)| Row::Request(RequestRow { at, answer })),
+        Just(Row::RequestAge),
+        meta().prop_map(Row::Meta),
+        payload().prop_map(Row::Mark),
+    ];
+    prop_oneof![jobs, rest].boxed()
+}

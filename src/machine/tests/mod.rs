@@ -1,0 +1,13 @@
+//! The proof of the machine: stories, golden bytes, a model, the count of keys.
+
+mod arbitrary;
+mod budget;
+mod codec;
+mod determinism;
+mod memory_base;
+mod model;
+mod random;
+mod script;
+mod stories;
+mod story;
+mod transcript;

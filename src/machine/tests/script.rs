@@ -1,0 +1,278 @@
+//! The words of a story's script, and the commands that they are.
+//!
+//! `submit t1 trade every=1000 count=3 norely`: a verb, what it is about, then options in any order. TaskTrackers and
+//! JobClients go by the names that the story gave them; everything else goes by its id.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::domain::{
+    Action, Backoff, BizLogLevel, BizLogLine, ClientId, CronSchedule, DstRule, ExecutionId, Identity, JobId,
+    JobSpec, Kind, Millis, MisfirePolicy, NodeGroup, OnConflict, Outcome, RepeatSchedule, RequestId, RunId,
+    Schedule, SessionId, TaskId, Timestamp,
+};
+use crate::machine::command::{
+    BizLog, Cancel, ClientOpen, Complete, Completion, Dispatch, ExecutionLines, JobPlan, JobRef,
+    OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SkippedRange, Submit, Terminate,
+    TrackerOffline, TrackerOnline,
+};
+use crate::machine::limits::Limits;
+use crate::machine::{Command, LogEntry};
+
+/// What the story has named so far.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    pub(super) sessions: BTreeMap<String, SessionId>,
+    pub(super) clients: BTreeMap<String, ClientId>,
+    /// Of which run an execution is, for a completion that does not say.
+    pub(super) runs: BTreeMap<ExecutionId, RunId>,
+}
+
+/// `at 1000 submit t1 trade + dispatch w1 4`: one entry.
+pub(super) fn entry(line: &str, names: &Names, limits: Limits) -> LogEntry {
+    let rest = line.strip_prefix("at ").unwrap_or_else(|| panic!("{line:?} does not begin with `at`"));
+    let (at, commands) = rest.split_once(' ').unwrap_or_else(|| panic!("{line:?} says nothing"));
+    let commands = commands.split(" + ").map(|command| Words::new(command, names).command(limits)).collect();
+    LogEntry { at: Timestamp::from_millis(parse(at)), commands }
+}
+
+fn parse<T: FromStr<Err: Debug>>(text: &str) -> T {
+    text.parse().unwrap_or_else(|error| panic!("{text:?}: {error:?}"))
+}
+
+fn list<T: FromStr<Err: Debug>>(text: &str) -> Vec<T> {
+    text.split(',').filter(|one| !one.is_empty()).map(parse).collect()
+}
+
+struct Words<'a> {
+    all: Vec<&'a str>,
+    names: &'a Names,
+}
+
+impl<'a> Words<'a> {
+    fn new(text: &'a str, names: &'a Names) -> Words<'a> {
+        Words { all: text.split_whitespace().collect(), names }
+    }
+
+    fn get(&self, i: usize) -> &'a str {
+        self.all.get(i).unwrap_or_else(|| panic!("{:?} is too short", self.all))
+    }
+
+    /// The value of `name=value`.
+    fn option(&self, name: &str) -> Option<&'a str> {
+        self.all.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+    }
+
+    fn number<T: FromStr<Err: Debug>>(&self, name: &str) -> Option<T> {
+        self.option(name).map(parse)
+    }
+
+    fn span(&self, name: &str) -> Option<Millis> {
+        self.number(name).map(Millis::new)
+    }
+
+    fn time(&self, name: &str) -> Option<Timestamp> {
+        self.number(name).map(Timestamp::from_millis)
+    }
+
+    fn has(&self, flag: &str) -> bool {
+        self.all.contains(&flag)
+    }
+
+    /// A name that the story gave, or an id that nobody has.
+    fn session(&self, name: &str) -> SessionId {
+        self.names.sessions.get(name).copied().unwrap_or_else(|| parse(name))
+    }
+
+    fn request(&self) -> RequestKey {
+        if let Some(id) = self.option("id") {
+            return RequestKey::Id(RequestId::new(id).unwrap());
+        }
+        let Some((client, sequence)) = self.option("req").and_then(|request| request.split_once(':')) else {
+            return RequestKey::None;
+        };
+        let client = self.names.clients.get(client).copied().unwrap_or_else(|| parse(client));
+        RequestKey::Session { client, sequence: parse(sequence) }
+    }
+
+    fn command(&self, limits: Limits) -> Command {
+        let request = self.request();
+        match self.get(0) {
+            "open" => Command::ClientOpen(ClientOpen { identity: Identity::new(self.get(1)).unwrap() }),
+            "submit" => Command::Submit(Submit { request, jobs: self.jobs() }),
+            "cancel" => Command::Cancel(Cancel { request, job: self.job() }),
+            "terminate" => Command::Terminate(Terminate { request, run: parse(self.get(1)) }),
+            "retry" => Command::Retry(Retry { request, run: parse(self.get(1)) }),
+            "online" => Command::TrackerOnline(self.online()),
+            "offline" => Command::TrackerOffline(self.offline()),
+            "dispatch" => {
+                Command::Dispatch(Dispatch { session: self.session(self.get(1)), want: parse(self.get(2)) })
+            }
+            "return" => Command::Return(Return { executions: list(self.get(1)) }),
+            "complete" => Command::Complete(self.complete()),
+            "reclaim" => Command::Reclaim(self.reclaim()),
+            "plan" => Command::Plan(Plan { jobs: vec![self.plan()] }),
+            "tick" => Command::Tick,
+            "log" => Command::BizLog(BizLog { lines: vec![self.lines()] }),
+            "expire" => Command::Expire,
+            "limits" => Command::SetLimits(self.limits(limits)),
+            verb => panic!("{verb:?} is no verb"),
+        }
+    }
+
+    fn job(&self) -> JobRef {
+        match self.get(1).split_once('/') {
+            Some((group, task)) => JobRef::Key(NodeGroup::new(group).unwrap(), TaskId::new(task).unwrap()),
+            None => JobRef::Id(parse(self.get(1))),
+        }
+    }
+
+    /// `submit t1 trade at=5000 , t2 trade`: jobs between commas.
+    fn jobs(&self) -> Vec<Arc<JobSpec>> {
+        let jobs = self.all[1..].split(|word| *word == ",");
+        jobs.map(|all| Arc::new(Words { all: all.to_vec(), names: self.names }.spec())).collect()
+    }
+
+    fn spec(&self) -> JobSpec {
+        let (task, group) = (TaskId::new(self.get(0)).unwrap(), NodeGroup::new(self.get(1)).unwrap());
+        let mut spec = JobSpec::new(group, task, Kind::new(self.option("kind").unwrap_or("k")).unwrap());
+        spec.payload = Bytes::copy_from_slice(self.option("payload").unwrap_or_default().as_bytes());
+        spec.priority = self.number("priority").unwrap_or(spec.priority);
+        spec.schedule = self.schedule();
+        spec.retry.retries_max = self.number("retries").unwrap_or_default();
+        spec.retry.backoff = Backoff::Fixed(self.span("delay").unwrap_or(Millis::from_secs(30)));
+        spec.start_deadline = self.span("deadline");
+        spec.rely_on_previous_cycle = !self.has("norely");
+        spec.misfire_after = self.span("misfire_after").unwrap_or(spec.misfire_after);
+        spec.misfire = match self.option("misfire") {
+            Some("skip") => MisfirePolicy::Skip,
+            Some("once") | None => MisfirePolicy::RunOnceLate,
+            Some(n) => MisfirePolicy::CatchUp(parse(n)),
+        };
+        spec.on_conflict = match (self.has("replace"), self.has("reject")) {
+            (true, _) => OnConflict::Replace,
+            (_, true) => OnConflict::Reject,
+            (false, false) => OnConflict::Ignore,
+        };
+        spec
+    }
+
+    fn schedule(&self) -> Schedule {
+        if let Some(at) = self.time("at") {
+            return Schedule::TriggerTime(at);
+        }
+        if let Some(interval) = self.span("every") {
+            let (count, first) = (self.number("count"), self.time("first"));
+            return Schedule::Repeat(RepeatSchedule { interval, count, first });
+        }
+        if self.has("cron") {
+            let (expression, time_zone) = ("* * * * * ?".into(), "UTC".into());
+            return Schedule::Cron(CronSchedule { expression, time_zone, dst: DstRule::Auto });
+        }
+        Schedule::RealTime
+    }
+
+    fn online(&self) -> TrackerOnline {
+        TrackerOnline {
+            node_group: NodeGroup::new(self.get(2)).unwrap(),
+            identity: Identity::new(self.get(1)).unwrap(),
+            start: self.number("start").unwrap_or(1),
+            capacity: parse(self.get(3)),
+            kinds: list(self.option("kinds").unwrap_or_default()),
+            holds: list(self.option("holds").unwrap_or_default()),
+        }
+    }
+
+    fn offline(&self) -> TrackerOffline {
+        let reason = match self.get(2) {
+            "silent" => OfflineReason::Silent,
+            "left" => OfflineReason::Left,
+            "replaced" => OfflineReason::Replaced,
+            reason => panic!("{reason:?} is no reason to be offline"),
+        };
+        TrackerOffline { session: self.session(self.get(1)), reason }
+    }
+
+    /// `complete 4.0 success , 5.0 later after=100`: results between commas.
+    fn complete(&self) -> Complete {
+        let results = self.all[1..].split(|word| *word == ",");
+        let one = |all: &[&'a str]| Words { all: all.to_vec(), names: self.names }.completion();
+        Complete { results: results.map(one).collect() }
+    }
+
+    fn completion(&self) -> Completion {
+        let execution = parse(self.get(0));
+        let run = self.option("of").map(parse).or_else(|| self.names.runs.get(&execution).copied());
+        let action = match self.get(1) {
+            "success" => Action::ExecuteSuccess,
+            "failed" => Action::ExecuteFailed,
+            "later" => Action::ExecuteLater,
+            "exception" => Action::ExecuteException,
+            action => panic!("{action:?} is no action"),
+        };
+        let result = Bytes::copy_from_slice(self.option("result").unwrap_or_default().as_bytes());
+        let error = self.option("error").unwrap_or_default().to_owned();
+        let outcome = Outcome { action, result, error, retry_after: self.span("after") };
+        Completion { execution, run: run.unwrap_or_default(), outcome }
+    }
+
+    fn reclaim(&self) -> Reclaim {
+        let reason = match self.all.get(2) {
+            Some(&"timed-out") => ReclaimReason::TimedOut,
+            Some(&"silent") => ReclaimReason::TrackerSilent,
+            Some(&"unknown") | None => ReclaimReason::Unknown,
+            Some(reason) => panic!("{reason:?} is no reason to reclaim"),
+        };
+        Reclaim { executions: list(self.get(1)), reason }
+    }
+
+    /// `plan 1.0 rev=1 after=1000 skip=2000..4000*3 instants=5000,6000 ended`.
+    fn plan(&self) -> JobPlan {
+        let range = self.option("skip").map(|range| {
+            let (range, count) = range.split_once('*').unwrap();
+            let (first, last) = range.split_once("..").unwrap();
+            let time = |text| Timestamp::from_millis(parse(text));
+            SkippedRange { first: time(first), last: time(last), count: parse(count) }
+        });
+        let instants = list(self.option("instants").unwrap_or_default());
+        JobPlan {
+            job: parse::<JobId>(self.get(1)),
+            revision: self.number("rev").unwrap_or(1),
+            after: self.time("after").unwrap(),
+            skipped: range,
+            instants: instants.into_iter().map(Timestamp::from_millis).collect(),
+            ended: self.has("ended"),
+        }
+    }
+
+    /// `log 4.0 from=0 one two x*70000`: a word a line, or a long one.
+    fn lines(&self) -> ExecutionLines {
+        let texts = self.all[2..].iter().filter(|word| !word.contains('='));
+        let line = |text: &&str| BizLogLine {
+            at: Timestamp::from_millis(7),
+            level: BizLogLevel::Info,
+            text: match text.split_once('*') {
+                Some((text, times)) => text.repeat(parse(times)),
+                None => (*text).to_owned(),
+            },
+        };
+        let (execution, first) = (parse(self.get(1)), self.number("from").unwrap_or_default());
+        ExecutionLines { execution, first, lines: texts.map(line).collect() }
+    }
+
+    fn limits(&self, now: Limits) -> Limits {
+        Limits {
+            reclaims_max: self.number("reclaims").unwrap_or(now.reclaims_max),
+            request_window: self.span("window").unwrap_or(now.request_window),
+            finished_kept: self.span("kept").unwrap_or(now.finished_kept),
+            finished_runs_max: self.number("runs").unwrap_or(now.finished_runs_max),
+            offline_kept: self.span("offline").unwrap_or(now.offline_kept),
+            client_kept: self.span("clients").unwrap_or(now.client_kept),
+            biz_log_bytes_max: self.number("biz").unwrap_or(now.biz_log_bytes_max),
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! How replies, effects and rows read in a story.
+
+use std::ops::Bound;
+
+use crate::domain::{JobId, NodeGroup, Position, RunId, Timestamp};
+use crate::machine::index::Waiter;
+use crate::machine::reply::{CancelAnswer, CompleteAnswer, Push, Refusal, Reply, SubmitAnswer};
+use crate::machine::row::{
+    Attempt, AttemptEnd, Fate, JobLogKind, LedgerRow, LiveRun, LiveState, PeriodicRow, Rhythm, Row,
+    TrackerState,
+};
+use crate::machine::{Applied, Effect, Key, Machine, Tables};
+
+/// Replies and effects of one entry that a transcript shows.
+const SHOWN_MAX: usize = 24;
+
+pub(super) fn applied(machine: &Machine, applied: &Applied) -> String {
+    let replies = applied.replies.iter().map(reply);
+    let effects = applied.effects.iter().map(|it| effect(machine.tables(), it));
+    let all: Vec<String> = replies.chain(effects).collect();
+    match all.len().checked_sub(SHOWN_MAX) {
+        Some(more) if more > 0 => format!("{}, and {more} more", all[..SHOWN_MAX].join(", ")),
+        Some(_) | None => all.join(", "),
+    }
+}
+
+fn join<T>(items: &[T], show: impl Fn(&T) -> String) -> String {
+    items.iter().map(show).collect::<Vec<_>>().join(", ")
+}
+
+fn reply(reply: &Reply) -> String {
+    match reply {
+        Reply::Done => "ok".into(),
+        Reply::ClientOpened(client) => format!("client {client}"),
+        Reply::Submitted(answers) => join(answers, submitted),
+        Reply::Cancelled(answer) => cancelled(answer),
+        Reply::Terminating(execution) => format!("terminating {execution}"),
+        Reply::Retried(run) => format!("retried as {run}"),
+        Reply::Online(session) => format!("session {session}"),
+        Reply::Dispatched(dispatched) if dispatched.pushes.is_empty() => "nothing".into(),
+        Reply::Dispatched(dispatched) => join(&dispatched.pushes, push),
+        Reply::Completed(answers) => join(answers, |answer| match answer {
+            CompleteAnswer::Accepted => "accepted".into(),
+            CompleteAnswer::Stale => "stale".into(),
+        }),
+        Reply::Refused(refusal) => refused(refusal),
+    }
+}
+
+fn refused(refusal: &Refusal) -> String {
+    format!("refused: {refusal}")
+}
+
+fn submitted(answer: &SubmitAnswer) -> String {
+    match answer {
+        SubmitAnswer::Accepted(job) => format!("accepted {job}"),
+        SubmitAnswer::Exists(job) => format!("exists {job}"),
+        SubmitAnswer::Replaced(job, revision) => format!("replaced {job} rev {revision}"),
+        SubmitAnswer::Conflict(job) => format!("conflict {job}"),
+    }
+}
+
+fn cancelled(answer: &CancelAnswer) -> String {
+    match answer {
+        CancelAnswer::Cancelled(job) => format!("CANCELLED {job}"),
+        CancelAnswer::CancelRequested(job) => format!("CANCEL_REQUESTED {job}"),
+        CancelAnswer::AlreadyFinished(job, how) => format!("ALREADY_FINISHED {job} {}", fate(*how)),
+        CancelAnswer::NotFound => "NOT_FOUND".into(),
+    }
+}
+
+fn push(push: &Push) -> String {
+    let counts = (push.attempt, push.retries, push.reclaims);
+    let rest = if counts == (1, 0, 0) {
+        String::new()
+    } else {
+        format!(" attempt {} retries {} reclaims {}", counts.0, counts.1, counts.2)
+    };
+    let payload = if push.spec.payload.is_empty() {
+        String::new()
+    } else {
+        format!(" payload {}", String::from_utf8_lossy(&push.spec.payload))
+    };
+    format!("push {} of {} due {}{rest}{payload}", push.execution, push.run, ms(push.due))
+}
+
+fn effect(tables: &Tables, effect: &Effect) -> String {
+    match effect {
+        Effect::Ready(group) => format!("ready {group}"),
+        Effect::Terminate { session, execution, .. } => format!("terminate {execution} on {session}"),
+        Effect::NeedsPlan(job) => format!("needs plan {job}"),
+        Effect::Finished(run) => match tables.get(&Key::Ledger(*run)) {
+            Ok(Some(Row::Ledger(row))) => format!("{run} {}", fate(row.fate)),
+            _ => format!("{run} is gone"),
+        },
+    }
+}
+
+fn ms(at: Timestamp) -> u64 {
+    at.as_millis()
+}
+
+fn fate(fate: Fate) -> String {
+    match fate {
+        Fate::Succeeded => "succeeded".into(),
+        Fate::Failed => "failed".into(),
+        Fate::Dead => "dead".into(),
+        Fate::Cancelled => "cancelled".into(),
+        Fate::Skipped { reason, last, count } => format!("skipped {reason:?} {count} to {}", ms(last)),
+    }
+}
+
+/// What `show ...` prints, a row a line.
+pub(super) fn show(machine: &Machine, words: &[&str]) -> Vec<String> {
+    let tables = machine.tables();
+    match words {
+        ["job", job] => show_job(tables, job.parse().unwrap()),
+        ["log", run] => job_log(tables, run.parse().unwrap()),
+        ["group", group] => {
+            let key = Key::Group(NodeGroup::new(group).unwrap());
+            rows(tables, &key, &after(&key)).iter().map(|(_, row)| format!("{row:?}")).collect()
+        }
+        ["trackers"] => {
+            rows(tables, &Key::first_tracker(), &Key::first_group()).iter().map(tracker).collect()
+        }
+        ["due"] => {
+            let due = machine.tables().indexes().due(Timestamp::MAX);
+            due.map(|waiter| match waiter {
+                Waiter::Run(run) => format!("run {run}"),
+                Waiter::Instant(job) => format!("instant of {job}"),
+            })
+            .collect()
+        }
+        ["next"] => vec![format!("{:?}", tables.indexes().next_due().map(ms))],
+        ["plans"] => vec![format!("{:?}", tables.indexes().needs_plan().collect::<Vec<_>>())],
+        ["ready", group] => {
+            let ready = tables.indexes().ready(&NodeGroup::new(group).unwrap());
+            let ranks = ready.into_iter().flat_map(|ready| ready.kinds());
+            ranks
+                .map(|(kind, ranks)| {
+                    format!("{kind}: {:?}", ranks.iter().map(|rank| rank.2).collect::<Vec<_>>())
+                })
+                .collect()
+        }
+        ["rows"] => tags(tables),
+        words => panic!("{words:?} cannot be shown"),
+    }
+}
+
+fn after(key: &Key) -> Key {
+    match key {
+        Key::Group(group) => Key::Group(NodeGroup::new(format!("{group} ")).unwrap()),
+        key => key.clone(),
+    }
+}
+
+fn rows(tables: &Tables, from: &Key, to: &Key) -> Vec<(Key, Row)> {
+    tables.scan(Bound::Included(from), to).map(|row| row.unwrap()).collect()
+}
+
+/// How many rows each table has.
+fn tags(tables: &Tables) -> Vec<String> {
+    let last = Key::Request(crate::domain::RequestId::new("\u{10ffff}").unwrap());
+    let mut names = std::collections::BTreeMap::<String, usize>::new();
+    for (key, _) in rows(tables, &Key::Job(JobId(Position::MIN)), &last) {
+        let name = format!("{key:?}");
+        *names.entry(name.split('(').next().unwrap_or_default().to_owned()).or_default() += 1;
+    }
+    let names: Vec<String> = names.into_iter().map(|(name, count)| format!("{name} {count}")).collect();
+    vec![names.join(", ")]
+}
+
+fn show_job(tables: &Tables, job: JobId) -> Vec<String> {
+    let mut lines = Vec::new();
+    let Ok(Some(Row::Job(row))) = tables.get(&Key::Job(job)) else { return vec!["unknown".into()] };
+    let key = Key::TaskKey(row.spec.node_group.clone(), row.spec.task_id.clone());
+    let alive = matches!(tables.get(&key), Ok(Some(Row::TaskKey(key))) if key.live && key.job == job);
+    lines.push(format!(
+        "{} rev {} {}",
+        row.spec.task_id,
+        row.revision,
+        if alive { "lives" } else { "has ended" }
+    ));
+    if let Ok(Some(Row::Periodic(row))) = tables.get(&Key::Periodic(job)) {
+        lines.push(periodic(&row));
+    }
+    let run = |number| RunId { job, number };
+    for (key, row) in rows(tables, &Key::Live(run(0)), &Key::Live(run(u64::MAX))) {
+        let (Key::Live(run), Row::Live(row)) = (key, row) else { continue };
+        lines.push(format!("{run} {}", live(&row)));
+    }
+    for (key, row) in rows(tables, &Key::Ledger(run(0)), &Key::Ledger(run(u64::MAX))) {
+        let (Key::Ledger(run), Row::Ledger(row)) = (key, row) else { continue };
+        lines.push(format!("{run} {}", ledger(&row)));
+    }
+    lines
+}
+
+fn periodic(row: &PeriodicRow) -> String {
+    let rhythm = match &row.rhythm {
+        Rhythm::Planned { ahead, ended, stalled } => {
+            let ahead: Vec<u64> = ahead.iter().map(|instant| ms(*instant)).collect();
+            let flags = [(*ended, " ended"), (*stalled, " stalled")];
+            let flags: String = flags.iter().filter(|flag| flag.0).map(|flag| flag.1).collect();
+            format!("planned {ahead:?}{flags}")
+        }
+        Rhythm::Grid { next, interval, remaining } => {
+            format!("next {} every {interval} remaining {remaining:?}", ms(*next))
+        }
+        Rhythm::Stopped { restart } => format!("stopped{}", if *restart { " until restart" } else { "" }),
+    };
+    format!("settled {} live {} {rhythm}", ms(row.settled), row.live)
+}
+
+fn live(row: &LiveRun) -> String {
+    let state = match &row.state {
+        LiveState::Waiting { until } => format!("waiting until {}", ms(*until)),
+        LiveState::Ready { since } => format!("ready since {}", ms(*since)),
+        LiveState::Executing { execution, session, tracker, .. } => {
+            format!("executing {execution} on {tracker} {session}")
+        }
+    };
+    let stop = row.stop.map_or(String::new(), |stop| format!(" stop {stop:?}"));
+    let flags = [(row.superseded, " superseded"), (row.by_hand, " by hand")];
+    let flags: String = flags.iter().filter(|flag| flag.0).map(|flag| flag.1).collect();
+    format!(
+        "due {} rev {} {state} executions {} retries {} reclaims {}{stop}{flags}",
+        ms(row.due),
+        row.revision,
+        row.executions,
+        row.retries,
+        row.reclaims
+    )
+}
+
+fn ledger(row: &LedgerRow) -> String {
+    let mut text =
+        format!("due {} rev {} {} at {}", ms(row.due), row.revision, fate(row.fate), ms(row.ended));
+    if row.executions > 0 {
+        text += &format!(" executions {} retries {} reclaims {}", row.executions, row.retries, row.reclaims);
+    }
+    if !row.attempts.is_empty() {
+        text += &format!(" [{}]", join(&row.attempts, attempt));
+    }
+    if !row.result.is_empty() {
+        text += &format!(" result {}", String::from_utf8_lossy(&row.result));
+    }
+    if !row.error.is_empty() {
+        text += &format!(" error {:?}", row.error);
+    }
+    text + if row.by_hand { " by hand" } else { "" }
+}
+
+fn attempt(attempt: &Attempt) -> String {
+    let end = match attempt.end {
+        AttemptEnd::Completed(action) => action.to_string(),
+        AttemptEnd::Reclaimed(reason) => format!("{reason:?}"),
+    };
+    format!("{} {end}", attempt.execution)
+}
+
+fn tracker((key, row): &(Key, Row)) -> String {
+    let (Key::Tracker(group, who), Row::Tracker(row)) = (key, row) else { return format!("{key:?}") };
+    let state = match row.state {
+        TrackerState::Online => "online".into(),
+        TrackerState::Offline(reason) => format!("offline {reason:?}"),
+    };
+    format!(
+        "{group}/{who} session {} start {} {state} since {} capacity {}",
+        row.session,
+        row.start,
+        ms(row.since),
+        row.capacity
+    )
+}
+
+fn job_log(tables: &Tables, run: RunId) -> Vec<String> {
+    let (from, to) = (Key::JobLog(run, Position::MIN), Key::JobLog(run, Position::MAX));
+    let line = |(key, row): &(Key, Row)| match (key, row) {
+        (Key::JobLog(_, position), Row::JobLog(row)) => match &row.what {
+            JobLogKind::Biz { text, .. } if text.len() > 20 => {
+                format!("{position} {} {} bytes", row.execution, text.len())
+            }
+            JobLogKind::Biz { text, .. } => format!("{position} {} {text}", row.execution),
+            JobLogKind::BizDropped { lines } => format!("{position} {} {lines} lines dropped", row.execution),
+            JobLogKind::StaleCompletion { action } => format!("{position} {} stale {action}", row.execution),
+        },
+        other => format!("{other:?}"),
+    };
+    rows(tables, &from, &to).iter().map(line).collect()
+}

@@ -1,0 +1,471 @@
+//! `JobService`: what JobClients ask. Each handler: wire to domain, one call, domain to wire.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tonic::{Request, Response, Status};
+
+use super::edge::{
+    command, committed, job_ref, linearize, mismatch, read, refused, request_key, storage, wrong,
+};
+use super::{page, views};
+use crate::calendar::PreparedCron;
+use crate::domain::{FieldError, Identity, JobId, JobSpec, Kind, NodeGroup, RunId, Schedule, Timestamp};
+use crate::jobtracker::JobTracker;
+use crate::machine::command::{Cancel, ClientOpen, JobRef, Retry, Submit, Terminate};
+use crate::machine::limits::{CLIENT_WINDOW, SUBMIT_JOBS_MAX};
+use crate::machine::reply::{CancelAnswer, Refusal, SubmitAnswer};
+use crate::machine::{Command, JobFilter, JobState, Machine, Reply, RunState, RunView};
+use crate::wire::pb::job_service_server::JobService;
+use crate::wire::{Fault, Reason, parse_id, parse_job, pb, read_duration};
+
+/// The longest that one `Wait` waits; its caller asks again.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+pub(super) struct Jobs(pub(super) JobTracker);
+
+#[tonic::async_trait]
+impl JobService for Jobs {
+    async fn open_client(
+        &self,
+        request: Request<pb::OpenClientRequest>,
+    ) -> Result<Response<pb::OpenClientResponse>, Status> {
+        let identity = Identity::new(request.into_inner().identity).map_err(|e| wrong(vec![e]))?;
+        let done = command(&self.0, Command::ClientOpen(ClientOpen { identity })).await?;
+        let Reply::ClientOpened(client) = done.reply else { return Err(mismatch()) };
+        let window = u32::try_from(CLIENT_WINDOW).expect("a window is small");
+        let client_id = client.to_string();
+        Ok(Response::new(pb::OpenClientResponse { client_id, window, committed: committed(&done) }))
+    }
+
+    async fn submit(
+        &self,
+        request: Request<pb::SubmitRequest>,
+    ) -> Result<Response<pb::SubmitResponse>, Status> {
+        let request = request.into_inner();
+        let key = request_key(request.idempotency)?;
+        if request.jobs.len() > SUBMIT_JOBS_MAX {
+            let text = format!("{} jobs in one request; at most {SUBMIT_JOBS_MAX}", request.jobs.len());
+            return Err(Fault::not_applied(Reason::RequestTooLarge, text).into());
+        }
+        let now = self.0.now();
+        let parsed: Vec<_> = request.jobs.into_iter().map(|job| parse(job, now)).collect();
+        let jobs: Vec<Arc<JobSpec>> =
+            parsed.iter().filter_map(|parsed| parsed.as_ref().ok().cloned()).collect();
+        if jobs.is_empty() {
+            let results = parsed.into_iter().filter_map(|parsed| parsed.err().map(refused_job)).collect();
+            return Ok(Response::new(pb::SubmitResponse { results, committed: None }));
+        }
+        let done = command(&self.0, Command::Submit(Submit { request: key, jobs })).await?;
+        let Reply::Submitted(answers) = &done.reply else { return Err(failed(&done.reply)) };
+        let mut answers = answers.iter();
+        let result = |parsed: Result<Arc<JobSpec>, Vec<FieldError>>| match parsed {
+            Ok(_) => answers.next().map_or_else(pb::SubmitResult::default, submitted),
+            Err(violations) => refused_job(violations),
+        };
+        let results = parsed.into_iter().map(result).collect();
+        Ok(Response::new(pb::SubmitResponse { results, committed: committed(&done) }))
+    }
+
+    async fn cancel(
+        &self,
+        request: Request<pb::CancelRequest>,
+    ) -> Result<Response<pb::CancelResponse>, Status> {
+        let request = request.into_inner();
+        let (id, task) = match request.target {
+            Some(pb::cancel_request::Target::JobId(id)) => (Some(id), None),
+            Some(pb::cancel_request::Target::Task(task)) => (None, Some(task)),
+            None => (None, None),
+        };
+        let (job, key) = (job_ref(id, task)?, request_key(request.idempotency)?);
+        let done = command(&self.0, Command::Cancel(Cancel { request: key, job })).await?;
+        let Reply::Cancelled(answer) = &done.reply else { return Err(failed(&done.reply)) };
+        let (outcome, job, fate) = match answer {
+            CancelAnswer::Cancelled(job) => (pb::CancelOutcome::Cancelled, Some(job), None),
+            CancelAnswer::CancelRequested(job) => (pb::CancelOutcome::CancelRequested, Some(job), None),
+            CancelAnswer::AlreadyFinished(job, fate) => {
+                (pb::CancelOutcome::AlreadyFinished, Some(job), Some(*fate))
+            }
+            CancelAnswer::NotFound => (pb::CancelOutcome::NotFound, None, None),
+        };
+        Ok(Response::new(pb::CancelResponse {
+            outcome: outcome.into(),
+            job_id: job.map(ToString::to_string).unwrap_or_default(),
+            finished_as: fate.map_or(0, |fate| views::fate_as_job_state(fate).into()),
+            committed: committed(&done),
+        }))
+    }
+
+    async fn terminate(
+        &self,
+        request: Request<pb::TerminateRequest>,
+    ) -> Result<Response<pb::TerminateResponse>, Status> {
+        let request = request.into_inner();
+        let run: RunId = parse_id("run_id", &request.run_id).map_err(|e| wrong(vec![e]))?;
+        let key = request_key(request.idempotency)?;
+        let done = command(&self.0, Command::Terminate(Terminate { request: key, run })).await?;
+        let (outcome, execution) = match &done.reply {
+            Reply::Terminating(execution) => (pb::TerminateOutcome::Requested, execution.as_u64()),
+            Reply::Refused(Refusal::UnknownRun(_)) => (pb::TerminateOutcome::NotFound, 0),
+            Reply::Refused(Refusal::NotExecuting(_)) => {
+                let ended = self.0.look(|machine| is_ended(machine, run)).map_err(|e| storage(&e))?;
+                let finished = pb::TerminateOutcome::AlreadyFinished;
+                (if ended { finished } else { pb::TerminateOutcome::NotExecuting }, 0)
+            }
+            other => return Err(failed(other)),
+        };
+        let outcome = outcome.into();
+        Ok(Response::new(pb::TerminateResponse { outcome, execution, committed: committed(&done) }))
+    }
+
+    async fn retry(&self, request: Request<pb::RetryRequest>) -> Result<Response<pb::RetryResponse>, Status> {
+        let request = request.into_inner();
+        let run: RunId = parse_id("run_id", &request.run_id).map_err(|e| wrong(vec![e]))?;
+        let key = request_key(request.idempotency)?;
+        let done = command(&self.0, Command::Retry(Retry { request: key, run })).await?;
+        let (outcome, state, again) = match &done.reply {
+            Reply::Retried(again) => (pb::RetryOutcome::Accepted, pb::RunState::Ready, again.to_string()),
+            Reply::Refused(Refusal::UnknownRun(_)) => {
+                (pb::RetryOutcome::NotFound, pb::RunState::Unspecified, String::new())
+            }
+            Reply::Refused(Refusal::StillLive(_)) => {
+                (pb::RetryOutcome::NotDead, pb::RunState::Unspecified, String::new())
+            }
+            other => return Err(failed(other)),
+        };
+        let (outcome, state, committed) = (outcome.into(), state.into(), committed(&done));
+        Ok(Response::new(pb::RetryResponse { outcome, state, committed, run_id: again }))
+    }
+
+    async fn get_job(
+        &self,
+        request: Request<pb::GetJobRequest>,
+    ) -> Result<Response<pb::GetJobResponse>, Status> {
+        let request = request.into_inner();
+        let (id, task) = match request.target {
+            Some(pb::get_job_request::Target::JobId(id)) => (Some(id), None),
+            Some(pb::get_job_request::Target::Task(task)) => (None, Some(task)),
+            None => (None, None),
+        };
+        let job = job_ref(id, task)?;
+        let (found, mark) = read(&self.0, request.consistency, |machine| {
+            let Some(id) = resolve(machine, &job)? else { return Ok(None) };
+            machine.tables().job_view(id)?.map(|view| views::job(machine, &view)).transpose()
+        })
+        .await?;
+        let job = found.ok_or_else(|| not_found(&job))?;
+        Ok(Response::new(pb::GetJobResponse { job: Some(job), read: mark }))
+    }
+
+    async fn list_jobs(
+        &self,
+        request: Request<pb::ListJobsRequest>,
+    ) -> Result<Response<pb::ListJobsResponse>, Status> {
+        let request = request.into_inner();
+        let after: Option<JobId> = page::after(&request.page_token)?;
+        let limit = page::size(request.page_size);
+        let filter = filter(&request)?;
+        let ((jobs, next), mark) = read(&self.0, request.consistency, |machine| {
+            let found = machine.tables().jobs(&filter, after, limit)?;
+            let jobs: Result<Vec<_>, _> = found.rows.iter().map(|view| views::job(machine, view)).collect();
+            Ok((jobs?, found.next))
+        })
+        .await?;
+        let next_page_token = next.map(|id| id.to_string()).unwrap_or_default();
+        Ok(Response::new(pb::ListJobsResponse { jobs, next_page_token, read: mark }))
+    }
+
+    async fn list_runs(
+        &self,
+        request: Request<pb::ListRunsRequest>,
+    ) -> Result<Response<pb::ListRunsResponse>, Status> {
+        let request = request.into_inner();
+        let (id, task) = match request.target {
+            Some(pb::list_runs_request::Target::JobId(id)) => (Some(id), None),
+            Some(pb::list_runs_request::Target::Task(task)) => (None, Some(task)),
+            None => (None, None),
+        };
+        let job = job_ref(id, task)?;
+        let (after, limit) = (page::after::<u64>(&request.page_token)?, page::size(request.page_size));
+        let (found, mark) = read(&self.0, request.consistency, |machine| {
+            let Some(id) = resolve(machine, &job)? else { return Ok(None) };
+            if machine.tables().job_row(id)?.is_none() {
+                return Ok(None);
+            }
+            machine.tables().runs(id, after, limit).map(Some)
+        })
+        .await?;
+        let found = found.ok_or_else(|| not_found(&job))?;
+        let next_page_token = found.next.map(|number| number.to_string()).unwrap_or_default();
+        let runs = found.rows.iter().map(views::run).collect();
+        Ok(Response::new(pb::ListRunsResponse { runs, next_page_token, read: mark }))
+    }
+
+    async fn wait(&self, request: Request<pb::WaitRequest>) -> Result<Response<pb::WaitResponse>, Status> {
+        let request = request.into_inner();
+        let target = WaitFor::parse(request.target)?;
+        let timeout = request.timeout.map(read_duration).transpose();
+        let timeout = timeout.map_err(|problem| wrong(vec![FieldError::new("timeout", problem)]))?;
+        let timeout = timeout.map_or(WAIT_MAX, Duration::from).min(WAIT_MAX);
+        let deadline = tokio::time::Instant::now() + timeout;
+        linearize(&self.0).await?;
+        loop {
+            let moves = self.0.job_moves(target.job());
+            let (found, mark) = self.stale(|machine| target.look(machine)).await?;
+            let (done, state, run, content_type) = found.ok_or_else(|| target.not_found())?;
+            let response = pb::WaitResponse { done, state: state.into(), run, content_type, read: mark };
+            if done {
+                return Ok(Response::new(response));
+            }
+            tokio::select! {
+                _ = moves => {}
+                () = tokio::time::sleep_until(deadline) => return Ok(Response::new(response)),
+                () = self.0.stopping().cancelled() => {
+                    return Err(Fault::unknown(Reason::ShuttingDown, "this JobTracker is stopping").into());
+                }
+            }
+        }
+    }
+
+    async fn get_logs(
+        &self,
+        request: Request<pb::GetLogsRequest>,
+    ) -> Result<Response<pb::GetLogsResponse>, Status> {
+        let request = request.into_inner();
+        let target = LogsOf::parse(request.target)?;
+        let from = page::after::<page::LogPlace>(&request.page_token)?.unwrap_or_default();
+        let limit = page::size(request.page_size);
+        let least = request.level_min;
+        let (found, mark) =
+            read(&self.0, request.consistency, |machine| target.page(machine, from, limit, least)).await?;
+        let (entries, next) = found.ok_or_else(|| target.not_found())?;
+        let next_page_token = next.map(|place| place.to_string()).unwrap_or_default();
+        let at_end = next_page_token.is_empty();
+        Ok(Response::new(pb::GetLogsResponse { entries, next_page_token, at_end, read: mark }))
+    }
+}
+
+impl Jobs {
+    async fn stale<T>(
+        &self,
+        look: impl FnOnce(&Machine) -> Result<T, crate::machine::BaseError>,
+    ) -> Result<(T, Option<pb::ReadMark>), Status> {
+        read(&self.0, pb::Consistency::Stale.into(), look).await
+    }
+}
+
+/// A job as it will be stored, its calendar checked too.
+fn parse(job: pb::Job, now: Timestamp) -> Result<Arc<JobSpec>, Vec<FieldError>> {
+    let spec = parse_job(job, now)?;
+    if let Schedule::Cron(cron) = &spec.schedule {
+        PreparedCron::new(cron)?.anchored_at(now).check_fires(now).map_err(|wrong| vec![wrong])?;
+    }
+    Ok(Arc::new(spec))
+}
+
+fn submitted(answer: &SubmitAnswer) -> pb::SubmitResult {
+    let result = |outcome: pb::SubmitOutcome, job: &JobId, revision: u32| pb::SubmitResult {
+        outcome: outcome.into(),
+        job_id: job.to_string(),
+        revision: revision.into(),
+        refusal: None,
+    };
+    match answer {
+        SubmitAnswer::Accepted(job) => result(pb::SubmitOutcome::Accepted, job, 1),
+        SubmitAnswer::Exists(job) => result(pb::SubmitOutcome::Exists, job, 0),
+        SubmitAnswer::Replaced(job, revision) => result(pb::SubmitOutcome::Replaced, job, *revision),
+        SubmitAnswer::Conflict(job) => {
+            let fault = Fault::not_applied(Reason::JobExists, format!("live job {job} has this task id"));
+            let refusal = Some(fault.into_refusal());
+            pb::SubmitResult { refusal, ..result(pb::SubmitOutcome::Refused, job, 0) }
+        }
+    }
+}
+
+fn refused_job(violations: Vec<FieldError>) -> pb::SubmitResult {
+    pb::SubmitResult {
+        outcome: pb::SubmitOutcome::Refused.into(),
+        refusal: Some(Fault::wrong_fields(violations).into_refusal()),
+        ..pb::SubmitResult::default()
+    }
+}
+
+/// A reply that is none of the command's own.
+fn failed(reply: &Reply) -> Status {
+    match reply {
+        Reply::Refused(refusal) => refused(refusal),
+        Reply::Done
+        | Reply::ClientOpened(_)
+        | Reply::Submitted(_)
+        | Reply::Cancelled(_)
+        | Reply::Terminating(_)
+        | Reply::Retried(_)
+        | Reply::Online(_)
+        | Reply::Dispatched(_)
+        | Reply::Completed(_) => mismatch(),
+    }
+}
+
+fn resolve(machine: &Machine, job: &JobRef) -> Result<Option<JobId>, crate::machine::BaseError> {
+    match job {
+        JobRef::Id(id) => Ok(Some(*id)),
+        JobRef::Key(group, task) => machine.tables().find_job(group, task),
+    }
+}
+
+fn not_found(job: &JobRef) -> Status {
+    let text = match job {
+        JobRef::Id(id) => format!("job {id} is unknown or expired"),
+        JobRef::Key(group, task) => format!("no job {task} is known in node group {group}"),
+    };
+    Fault::not_applied(Reason::JobNotFound, text).into()
+}
+
+fn run_not_found(run: RunId) -> Status {
+    Fault::not_applied(Reason::RunNotFound, format!("run {run} is unknown or expired")).into()
+}
+
+fn is_ended(machine: &Machine, run: RunId) -> Result<bool, crate::machine::BaseError> {
+    Ok(matches!(machine.tables().run(run)?, Some(RunView { state: RunState::Ended(_), .. })))
+}
+
+fn filter(request: &pb::ListJobsRequest) -> Result<JobFilter, Status> {
+    let mut filter = JobFilter { task_id_prefix: request.task_id_prefix.clone(), ..JobFilter::default() };
+    if !request.node_group.is_empty() {
+        filter.node_group = Some(NodeGroup::new(&request.node_group).map_err(|e| wrong(vec![e]))?);
+    }
+    if !request.kind.is_empty() {
+        filter.kind = Some(Kind::new(&request.kind).map_err(|e| wrong(vec![e]))?);
+    }
+    filter.job_type = request.job_type().to_domain();
+    for state in request.states() {
+        let wanted = views::wanted_state(state);
+        let missing =
+            || wrong(vec![FieldError::new("states", format!("{state:?} is not a state to filter by"))]);
+        filter.states.push(wanted.ok_or_else(missing)?);
+    }
+    Ok(filter)
+}
+
+enum WaitFor {
+    Job(JobId),
+    Run(RunId),
+}
+
+type Waited = (bool, pb::JobState, Option<pb::Run>, String);
+
+impl WaitFor {
+    fn parse(target: Option<pb::wait_request::Target>) -> Result<WaitFor, Status> {
+        let parsed = match target {
+            Some(pb::wait_request::Target::JobId(id)) => parse_id("job_id", &id).map(WaitFor::Job),
+            Some(pb::wait_request::Target::RunId(id)) => parse_id("run_id", &id).map(WaitFor::Run),
+            None => Err(FieldError::new("target", "is missing; give job_id or run_id")),
+        };
+        parsed.map_err(|e| wrong(vec![e]))
+    }
+
+    fn job(&self) -> JobId {
+        match self {
+            WaitFor::Job(job) => *job,
+            WaitFor::Run(run) => run.job,
+        }
+    }
+
+    fn not_found(&self) -> Status {
+        match self {
+            WaitFor::Job(job) => not_found(&JobRef::Id(*job)),
+            WaitFor::Run(run) => run_not_found(*run),
+        }
+    }
+
+    fn look(&self, machine: &Machine) -> Result<Option<Waited>, crate::machine::BaseError> {
+        let Some(view) = machine.tables().job_view(self.job())? else { return Ok(None) };
+        let content_type = view.row.spec.content_type.to_string();
+        match self {
+            WaitFor::Job(_) => {
+                let done = matches!(view.state, JobState::Ended(_));
+                Ok(Some((
+                    done,
+                    views::job_state(view.state),
+                    view.run.as_ref().map(views::run),
+                    content_type,
+                )))
+            }
+            WaitFor::Run(run) => {
+                let Some(run) = machine.tables().run(*run)? else { return Ok(None) };
+                let done = matches!(run.state, RunState::Ended(_));
+                Ok(Some((done, views::job_state(view.state), Some(views::run(&run)), content_type)))
+            }
+        }
+    }
+}
+
+/// Whose log is read.
+enum LogsOf {
+    Job(JobId),
+    Run(RunId),
+}
+
+type LogPage = Option<(Vec<pb::JobLogEntry>, Option<page::LogPlace>)>;
+
+impl LogsOf {
+    fn parse(target: Option<pb::get_logs_request::Target>) -> Result<LogsOf, Status> {
+        let parsed = match target {
+            Some(pb::get_logs_request::Target::JobId(id)) => parse_id("job_id", &id).map(LogsOf::Job),
+            Some(pb::get_logs_request::Target::RunId(id)) => parse_id("run_id", &id).map(LogsOf::Run),
+            None => Err(FieldError::new("target", "is missing; give job_id or run_id")),
+        };
+        parsed.map_err(|e| wrong(vec![e]))
+    }
+
+    fn not_found(&self) -> Status {
+        match self {
+            LogsOf::Job(job) => not_found(&JobRef::Id(*job)),
+            LogsOf::Run(run) => run_not_found(*run),
+        }
+    }
+
+    fn page(
+        &self,
+        machine: &Machine,
+        from: page::LogPlace,
+        limit: usize,
+        least: i32,
+    ) -> Result<LogPage, crate::machine::BaseError> {
+        let tables = machine.tables();
+        let runs = match self {
+            LogsOf::Run(run) => tables.run(*run)?.into_iter().map(|run| run.id).collect(),
+            LogsOf::Job(job) if tables.job_row(*job)?.is_none() => return Ok(None),
+            LogsOf::Job(job) => {
+                let after = from.run.checked_sub(1);
+                let found = tables.runs(*job, after, limit)?;
+                found.rows.into_iter().map(|run| run.id).collect::<Vec<_>>()
+            }
+        };
+        if runs.is_empty() && matches!(self, LogsOf::Run(_)) {
+            return Ok(None);
+        }
+        let mut entries = Vec::new();
+        let mut last = None;
+        for run in runs {
+            let skip = if run.number == from.run { from.line } else { 0 };
+            for (line, entry) in tables.run_log(run)?.iter().enumerate().skip(skip) {
+                if entries.len() == limit {
+                    return Ok(Some((entries, Some(page::LogPlace { run: run.number, line }))));
+                }
+                let entry = views::log_entry(entry);
+                if entry.level >= least {
+                    entries.push(entry);
+                }
+            }
+            last = Some(run.number + 1);
+        }
+        let next = match (self, last) {
+            (LogsOf::Job(job), Some(run)) if !tables.runs(*job, run.checked_sub(1), 1)?.rows.is_empty() => {
+                Some(page::LogPlace { run, line: 0 })
+            }
+            (LogsOf::Job(_) | LogsOf::Run(_), _) => None,
+        };
+        Ok(Some((entries, next)))
+    }
+}

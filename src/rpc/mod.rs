@@ -1,0 +1,73 @@
+//! The client port: gRPC services, health and metrics on one listener.
+//!
+//! An edge only: wire to domain, one call, domain to wire. Each handler fits a screen.
+
+mod calendar_service;
+mod cluster_service;
+mod edge;
+mod job_service;
+mod leadership_service;
+mod node_service;
+mod page;
+mod probes;
+mod session;
+mod task_tracker_service;
+mod views;
+
+use std::time::Duration;
+
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+
+use crate::jobtracker::{ClientPort, JobTracker};
+use crate::wire::pb::calendar_service_server::CalendarServiceServer;
+use crate::wire::pb::cluster_service_server::ClusterServiceServer;
+use crate::wire::pb::job_service_server::JobServiceServer;
+use crate::wire::pb::leadership_service_server::LeadershipServiceServer;
+use crate::wire::pb::node_service_server::NodeServiceServer;
+use crate::wire::pb::task_tracker_service_server::TaskTrackerServiceServer;
+
+/// The largest request.
+pub(crate) const REQUEST_BYTES_MAX: usize = 4 << 20;
+/// The largest message of a session: a burst of pushes, or results.
+const SESSION_BYTES_MAX: usize = 64 << 20;
+const KEEPALIVE: Duration = Duration::from_secs(1);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Flow control windows, large enough for batches.
+const WINDOW_BYTES: u32 = 4 << 20;
+
+/// Serves clients until the node stops.
+///
+/// # Errors
+/// If the listener fails.
+pub async fn serve(tracker: JobTracker, port: ClientPort) -> Result<(), tonic::transport::Error> {
+    let stopping = tracker.stopping().clone();
+    let request = REQUEST_BYTES_MAX;
+    let routes = Routes::new(
+        JobServiceServer::new(job_service::Jobs(tracker.clone()))
+            .max_decoding_message_size(request)
+            .max_encoding_message_size(SESSION_BYTES_MAX),
+    )
+    .add_service(
+        TaskTrackerServiceServer::new(task_tracker_service::Sessions(tracker.clone()))
+            .max_decoding_message_size(SESSION_BYTES_MAX)
+            .max_encoding_message_size(SESSION_BYTES_MAX),
+    )
+    .add_service(LeadershipServiceServer::new(leadership_service::LeadershipFeed(tracker.clone())))
+    .add_service(ClusterServiceServer::new(cluster_service::Cluster(tracker.clone())))
+    .add_service(NodeServiceServer::new(node_service::Nodes(tracker.clone())))
+    .add_service(CalendarServiceServer::new(calendar_service::Calendar(tracker.clone())));
+    let router = routes.into_axum_router().merge(probes::routes(tracker));
+    // tonic ignores its own nodelay for listeners that it did not bind: 43 ms for each small answer.
+    let incoming = TcpIncoming::from(port.0).with_nodelay(Some(true));
+    Server::builder()
+        .accept_http1(true)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES)
+        .add_routes(Routes::from(router))
+        .serve_with_incoming_shutdown(incoming, stopping.cancelled_owned())
+        .await
+}

@@ -1,0 +1,60 @@
+//! Starts a cluster of real nodes in temporary directories.
+
+use std::time::Duration;
+
+use raftsman::jobtracker::{JobTracker, NodeOptions};
+use raftsman::rpc;
+use raftsman::wire::pb;
+use raftsman::wire::pb::cluster_service_client::ClusterServiceClient;
+use raftsman::wire::pb::job_service_client::JobServiceClient;
+use tempfile::TempDir;
+use tonic::transport::Channel;
+
+pub(crate) struct Cluster {
+    pub(crate) nodes: Vec<JobTracker>,
+    _dirs: Vec<TempDir>,
+}
+
+impl Cluster {
+    /// So many nodes, made one cluster, with a leader.
+    pub(crate) async fn of(count: usize) -> Cluster {
+        let mut cluster = Cluster { nodes: Vec::new(), _dirs: Vec::new() };
+        for n in 1..=count {
+            let dir = tempfile::tempdir().expect("a temporary directory");
+            let options = NodeOptions::on_loopback(format!("n{n}"), dir.path());
+            let (node, port) = JobTracker::start(options).await.expect("it starts");
+            tokio::spawn(rpc::serve(node.clone(), port));
+            cluster.nodes.push(node);
+            cluster._dirs.push(dir);
+        }
+        let addresses = cluster.nodes.iter().map(|node| node.peer_addr().to_string()).collect();
+        let mut client = ClusterServiceClient::new(cluster.channel(0).await);
+        client.init(pb::InitRequest { addresses }).await.expect("it is made");
+        cluster
+    }
+
+    pub(crate) async fn channel(&self, node: usize) -> Channel {
+        let address = format!("http://{}", self.nodes[node].client_addr());
+        Channel::from_shared(address).expect("an address").connect().await.expect("it listens")
+    }
+
+    pub(crate) async fn jobs(&self, node: usize) -> JobServiceClient<Channel> {
+        JobServiceClient::new(self.channel(node).await)
+    }
+
+    pub(crate) async fn leader(&self) -> usize {
+        loop {
+            if let Some(leader) = self.nodes.iter().position(|node| node.leader().is_some()) {
+                return leader;
+            }
+            let mut leadership = self.nodes[0].leadership();
+            let _ = tokio::time::timeout(Duration::from_millis(20), leadership.changed()).await;
+        }
+    }
+
+    pub(crate) async fn stop(self) {
+        for node in &self.nodes {
+            node.shutdown().await;
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Real nodes in one process, on loopback, spoken to as any client would.
+//!
+//! One binary for all of them: each binary that names openraft costs a minute to build.
+
+mod bad_input;
+mod cluster;
+mod jobs;
