@@ -25,7 +25,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("rpc", &["domain", "calendar", "machine", "wire", "raft", "jobtracker"]),
     ("http", &["domain", "calendar", "machine", "wire", "jobtracker", "rpc"]),
     ("sim", &["domain", "calendar", "machine", "dispatch", "store", "raft", "jobtracker"]),
-    ("cli", &["domain", "calendar", "wire", "link", "client", "tasktracker", "jobtracker"]),
+    ("cli", &["domain", "calendar", "wire", "link", "client", "tasktracker", "jobtracker", "rpc"]),
 ];
 
 /// The pure floors.
