@@ -31,7 +31,7 @@ enum Verb {
     /// Example:
     ///   raftsman config validate --config raftsman.toml
     #[command(verbatim_doc_comment)]
-    Validate(Settings),
+    Validate(Box<Settings>),
     /// Show the settings
     ///
     /// Example:

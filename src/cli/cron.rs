@@ -23,12 +23,13 @@ pub(super) struct CronCommand {
 enum Verb {
     /// Show the next instants of an expression, and the expression in words
     ///
-    /// Quartz (6 or 7 fields, one of the two day fields is `?`), Vixie (5 fields), @hourly and its like, or @every 90s.
+    /// Quartz (6 or 7 fields, one of the two day fields is `?`), Vixie (5 fields), @hourly and its
+    /// like, or @every 90s.
     ///
     /// Examples:
     ///   raftsman cron preview '0 15 10 ? * MON-FRI' --tz America/New_York
     ///   raftsman cron preview '*/5 * * * *' -n 3
-    ///   raftsman cron preview '30 2 * * *' --tz Europe/Berlin --after 2031-03-29T00:00:00Z -o jsonl
+    ///   raftsman cron preview '30 2 * * *' --tz Europe/Berlin --after 2031-03-29T00:00:00Z
     #[command(verbatim_doc_comment)]
     Preview(Preview),
 }

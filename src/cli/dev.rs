@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use futures_util::future::join_all;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,7 @@ use super::failure::{Failure, Outcome};
 use super::job::NODE_GROUP_DEFAULT;
 use super::jobtracker::Running;
 use super::logging::{self, Style};
+use super::output::tell;
 use crate::client::{JobClient, SubmitOutcome};
 use crate::jobtracker::NodeOptions;
 use crate::tasktracker::{ShellRunner, TaskTracker, TaskTrackerError, shutdown_signal};
@@ -31,7 +33,8 @@ const DRAIN: Duration = Duration::from_secs(2);
 
 /// Run a cluster in this process to try things: no configuration, no authentication, throw-away data
 ///
-/// A TaskTracker of node group `default` runs two kinds: `echo` gives the payload back, `sh` runs it as a shell script.
+/// A TaskTracker of node group `default` runs two kinds: `echo` gives the payload back, `sh` runs it
+/// as a shell script.
 ///
 /// Examples:
 ///   raftsman dev
@@ -56,7 +59,7 @@ pub(super) struct Dev {
     #[arg(long, conflicts_with = "demo")]
     once: bool,
     /// Which events are logged; RAFTSMAN_LOG wins
-    #[arg(long, default_value = "warn", value_name = "FILTER")]
+    #[arg(long, default_value = "error", value_name = "FILTER")]
     log: String,
 }
 
@@ -148,7 +151,7 @@ impl Dev {
             .connect()
             .await?;
         init(&client, &everything.nodes).await?;
-        println!("{}", banner(everything));
+        tell(banner(everything))?;
         if self.once || self.demo {
             first_job(&client).await?;
         }
@@ -158,7 +161,7 @@ impl Dev {
         if self.demo {
             heartbeat(&client).await?;
         }
-        println!("{}", try_this(&everything.nodes));
+        tell(try_this(&everything.nodes))?;
         std::future::pending().await
     }
 }
@@ -171,9 +174,8 @@ impl Everything {
             Ok(Err(error)) => tracing::error!(%error, "the tasktracker failed"),
             Err(error) => tracing::error!(%error, "the tasktracker panicked"),
         }
-        for node in &self.nodes {
-            node.stop().await;
-        }
+        // All at once: those who stop last could hand their leadership to nobody.
+        join_all(self.nodes.iter().map(Running::stop)).await;
     }
 }
 
@@ -191,14 +193,18 @@ async fn init(client: &JobClient, nodes: &[Running]) -> Outcome {
 
 async fn first_job(client: &JobClient) -> Outcome {
     let script = "echo hello from $(uname -s); echo one plus one is $((1 + 1))";
-    println!("\n$ raftsman job submit sh --payload '{script}' --wait");
+    tell(format_args!("\n$ raftsman job submit sh --payload '{script}' --wait"))?;
     let job = client.submit_raw("sh", script).run_timeout(Duration::from_secs(10)).await?;
     let ended = job.wait(Some(PATIENCE)).await?;
     let (state, run) = (ended.state(), ended.run.unwrap_or_default());
     let tasktracker = run.attempts.last().map(|attempt| attempt.tasktracker.clone()).unwrap_or_default();
-    println!("job {} finished: {} on TaskTracker {tasktracker}", job.id(), super::json::job_state(state));
+    tell(format_args!(
+        "job {} finished: {} on TaskTracker {tasktracker}",
+        job.id(),
+        super::json::job_state(state)
+    ))?;
     for line in String::from_utf8_lossy(&run.result).lines() {
-        println!("  {line}");
+        tell(format_args!("  {line}"))?;
     }
     match state == pb::JobState::Succeeded {
         true => Ok(()),
@@ -214,7 +220,7 @@ async fn heartbeat(client: &JobClient) -> Outcome {
         SubmitOutcome::Accepted => "runs every 10 s",
         SubmitOutcome::Exists | SubmitOutcome::Replaced => "still runs every 10 s",
     };
-    println!("job {} (task id demo-every-10s) {what}", job.id());
+    tell(format_args!("job {} (task id demo-every-10s) {what}", job.id()))?;
     Ok(())
 }
 

@@ -17,12 +17,12 @@ const FILE_DEFAULT: &str = "/etc/raftsman/raftsman.toml";
 
 /// Run a JobTracker
 ///
-/// Start each node of a new cluster with the same --join, then run `raftsman cluster init` once. SIGTERM hands the
-/// leadership over and stops.
+/// Start each node of a new cluster with the same --join, then run `raftsman cluster init` once.
+/// SIGTERM hands the leadership over and stops.
 ///
 /// Examples:
 ///   raftsman jobtracker --config /etc/raftsman/raftsman.toml
-///   raftsman jobtracker --node-name n1 --data-dir /tmp/n1 --join 127.0.0.1:5871,127.0.0.1:5873,127.0.0.1:5875
+///   raftsman jobtracker --node-name n1 --data-dir /tmp/n1 --join n1:5871,n2:5871,n3:5871
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Run {

@@ -87,7 +87,7 @@ enum Command {
     Tasktracker(tasktracker::TaskTrackerCommand),
     #[command(visible_alias = "jobs")]
     Job(job::JobCommand),
-    Cron(cron::CronCommand),
+    Cron(self::cron::CronCommand),
     #[command(visible_alias = "nodes")]
     Node(node::NodeCommand),
     Cluster(cluster::ClusterCommand),

@@ -103,6 +103,12 @@ fn json(shape: Shape, rows: &[Row]) -> String {
     text.expect("a Value can be written") + "\n"
 }
 
+/// A line on stdout, of a command that shows no rows.
+#[cfg(feature = "server")]
+pub(super) fn tell(text: impl std::fmt::Display) -> io::Result<()> {
+    writeln!(io::stdout(), "{text}")
+}
+
 /// A message for people, on stderr.
 pub(super) fn say(text: impl std::fmt::Display) {
     // Where stderr is closed nobody can be told anyway.

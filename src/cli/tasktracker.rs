@@ -32,12 +32,14 @@ enum Verb {
 ///
 /// SIGTERM drains: nothing new is taken, what runs may finish, results are reported.
 ///
-/// The shell runner runs a command for each job: the payload on its stdin, params in its environment, each line of output
-/// becomes a line of the job log, stdout is the result. With --script-from-payload the payload itself is the command: whoever
-/// may submit to the node group may then run anything here.
+/// The shell runner runs a command for each job: the payload on its stdin, params in its
+/// environment, each line of output becomes a line of the job log, stdout is the result. With
+/// --script-from-payload the payload itself is the command: whoever may submit to the node group
+/// may then run anything here.
 ///
-/// The http runner posts the payload to a URL with the ids and the fencing token in headers. 2xx is success with the body
-/// as the result; 409, 425, 429 and 503 are EXECUTE_LATER; other 4xx are EXECUTE_FAILED; all else is EXECUTE_EXCEPTION.
+/// The http runner posts the payload to a URL with the ids and the fencing token in headers. 2xx is
+/// success with the body as the result; 409, 425, 429 and 503 are EXECUTE_LATER; other 4xx are
+/// EXECUTE_FAILED; all else is EXECUTE_EXCEPTION.
 ///
 /// Examples:
 ///   raftsman tasktracker run -g trade --runner shell --command 'jq .order_id' --concurrency 8

@@ -13,8 +13,8 @@ use crate::wire::pb;
 
 /// Cancel a job: nothing of it will be dispatched any more, and what executes is asked to stop
 ///
-/// CANCELLED: nothing of it runs. CANCEL_REQUESTED: something executes and was asked to stop. Exits 6 if it had ended, 3
-/// if there is no such job.
+/// CANCELLED: nothing of it runs. CANCEL_REQUESTED: something executes and was asked to stop.
+/// Exits 6 if it had ended, 3 if there is no such job.
 ///
 /// Examples:
 ///   raftsman job cancel 42.0

@@ -20,12 +20,12 @@ use crate::wire::{duration, pb, timestamp};
 
 /// Submit a job
 ///
-/// Without a time it runs as soon as a TaskTracker of its node group has a free slot. The request is safe to repeat: give
-/// --request-id to repeat it yourself.
+/// Without a time it runs as soon as a TaskTracker of its node group has a free slot.
+/// The request is safe to repeat: give --request-id to repeat it yourself.
 ///
 /// Examples:
 ///   raftsman job submit echo --payload '{"hi":1}' --wait
-///   raftsman job submit order.ship -g trade --task-id ship-1 --payload-file order.json --retries 5 --backoff 1s..1h
+///   raftsman job submit order.ship -g trade --payload-file order.json --retries 5 --backoff 1s..1h
 ///   raftsman job submit report --cron '0 0 2 * * ?' --tz Asia/Shanghai --misfire skip
 ///   raftsman job submit ping --every 30s --count 10
 ///   raftsman job submit cleanup --in 5m --timeout 90s
@@ -71,7 +71,7 @@ pub(super) struct Submit {
     #[arg(long, value_name = "SPAN", group = "schedule")]
     every: Option<Millis>,
     /// How often in all with --every; else for ever
-    #[arg(long, value_name = "COUNT", requires = "every")]
+    #[arg(long, value_name = "COUNT", requires = "every", allow_negative_numbers = true)]
     count: Option<i64>,
     /// The first instant with --every; else now
     #[arg(long, value_name = "TIME", requires = "every")]
@@ -93,13 +93,13 @@ pub(super) struct Submit {
     misfire_after: Millis,
 
     /// How often it is tried again after EXECUTE_LATER or EXECUTE_EXCEPTION
-    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    #[arg(long, value_name = "COUNT", default_value_t = 0, allow_negative_numbers = true)]
     retries: i32,
     /// The delay before a retry: 30s, or doubling from one span to another as in 1s..1h
     #[arg(long, value_name = "SPAN[..SPAN]", value_parser = backoff, default_value = "30s")]
     backoff: Backoff,
     /// How much of a doubling delay chance may take off: 0 to 100
-    #[arg(long, value_name = "PERCENT", default_value_t = 20)]
+    #[arg(long, value_name = "PERCENT", default_value_t = 20, allow_negative_numbers = true)]
     jitter: i32,
     /// Stop an execution after this
     #[arg(long, value_name = "SPAN")]

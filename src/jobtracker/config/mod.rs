@@ -207,7 +207,7 @@ settings! {
         /// text for people, json for machines.
         log_format: LogFormat = LogFormat::Text,
         /// Which events are logged: a level, or levels for modules such as `info,raftsman::raft=debug`.
-        log_filter: String = "info".into(),
+        log_filter: String = "info,openraft=warn".into(),
     }
 }
 
