@@ -42,7 +42,7 @@ fn the_same_log_gives_the_same_digest_replies_and_effects_whatever_the_layers_do
         );
         let base = Arc::new(MemoryBase::default());
         let flush = |machine: &mut Machine, index: u64| {
-            if index % 2 == 0
+            if index.is_multiple_of(2)
                 && let Some(layer) = machine.seal()
             {
                 base.write(&layer);
