@@ -11,7 +11,7 @@ use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot};
 
 use super::lanes::{Lane, Lanes, Pass};
-use super::planner::Unplanned;
+use crate::dispatch::planner::Unplanned;
 use crate::dispatch::{Attached, Dispatcher, Event, Intent, Patience, Ready};
 use crate::domain::{ExecutionId, JobId, Kind, NodeGroup, RunId, SessionId, Timestamp};
 use crate::jobtracker::session::{ExecutionResult, FromTracker, Hello, Lines, Outbox, Refused, ToTracker};

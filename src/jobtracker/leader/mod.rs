@@ -5,7 +5,6 @@
 
 pub mod lanes;
 mod leading;
-mod planner;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,11 +18,11 @@ pub use lanes::{Door, Full, Lane, LaneBytes};
 pub use leading::{Outcome, ToLeader};
 
 use crate::dispatch::Patience;
+use crate::dispatch::planner::{self, Unplanned};
 use crate::domain::{Clock, Timestamp};
 use crate::machine::{Applied, BaseError, Machine};
 use crate::raft::{Leadership, ProposeError, RaftNode};
 use leading::{Leading, Proposed};
-use planner::Unplanned;
 
 /// Entries that may be under way at once: one is synced while the next gathers.
 const IN_FLIGHT_MAX: usize = 2;
