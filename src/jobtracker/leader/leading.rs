@@ -563,11 +563,10 @@ impl Leading {
         executions: Vec<ExecutionId>,
         answers: Vec<CompleteAnswer>,
     ) {
-        if answers.contains(&CompleteAnswer::Stale) {
-            // A stale result freed no slot, though the roster was told so when it was proposed: count again.
-            let executing = self.machine.read().tables().indexes().executing_on(session);
-            self.dispatcher.step(now, Event::Counted { session, executing });
-        }
+        // A stale or repeated result freed no slot, though the roster was told so when it was proposed: count again.
+        let executing = self.machine.read().tables().indexes().executing_on(session);
+        self.dispatcher.step(now, Event::Counted { session, executing });
+        self.mark_dirty_group_of(session);
         self.tell(session, ToTracker::CompletedAck(executions.into_iter().zip(answers).collect()));
     }
 
