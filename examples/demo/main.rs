@@ -46,7 +46,7 @@ struct Options {
 /// How the demonstration ended.
 enum Ending {
     AsPromised,
-    Off(Vec<String>),
+    Off,
     Interrupted,
 }
 
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
     }
     match demonstrate(&Options::parse()) {
         Ok(Ending::AsPromised) => ExitCode::SUCCESS,
-        Ok(Ending::Off(_)) => ExitCode::FAILURE,
+        Ok(Ending::Off) => ExitCode::FAILURE,
         Ok(Ending::Interrupted) => ExitCode::from(INTERRUPTED),
         Err(error) => {
             eprintln!("demo: {error:#}");
@@ -77,12 +77,12 @@ fn demonstrate(options: &Options) -> anyhow::Result<Ending> {
         tokio::select! {
             played = story::play(&binary, directory.path(), options.files) => played.map(|problems| match problems.is_empty() {
                 true => Ending::AsPromised,
-                false => Ending::Off(problems),
+                false => Ending::Off,
             }),
             () = stopped => Ok(Ending::Interrupted),
         }
     });
-    let went_wrong = matches!(ending, Ok(Ending::Off(_)) | Err(_));
+    let went_wrong = matches!(ending, Ok(Ending::Off) | Err(_));
     if options.keep || went_wrong {
         eprintln!("demo: data, logs and effects are in {}", directory.keep().display());
     }
