@@ -1,0 +1,207 @@
+//! How long nothing starts when the leader dies, and whether anything is lost or doubled by it.
+//!
+//! Three JobTrackers with default settings, one TaskTracker and the client, each a process of its own on loopback, under
+//! a light flow of jobs. The leader's process is killed with SIGKILL and started again, `--kills N` times; then the
+//! leader is frozen with SIGSTOP and thawed when another one leads, `--stops N` times. Two times are taken of each:
+//! the longest silence of job starts around it, and the time until a job starts that was submitted after it.
+//! `--rate JOBS_PER_SECOND`. At the end every job is checked against the ledger; one line of JSON follows.
+
+mod stage;
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use raftsman::JobClient;
+use raftsman::wire::pb;
+use raftsman::wire::pb::cluster_service_client::ClusterServiceClient;
+use rustix::process::{Pid, Signal, kill_process};
+use stage::clock::monotonic_ns;
+use stage::figures::Times;
+use stage::ledger::verify;
+use stage::load::{Load, Submitted};
+use stage::starts::Start;
+use stage::{JobTracker, Stage, pause};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
+
+const KILLS: usize = 50;
+const STOPS: usize = 20;
+const JOBS_PER_S: f64 = 300.0;
+/// All members are up and no further behind than this before the next blow: what is on its way at this rate.
+const LAG_MAX: u64 = 500;
+/// Calm between two blows, so that their silences are told apart.
+const CALM_MS: u64 = 300;
+const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(30);
+const NEW_LEADER_WITHIN: Duration = Duration::from_secs(20);
+/// Bars, in milliseconds.
+const KILL_P50_MAX: f64 = 100.0;
+const KILL_MAX: f64 = 500.0;
+const STOP_MAX: f64 = 2_500.0;
+
+fn main() -> anyhow::Result<()> {
+    if stage::play()? {
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(bench())
+}
+
+async fn bench() -> anyhow::Result<()> {
+    let kills = stage::option("--kills", KILLS)?;
+    let stops = stage::option("--stops", STOPS)?;
+    let rate = stage::option("--rate", JOBS_PER_S)?;
+    let mut stage = Stage::set().await?;
+    let group = "failover";
+    let mut tracker = stage.tasktracker(group)?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let load = Load::on(&stage.client, group);
+    let flow = tokio::spawn(async move { load.flow(rate, async { drop(stopped.await) }).await });
+    pause(2_000).await;
+    let (mut killed, mut frozen) = (Vec::new(), Vec::new());
+    for _ in 0..kills {
+        killed.push(kill(&mut stage).await?);
+    }
+    for _ in 0..stops {
+        frozen.push(freeze(&mut stage).await?);
+    }
+    // Whoever was told to stop knows it.
+    let _ = stop.send(());
+    let submitted = flow.await?;
+    let acknowledged = submitted.iter().filter(|one| one.acked.is_ok()).count();
+    tracker.drain(acknowledged as u64)?;
+    let starts = tracker.end()?;
+    let verdict = verify(&stage.client, group, &submitted, &starts).await?;
+    println!("{} jobs at {rate} jobs/s", submitted.len());
+    verdict.report();
+    let killed = Silences::of(&killed, &submitted, &starts);
+    let frozen = Silences::of(&frozen, &submitted, &starts);
+    killed.print("SIGKILL of the leader");
+    frozen.print("SIGSTOP of the leader");
+    println!(
+        "{{\"bench\":\"failover\",\"kills\":{kills},\"kill_p50_ms\":{:.1},\"kill_max_ms\":{:.1},\"stops\":{stops},\
+         \"stop_p50_ms\":{:.1},\"stop_max_ms\":{:.1},\"lost\":{},\"doubled\":{}}}",
+        killed.longest.percentile(50.0),
+        killed.worst(),
+        frozen.longest.percentile(50.0),
+        frozen.worst(),
+        verdict.lost.len(),
+        verdict.doubled.len()
+    );
+    anyhow::ensure!(verdict.is_right(), "a promise was broken: see LOST and DOUBLED above");
+    let killed_in_time =
+        kills == 0 || killed.longest.percentile(50.0) < KILL_P50_MAX && killed.worst() < KILL_MAX;
+    anyhow::ensure!(killed_in_time && (stops == 0 || frozen.worst() < STOP_MAX), "a bar was missed");
+    Ok(())
+}
+
+/// Kills the leader; returns when. It is started again at once and has caught up when this returns.
+async fn kill(stage: &mut Stage) -> anyhow::Result<u64> {
+    let leader = leader(stage).await?;
+    signal(&stage.jobtrackers[leader], Signal::KILL)?;
+    let at = monotonic_ns();
+    // The dead leave their port and their lock first.
+    stage.jobtrackers[leader].process.wait()?;
+    pause(CALM_MS).await;
+    let place = &stage.jobtrackers[leader].place;
+    let process = place.start()?;
+    stage.jobtrackers[leader].process = process;
+    caught_up(&stage.client).await?;
+    pause(CALM_MS).await;
+    Ok(at)
+}
+
+/// Freezes the leader until another one leads; returns when.
+async fn freeze(stage: &mut Stage) -> anyhow::Result<u64> {
+    let leader = leader(stage).await?;
+    let frozen = &stage.jobtrackers[leader];
+    signal(frozen, Signal::STOP)?;
+    let at = monotonic_ns();
+    let other = another_leads(&stage.client, &frozen.place.name);
+    let found = timeout(NEW_LEADER_WITHIN, other).await;
+    pause(CALM_MS).await;
+    signal(frozen, Signal::CONT)?;
+    found.context("no other leader was found")?;
+    caught_up(&stage.client).await?;
+    pause(CALM_MS).await;
+    Ok(at)
+}
+
+fn signal(node: &JobTracker, signal: Signal) -> anyhow::Result<()> {
+    let pid = i32::try_from(node.process.pid()).ok().and_then(Pid::from_raw).context("a pid")?;
+    Ok(kill_process(pid, signal)?)
+}
+
+async fn leader(stage: &Stage) -> anyhow::Result<usize> {
+    let status = status(&stage.client).await?;
+    let leads = |node: &pb::ClusterNode| node.role() == pb::NodeRole::Leader;
+    let name = status.nodes.into_iter().find(leads).context("somebody leads")?.name;
+    stage.jobtrackers.iter().position(|node| node.place.name == name).context("it is one of the three")
+}
+
+async fn another_leads(client: &JobClient, than: &str) {
+    while client.view().leader.is_none_or(|leader| leader.name == than) {
+        pause(10).await;
+    }
+}
+
+async fn status(client: &JobClient) -> anyhow::Result<pb::StatusResponse> {
+    let call = async |via, request| ClusterServiceClient::new(via).status(request).await;
+    Ok(client.read(pb::StatusRequest {}, call).await?)
+}
+
+/// Waits until all three are up, one of them leads and the others are hardly behind.
+async fn caught_up(client: &JobClient) -> anyhow::Result<()> {
+    let deadline = Instant::now() + CAUGHT_UP_WITHIN;
+    loop {
+        let status = status(client).await?;
+        let is_well = |node: &&pb::ClusterNode| node.health() == pb::NodeHealth::Up && node.lag <= LAG_MAX;
+        let led = status.nodes.iter().any(|node| node.role() == pb::NodeRole::Leader);
+        if led && status.nodes.iter().filter(is_well).count() == 3 {
+            return Ok(());
+        }
+        anyhow::ensure!(Instant::now() < deadline, "not caught up in time: {status:?}");
+        pause(20).await;
+    }
+}
+
+/// What the blows of one kind did to the starts of jobs.
+struct Silences {
+    /// The longest time without a start around each.
+    longest: Times,
+    /// From each to the first start of a job that was submitted after it.
+    next: Times,
+}
+
+impl Silences {
+    fn of(blows: &[u64], submitted: &[Submitted], starts: &[Start]) -> Silences {
+        let mut at: Vec<u64> = starts.iter().map(|start| start.at_ns).collect();
+        at.sort_unstable();
+        let mut submitted_at =
+            vec![u64::MAX; submitted.iter().map(|one| one.job + 1).max().unwrap_or(0) as usize];
+        submitted.iter().for_each(|one| submitted_at[one.job as usize] = one.at_ns);
+        let ends: Vec<u64> = blows.iter().copied().skip(1).chain([u64::MAX]).collect();
+        let longest = blows.iter().zip(&ends).map(|(blow, end)| longest_silence(&at, *blow, *end));
+        let next = blows.iter().map(|blow| {
+            let after = starts.iter().filter(|start| submitted_at[start.job as usize] >= *blow);
+            after.map(|start| start.at_ns).filter(|at| at >= blow).min().map_or(u64::MAX, |at| at - blow)
+        });
+        Silences { longest: Times::of_ns(longest), next: Times::of_ns(next) }
+    }
+
+    fn worst(&self) -> f64 {
+        self.longest.max().max(self.next.max())
+    }
+
+    fn print(&self, what: &str) {
+        println!("{what}");
+        println!("  longest silence      {}", self.longest);
+        println!("  next submitted start {}", self.next);
+    }
+}
+
+/// The longest time between two starts, the first of which may be before the blow, and the last before the next blow.
+fn longest_silence(starts: &[u64], blow: u64, next_blow: u64) -> u64 {
+    let from = starts.partition_point(|at| *at < blow).saturating_sub(1);
+    let to = starts.partition_point(|at| *at < next_blow);
+    starts[from..to].windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(u64::MAX)
+}
