@@ -11,12 +11,18 @@ struct Dev {
     process: Child,
     stdout: BufReader<ChildStdout>,
     address: String,
+    /// Where its data is; killed, it cannot delete that itself.
+    _temporary: tempfile::TempDir,
 }
 
 impl Dev {
     fn start() -> Dev {
-        let mut process =
-            raftsman(&["dev", "--port", "0"]).stdout(Stdio::piped()).spawn().expect("the binary is built");
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        let mut process = raftsman(&["dev", "--port", "0"])
+            .env("TMPDIR", temporary.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the binary is built");
         let mut stdout = BufReader::new(process.stdout.take().expect("it is piped"));
         let mut told = String::new();
         // The last line that it prints once everything runs.
@@ -26,7 +32,7 @@ impl Dev {
         }
         let banner = told.lines().find_map(|line| line.trim().strip_prefix("JobTrackers  n1 "));
         let address = banner.unwrap_or_else(|| panic!("no address in:\n{told}")).to_owned();
-        Dev { process, stdout, address }
+        Dev { process, stdout, address, _temporary: temporary }
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
