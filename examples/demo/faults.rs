@@ -7,7 +7,8 @@ use raftsman::JobClient;
 use raftsman::domain::{Clock as _, SystemClock, Timestamp};
 
 use crate::cluster::Cluster;
-use crate::effects::Effects;
+use crate::effects::{Effect, Effects};
+use crate::ledger::Dispatched;
 use crate::progress::Progress;
 
 /// How long what was killed stays away.
@@ -32,6 +33,8 @@ pub(crate) struct Struck {
     pub(crate) name: String,
     /// Just before the signal was sent.
     pub(crate) at: Timestamp,
+    /// When it was surely gone or standing still. What was dispatched in between may be its own last deed.
+    pub(crate) gone: Timestamp,
 }
 
 impl Fault {
@@ -67,12 +70,13 @@ async fn kill_leader(
     let node = cluster.jobtracker(&name)?;
     let at = SystemClock.wall();
     node.kill();
+    let gone = SystemClock.wall();
     progress.say(&format!("killed {name}, the leader"));
     another_leads(&name, client, progress).await?;
     tokio::time::sleep(AWAY).await;
     cluster.jobtracker(&name)?.start_again()?;
     progress.say(&format!("started {name} again"));
-    Ok(Struck { fault: Fault::KillLeader, name, at })
+    Ok(Struck { fault: Fault::KillLeader, name, at, gone })
 }
 
 async fn freeze_leader(
@@ -83,24 +87,26 @@ async fn freeze_leader(
 ) -> anyhow::Result<Struck> {
     let at = SystemClock.wall();
     cluster.jobtracker(&name)?.freeze();
+    let gone = SystemClock.wall();
     progress.say(&format!("froze {name}, the leader"));
     let led = another_leads(&name, client, progress).await;
     tokio::time::sleep(FROZEN.saturating_sub(SystemClock.wall().since(at).into())).await;
     cluster.jobtracker(&name)?.thaw();
     progress.say(&format!("thawed {name}"));
     led?;
-    Ok(Struck { fault: Fault::FreezeLeader, name, at })
+    Ok(Struck { fault: Fault::FreezeLeader, name, at, gone })
 }
 
 async fn kill_tasktracker(cluster: &mut Cluster, progress: &Progress) -> anyhow::Result<Struck> {
     let agent = cluster.tasktrackers.first_mut().context("there are agents")?;
     let (name, at) = (agent.name.clone(), SystemClock.wall());
     agent.kill();
+    let gone = SystemClock.wall();
     progress.say(&format!("killed {name}, a TaskTracker"));
     tokio::time::sleep(AWAY).await;
     agent.start_again()?;
     progress.say(&format!("started {name} again"));
-    Ok(Struck { fault: Fault::KillTaskTracker, name, at })
+    Ok(Struck { fault: Fault::KillTaskTracker, name, at, gone })
 }
 
 /// Waits until a JobTracker tells of another leader than `name`.
@@ -122,15 +128,10 @@ async fn another_leads(name: &str, client: &JobClient, progress: &Progress) -> a
     Ok(())
 }
 
-/// From each fault to the first start of a job that was dispatched after it.
-pub(crate) fn gap(
-    struck: &Struck,
-    effects: &Effects,
-    dispatched: &crate::ledger::Dispatched,
-) -> Option<Duration> {
-    let after = effects.all().into_iter().filter(|effect| {
-        // What the leader had committed before it was struck may start later: that is no sign of life.
-        dispatched.get(&effect.execution).is_some_and(|at| *at > struck.at)
-    });
-    after.map(|effect| effect.seen.since(struck.at)).min().map(Duration::from)
+/// From the fault to the first start of a job that another leader dispatched: a few milliseconds too long if that one
+/// began before the old one was seen to be gone.
+pub(crate) fn gap(struck: &Struck, effects: &Effects, dispatched: &Dispatched) -> Option<Duration> {
+    let by_another = |effect: &Effect| dispatched.get(&effect.execution).is_some_and(|at| *at > struck.gone);
+    let starts = effects.all().into_iter().filter(by_another).map(|effect| effect.seen);
+    starts.map(|seen| seen.since(struck.at)).min().map(Duration::from)
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use anyhow::Context as _;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 /// The first argument of this executable in the role of a child; the parent's pid and the command follow.
 const CHILD_ROLE: &str = "--as-child-of";
@@ -115,9 +115,11 @@ impl Process {
         }
     }
 
-    /// SIGSTOP: it is there, and does nothing.
+    /// SIGSTOP, and waits until all its threads stand still: it is there, and does nothing.
     pub(crate) fn freeze(&self) {
         self.signal(Signal::STOP);
+        // It may be gone already; then there is nothing to wait for.
+        let _ = waitpid(self.pid(), WaitOptions::UNTRACED);
     }
 
     /// SIGCONT: it goes on as if nothing had been.
@@ -136,11 +138,14 @@ impl Process {
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = self.running.as_ref().and_then(|child| Pid::from_raw(i32::try_from(child.id()).ok()?));
-        if let Some(pid) = pid {
+        if let Some(pid) = self.pid() {
             // It may be gone already.
             let _ = kill_process(pid, signal);
         }
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        Pid::from_raw(i32::try_from(self.running.as_ref()?.id()).ok()?)
     }
 }
 

@@ -53,13 +53,13 @@ pub(crate) fn show(submitted: &[Submitted], ledger: &Ledger, effects: &Effects, 
         "\n{:<24}{:>7}{:>7}{:>12}{:>11}{:>11}{:>9}{:>10}",
         "", "jobs", "fates", "executions", "succeeded", "cancelled", "retries", "reclaims"
     );
-    let (mut all, mut by_name) = (Line::default(), BTreeMap::<&str, Line>::new());
+    let (mut all, mut by_name) = (Line::default(), BTreeMap::<(usize, &str), Line>::new());
     for job in submitted {
         let runs = ledger.runs.get(&job.job_id).map_or(&[][..], Vec::as_slice);
-        by_name.entry(job.what.name()).or_default().add(runs);
+        by_name.entry(job.what.place_and_name()).or_default().add(runs);
         all.add(runs);
     }
-    by_name.iter().for_each(|(name, line)| line.print(name));
+    by_name.iter().for_each(|((_, name), line)| line.print(name));
     all.print("all");
     throughput(submitted, ledger);
     println!();
@@ -81,24 +81,26 @@ fn throughput(submitted: &[Submitted], ledger: &Ledger) {
 }
 
 fn fault(struck: &Struck, ledger: &Ledger, effects: &Effects) -> String {
-    let Struck { fault, name, at: when } = struck;
-    let gap = gap(struck, effects, &ledger.dispatched());
-    let gap = gap.map_or("no job was dispatched afterwards".into(), |gap| {
-        format!("next start of a job after {} ms", gap.as_millis())
-    });
-    match fault {
-        Fault::KillLeader => format!("{name} killed as leader     {gap}"),
-        Fault::FreezeLeader => format!("{name} frozen as leader     {gap}"),
+    let gap = || match gap(struck, effects, &ledger.dispatched()) {
+        Some(gap) => format!("{} ms to the next start of a job", gap.as_millis()),
+        None => "no job was dispatched afterwards".into(),
+    };
+    let (what, cost) = match struck.fault {
+        Fault::KillLeader => ("leader killed", gap()),
+        Fault::FreezeLeader => ("leader frozen", gap()),
         Fault::KillTaskTracker => {
-            let attempts = ledger.runs.values().flatten().flat_map(|run| &run.attempts);
-            let taken_back = attempts.filter(|attempt| {
-                attempt.end() == pb::AttemptEnd::Reclaimed
-                    && attempt.tasktracker == *name
-                    && at(attempt.end_time) >= *when
-            });
-            format!("{name} killed           {} of its executions were reclaimed", taken_back.count())
+            ("TaskTracker killed", format!("{} executions reclaimed", reclaimed(struck, ledger)))
         }
-    }
+    };
+    format!("{what:<24}{:<10}{cost}", struck.name)
+}
+
+/// How many executions were taken back from a TaskTracker after it was killed.
+fn reclaimed(struck: &Struck, ledger: &Ledger) -> usize {
+    let attempts = ledger.runs.values().flatten().flat_map(|run| &run.attempts);
+    let of_it =
+        attempts.filter(|attempt| attempt.tasktracker == struck.name && at(attempt.end_time) >= struck.at);
+    of_it.filter(|attempt| attempt.end() == pb::AttemptEnd::Reclaimed).count()
 }
 
 /// The last word.

@@ -60,16 +60,16 @@ pub(crate) enum What {
 }
 
 impl What {
-    /// What the report calls it.
-    pub(crate) fn name(&self) -> &'static str {
+    /// Its place in the report, and what it is called there.
+    pub(crate) fn place_and_name(&self) -> (usize, &'static str) {
         match self {
-            What::File(_) => "files",
-            What::Cron { .. } => "cron, every second",
-            What::Repeat => "repeat",
-            What::Delayed => "in 5 s",
-            What::Flaky => "fails twice",
-            What::CancelledWaiting => "cancelled while waiting",
-            What::CancelledRunning => "cancelled while running",
+            What::File(_) => (0, "files"),
+            What::Cron { .. } => (1, "cron, every second"),
+            What::Repeat => (2, "repeat"),
+            What::Delayed => (3, "in 5 s"),
+            What::Flaky => (4, "fails twice"),
+            What::CancelledWaiting => (5, "cancelled while waiting"),
+            What::CancelledRunning => (6, "cancelled while running"),
         }
     }
 }
