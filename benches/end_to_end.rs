@@ -4,6 +4,7 @@
 //! each a process of its own on loopback. Ledger, client session and fsync before each acknowledgement are on. It ends
 //! with a check of every job against the ledger, and with one line of JSON. `--seconds N`, `--callers N`, `--only peak`.
 
+#[allow(dead_code, reason = "each benchmark uses a part of the stage")]
 mod stage;
 
 use std::time::Duration;

@@ -6,6 +6,7 @@
 //! the longest silence of job starts around it, and the time until a job starts that was submitted after it.
 //! `--rate JOBS_PER_SECOND`. At the end every job is checked against the ledger; one line of JSON follows.
 
+#[allow(dead_code, reason = "each benchmark uses a part of the stage")]
 mod stage;
 
 use std::time::Duration;

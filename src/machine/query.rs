@@ -1,5 +1,6 @@
 //! Reads: jobs, runs, TaskTrackers and the job log, as the tables have them. Bounded, so that the lock is held shortly.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -239,6 +240,25 @@ impl Tables {
         rows.truncate(limit);
         let next = rows.last().filter(|_| more).map(|run| run.id.number);
         Ok(Page { rows, next })
+    }
+
+    /// How many instants of a job came to which fate, over its first [`SCANNED_MAX`] kept runs.
+    pub fn fates(&self, job: JobId) -> Result<BTreeMap<&'static str, u64>, BaseError> {
+        let (from, to) =
+            (Key::Ledger(RunId { job, number: 0 }), Key::Ledger(RunId { job, number: u64::MAX }));
+        let mut fates = BTreeMap::new();
+        for row in self.scan(Bound::Included(&from), &to).take(SCANNED_MAX) {
+            let (_, Row::Ledger(row)) = row? else { continue };
+            let (name, count) = match row.fate {
+                Fate::Succeeded => ("succeeded", 1),
+                Fate::Failed => ("failed", 1),
+                Fate::Dead => ("dead", 1),
+                Fate::Cancelled => ("cancelled", 1),
+                Fate::Skipped { count, .. } => ("skipped", count),
+            };
+            *fates.entry(name).or_default() += count;
+        }
+        Ok(fates)
     }
 
     /// The jobs after `after` that match, by id. A page may be short, even empty, before the end.

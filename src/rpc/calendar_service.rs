@@ -45,7 +45,7 @@ impl CalendarService for Calendar {
 }
 
 /// The same defaults as a submitted job's; the calendar checks expression and zone.
-fn schedule(cron: pb::CronSchedule) -> CronSchedule {
+pub(super) fn schedule(cron: pb::CronSchedule) -> CronSchedule {
     let dst = cron.dst().to_domain().unwrap_or_default();
     let time_zone = if cron.time_zone.is_empty() { "UTC".to_owned() } else { cron.time_zone };
     CronSchedule { expression: cron.expression, time_zone, dst }

@@ -10,7 +10,7 @@ use super::edge::{
 };
 use super::{page, views};
 use crate::calendar::PreparedCron;
-use crate::domain::{FieldError, Identity, JobId, JobSpec, Kind, NodeGroup, RunId, Schedule, Timestamp};
+use crate::domain::{FieldError, Identity, JobId, JobSpec, Kind, NodeGroup, RunId, Timestamp};
 use crate::jobtracker::JobTracker;
 use crate::machine::command::{Cancel, ClientOpen, JobRef, Retry, Submit, Terminate};
 use crate::machine::limits::{CLIENT_WINDOW, SUBMIT_JOBS_MAX};
@@ -150,7 +150,9 @@ impl JobService for Jobs {
         let job = job_ref(id, task)?;
         let (found, mark) = read(&self.0, request.consistency, |machine| {
             let Some(id) = resolve(machine, &job)? else { return Ok(None) };
-            machine.tables().job_view(id)?.map(|view| views::job(machine, &view)).transpose()
+            let Some(view) = machine.tables().job_view(id)? else { return Ok(None) };
+            let counts = Some(views::counts(&machine.tables().fates(id)?));
+            Ok(Some(pb::StoredJob { counts, ..views::job(machine, &view)? }))
         })
         .await?;
         let job = found.ok_or_else(|| not_found(&job))?;
@@ -254,13 +256,21 @@ impl Jobs {
     }
 }
 
-/// A job as it will be stored, its calendar checked too.
+/// A job as it will be stored, its calendar checked too; all that is wrong is told at once.
 fn parse(job: pb::Job, now: Timestamp) -> Result<Arc<JobSpec>, Vec<FieldError>> {
-    let spec = parse_job(job, now)?;
-    if let Schedule::Cron(cron) = &spec.schedule {
-        PreparedCron::new(cron)?.anchored_at(now).check_fires(now).map_err(|wrong| vec![wrong])?;
+    let cron = match &job.schedule {
+        Some(pb::job::Schedule::Cron(cron)) if !cron.expression.is_empty() => check_cron(cron.clone(), now),
+        Some(_) | None => Ok(()),
+    };
+    match (parse_job(job, now), cron) {
+        (Ok(spec), Ok(())) => Ok(Arc::new(spec)),
+        (parsed, cron) => Err(parsed.err().into_iter().chain(cron.err()).flatten().collect()),
     }
-    Ok(Arc::new(spec))
+}
+
+fn check_cron(cron: pb::CronSchedule, now: Timestamp) -> Result<(), Vec<FieldError>> {
+    let calendar = PreparedCron::new(&super::calendar_service::schedule(cron))?.anchored_at(now);
+    calendar.check_fires(now).map_err(|wrong| vec![wrong])
 }
 
 fn submitted(answer: &SubmitAnswer) -> pb::SubmitResult {

@@ -1,5 +1,7 @@
 //! What the tables say, as messages.
 
+use std::collections::BTreeMap;
+
 use crate::domain::JobSpec;
 use crate::domain::{ExecutionId, RunId, Timestamp};
 use crate::machine::command::ReclaimReason;
@@ -182,11 +184,35 @@ pub(super) fn job(machine: &Machine, view: &JobView) -> Result<pb::StoredJob, Ba
         cancel_requested: stop,
         create_time: Some(timestamp(view.row.created)),
         end_time: ended,
-        next_time: view.periodic.as_ref().and_then(|row| row.next_instant()).map(timestamp),
+        next_time: next_time(view).map(timestamp),
         run: view.run.as_ref().map(run),
         counts: None,
         why_waiting: why_waiting(machine, view)?,
     })
+}
+
+/// How many instants came to which fate.
+pub(super) fn counts(fates: &BTreeMap<&'static str, u64>) -> pb::RunCounts {
+    let of = |name| fates.get(name).copied().unwrap_or(0);
+    pb::RunCounts {
+        succeeded: of("succeeded"),
+        failed: of("failed"),
+        dead: of("dead"),
+        skipped: of("skipped"),
+        cancelled: of("cancelled"),
+    }
+}
+
+/// When something of the job falls due next.
+fn next_time(view: &JobView) -> Option<Timestamp> {
+    let waits = match &view.run {
+        Some(RunView { state: RunState::Live(live), .. }) => match live.state {
+            LiveState::Waiting { until } => Some(until),
+            LiveState::Ready { .. } | LiveState::Executing { .. } => None,
+        },
+        Some(_) | None => None,
+    };
+    waits.or_else(|| view.periodic.as_ref()?.next_instant())
 }
 
 /// What stands between the job and its next execution, in a sentence.

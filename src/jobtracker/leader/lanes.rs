@@ -143,6 +143,18 @@ impl<O> Lanes<O> {
         self.queues[lane as usize].push_back((command, origin));
     }
 
+    /// Moves the commands of some origins to the end of another lane; they keep their order.
+    pub(super) fn promote(&mut self, from: Lane, to: Lane, which: impl Fn(&O) -> bool) {
+        if self.queues[from as usize].is_empty() {
+            return;
+        }
+        let waiting = std::mem::take(&mut self.queues[from as usize]);
+        for (command, origin) in waiting {
+            let lane = if which(&origin) { to } else { from };
+            self.queues[lane as usize].push_back((command, origin));
+        }
+    }
+
     /// As many waiting commands as fit into one entry, the urgent lanes first.
     pub(super) fn take_entry(&mut self) -> Vec<(Command, O)> {
         let mut taken = Vec::new();
@@ -187,6 +199,17 @@ mod tests {
         }
         let order: Vec<_> = lanes.take_entry().into_iter().map(|(_, n)| n).collect();
         assert_eq!(order, [0, 2, 4, 1, 3, 5]);
+    }
+
+    #[test]
+    fn what_is_promoted_goes_before_what_comes_after_it() {
+        let mut lanes = Lanes::new();
+        (0..4).for_each(|n| lanes.push(Lane::Log, command(1), n));
+        lanes.push(Lane::Drain, command(0), 10);
+        lanes.promote(Lane::Log, Lane::Drain, |n| n % 2 == 1);
+        lanes.push(Lane::Drain, command(0), 11);
+        let order: Vec<_> = lanes.take_entry().into_iter().map(|(_, n)| n).collect();
+        assert_eq!(order, [10, 1, 3, 11, 0, 2]);
     }
 
     #[test]

@@ -261,6 +261,9 @@ impl Leading {
     }
 
     fn completed(&mut self, session: SessionId, results: Vec<ExecutionResult>) {
+        // An execution that has ended may write no more, so what it said goes before its result.
+        let said = |origin: &Origin| matches!(origin, Origin::BizLogs { session: by, .. } if *by == session);
+        self.lanes.promote(Lane::Log, Lane::Drain, said);
         let executions = results.iter().map(|result| result.execution).collect();
         let completion = |result: ExecutionResult| Completion {
             execution: result.execution,
