@@ -25,12 +25,16 @@ mod version;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
 use connect::Connect;
 use failure::{Failure, Outcome};
 use output::{Format, Output};
+
+/// How long tasks that still run may hold up the exit.
+const TASKS_END_WITHIN: Duration = Duration::from_secs(5);
 
 const ABOUT_EXIT_CODES: &str = "Exit codes:
   0    ok
@@ -116,8 +120,9 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let runtime = tokio::runtime::Runtime::new().expect("the system can start threads");
     let outcome = runtime.block_on(run(cli));
-    // Tasks that still run do not hold up the exit.
-    runtime.shutdown_background();
+    // A JobTracker's databases are closed by the last task that lets go of them. That must be over before the process
+    // exits, since RocksDB's exit handlers take away what closing needs; then the process would abort.
+    runtime.shutdown_timeout(TASKS_END_WITHIN);
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
