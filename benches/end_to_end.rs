@@ -16,7 +16,7 @@ use stage::starts::Start;
 use stage::{Stage, TaskTracker, pause};
 
 /// Submits under way at a time; the SDK makes batches of them.
-const CALLERS: usize = 4_000;
+const CALLERS: usize = 1_000;
 const SECONDS: u64 = 6;
 /// Jobs before the measured ones, so that connections, sessions and allocators are warm.
 const WARM_UP: Duration = Duration::from_millis(1_500);

@@ -147,7 +147,7 @@ fn groups(machine: &crate::machine::Machine) -> Vec<(String, GroupRow)> {
     let (from, to) = (Key::first_group(), Key::first_client());
     let rows = machine.tables().scan(std::ops::Bound::Included(&from), &to).filter_map(Result::ok);
     rows.filter_map(|row| match row {
-        (Key::Group(group), Row::Group(row)) => Some((group.to_string(), row)),
+        (Key::Group(group), Row::Group(row)) => Some((group.to_string(), *row)),
         _ => None,
     })
     .collect()
