@@ -2,6 +2,8 @@
 
 #[cfg(feature = "machine")]
 pub mod calendar;
+#[cfg(feature = "cli")]
+pub mod cli;
 #[cfg(feature = "sdk")]
 pub mod client;
 #[cfg(feature = "machine")]

@@ -22,10 +22,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("tasktracker", &["domain", "wire", "link"]),
     ("raft", &["domain", "machine", "store", "wire"]),
     ("jobtracker", &["domain", "calendar", "machine", "dispatch", "store", "raft", "wire"]),
-    ("rpc", &["domain", "calendar", "machine", "wire", "raft", "jobtracker"]),
+    ("rpc", &["domain", "calendar", "machine", "wire", "store", "raft", "jobtracker"]),
     ("http", &["domain", "calendar", "machine", "wire", "jobtracker", "rpc"]),
     ("sim", &["domain", "calendar", "machine", "dispatch", "store", "raft", "jobtracker"]),
-    ("cli", &["domain", "calendar", "wire", "link", "client", "tasktracker", "jobtracker"]),
+    ("cli", &["domain", "calendar", "wire", "link", "client", "tasktracker", "jobtracker", "rpc"]),
 ];
 
 /// The pure floors.

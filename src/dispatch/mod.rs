@@ -5,6 +5,7 @@
 //! whatever it believes, the machine decides (`machine::apply::dispatch`).
 
 mod choose;
+pub mod planner;
 mod roster;
 mod timeouts;
 
@@ -52,6 +53,8 @@ pub enum Event {
     Counted { session: SessionId, executing: usize },
     /// These groups have this much ready, all that is in flight included.
     Ready { groups: BTreeMap<NodeGroup, Ready> },
+    /// The leader itself was frozen: what it did not hear is not silence.
+    Thawed,
     /// Time passed.
     Tick,
 }
@@ -102,6 +105,7 @@ impl Dispatcher {
                 self.roster.freed(session, executions.len());
             }
             Event::Counted { session, executing } => self.roster.counted(session, executing),
+            Event::Thawed => self.roster.thawed(now),
             Event::Ready { groups } => return self.deal(groups),
             Event::Tick => return self.tick(now),
         }

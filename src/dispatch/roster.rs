@@ -136,6 +136,11 @@ impl Roster {
         }
     }
 
+    /// Gives every session a new grace.
+    pub(super) fn thawed(&mut self, now: Instant) {
+        self.trackers.values_mut().for_each(|tracker| tracker.heard = now);
+    }
+
     pub(super) fn counted(&mut self, session: SessionId, executing: usize) {
         if let Some(tracker) = self.trackers.get_mut(&session) {
             tracker.executing = executing;

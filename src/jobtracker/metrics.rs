@@ -1,178 +1,123 @@
 //! What Prometheus sees of a JobTracker. Names are pinned by a test; values of the whole cluster (queues, groups) come
 //! from the leader only, so that sums over nodes are right.
+//!
+//! Nearly all of it is read from what the node knows anyway, so a scrape fills a recorder of its own and prints it.
 
-use std::fmt::Write as _;
+use std::ops::Bound;
+
+use metrics::{counter, describe_counter, describe_gauge, gauge};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 
 use super::JobTracker;
 use super::leader::Lane;
-use crate::machine::Key;
 use crate::machine::row::{GroupRow, Row};
+use crate::machine::{Key, Machine};
 use crate::raft::Role;
 
 /// The metrics as Prometheus text.
 pub fn render(tracker: &JobTracker) -> String {
-    let mut text = Text(String::with_capacity(4096));
-    node(&mut text, tracker);
-    if let Some(leader) = tracker.leader() {
-        cluster(&mut text, tracker);
-        text.head("raftsman_lane_bytes", "gauge", "Bytes of commands that wait for an entry.");
-        for (name, lane) in [("drain", Lane::Drain), ("request", Lane::Request), ("log", Lane::Log)] {
-            text.line("raftsman_lane_bytes", &[("lane", name)], leader.door.used(lane) as f64);
+    let recorder: PrometheusRecorder = PrometheusBuilder::new().build_recorder();
+    metrics::with_local_recorder(&recorder, || {
+        describe();
+        node(tracker);
+        if let Some(leader) = tracker.leader() {
+            for (name, lane) in [("drain", Lane::Drain), ("request", Lane::Request), ("log", Lane::Log)] {
+                gauge!("raftsman_lane_bytes", "lane" => name).set(leader.door.used(lane) as f64);
+            }
+            tracker.look(cluster);
         }
-    }
-    text.0
-}
-
-fn node(text: &mut Text, tracker: &JobTracker) {
-    let metrics = tracker.raft().metrics();
-    text.head("raftsman_build_info", "gauge", "Always 1; the labels tell the version.");
-    text.line("raftsman_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
-    let leads = f64::from(u8::from(metrics.role == Role::Leader));
-    text.one("raftsman_raft_is_leader", "gauge", "Whether this node leads.", leads);
-    text.one("raftsman_raft_term", "gauge", "The highest term seen.", metrics.term as f64);
-    text.one(
-        "raftsman_raft_last_log_index",
-        "gauge",
-        "The last entry of the log.",
-        metrics.last_log_index as f64,
-    );
-    text.one(
-        "raftsman_raft_commit_index",
-        "gauge",
-        "The last committed entry.",
-        metrics.committed_index as f64,
-    );
-    text.one("raftsman_raft_applied_index", "gauge", "The last applied entry.", metrics.applied_index as f64);
-    text.one(
-        "raftsman_raft_snapshot_index",
-        "gauge",
-        "The last entry of the snapshot.",
-        metrics.snapshot_index as f64,
-    );
-    text.one(
-        "raftsman_disk_low",
-        "gauge",
-        "Whether submits are refused for want of disk.",
-        f64::from(u8::from(tracker.is_disk_low())),
-    );
-    text.one(
-        "raftsman_uptime_seconds",
-        "gauge",
-        "How long the process runs.",
-        tracker.uptime().as_secs_f64(),
-    );
-    if !metrics.matched.is_empty() {
-        text.head("raftsman_raft_replication_lag", "gauge", "Entries that a member is behind the leader.");
-        for (id, matched) in &metrics.matched {
-            let lag = metrics.last_log_index.saturating_sub(*matched);
-            text.line("raftsman_raft_replication_lag", &[("peer", &id.to_string())], lag as f64);
-        }
-    }
-    text.head("raftsman_clock_skew_seconds", "gauge", "How far a voter's clock is from the majority's.");
-    for skew in tracker.raft().clock_skews() {
-        text.line(
-            "raftsman_clock_skew_seconds",
-            &[("peer", &skew.node.to_string())],
-            skew.ms as f64 / 1000.0,
-        );
-    }
-}
-
-fn cluster(text: &mut Text, tracker: &JobTracker) {
-    let (groups, ready, executing, waiting, trackers) = tracker.look(|machine| {
-        let tables = machine.tables();
-        let ready: Vec<(String, usize)> =
-            tables.indexes().ready_groups().map(|(group, ready)| (group.to_string(), ready.len())).collect();
-        let (executing, waiting) = (tables.indexes().executing(), tables.indexes().waiting());
-        (groups(machine), ready, executing, waiting, tables.trackers().unwrap_or_default())
+        let process = metrics_process::Collector::default();
+        process.describe();
+        process.collect();
     });
-    text.head("raftsman_queue_jobs", "gauge", "Runs in a queue; ready ones by node group.");
-    for (group, count) in &ready {
-        text.line("raftsman_queue_jobs", &[("node_group", group), ("state", "ready")], *count as f64);
-    }
-    text.line("raftsman_queue_jobs", &[("node_group", ""), ("state", "executing")], executing as f64);
-    text.line("raftsman_queue_jobs", &[("node_group", ""), ("state", "waiting")], waiting as f64);
-    text.head("raftsman_tasktrackers", "gauge", "TaskTrackers that are known.");
-    for (state, online) in [("online", true), ("offline", false)] {
-        let count = trackers.iter().filter(|tracker| tracker.row.is_online() == online).count();
-        text.line("raftsman_tasktrackers", &[("state", state)], count as f64);
-    }
-    text.head("raftsman_jobs_submitted_total", "counter", "Jobs accepted.");
-    for (group, row) in &groups {
-        text.line("raftsman_jobs_submitted_total", &[("node_group", group)], row.submitted as f64);
-    }
-    text.head("raftsman_jobs_started_total", "counter", "Executions dispatched.");
-    for (group, row) in &groups {
-        text.line("raftsman_jobs_started_total", &[("node_group", group)], row.dispatched as f64);
-    }
-    text.head("raftsman_jobs_finished_total", "counter", "Runs by their fate.");
-    for (group, row) in &groups {
-        for (outcome, count) in outcomes(row) {
-            text.line(
-                "raftsman_jobs_finished_total",
-                &[("node_group", group), ("outcome", outcome)],
-                count as f64,
-            );
-        }
-    }
-    text.head("raftsman_job_retries_total", "counter", "Retries planned.");
-    for (group, row) in &groups {
-        text.line("raftsman_job_retries_total", &[("node_group", group)], row.retried as f64);
-    }
-    text.head("raftsman_job_reclaims_total", "counter", "Executions taken back (LTS: fixExecutingJobNum).");
-    for (group, row) in &groups {
-        text.line("raftsman_job_reclaims_total", &[("node_group", group)], row.reclaimed as f64);
-    }
-    text.head(
+    recorder.handle().render()
+}
+
+fn describe() {
+    describe_gauge!("raftsman_build_info", "Always 1; the labels tell the version.");
+    describe_gauge!("raftsman_raft_is_leader", "Whether this node leads.");
+    describe_gauge!("raftsman_raft_term", "The highest term seen.");
+    describe_gauge!("raftsman_raft_last_log_index", "The last entry of the log.");
+    describe_gauge!("raftsman_raft_commit_index", "The last committed entry.");
+    describe_gauge!("raftsman_raft_applied_index", "The last applied entry.");
+    describe_gauge!("raftsman_raft_snapshot_index", "The last entry of the newest snapshot.");
+    describe_gauge!("raftsman_raft_replication_lag", "Entries that a member is behind this leader.");
+    describe_gauge!("raftsman_clock_skew_seconds", "How far a voter's clock is from the majority's.");
+    describe_gauge!("raftsman_disk_low", "Whether submits are refused for want of disk.");
+    describe_gauge!("raftsman_uptime_seconds", "How long the node runs.");
+    describe_gauge!("raftsman_lane_bytes", "Bytes of commands that wait for an entry, on the leader.");
+    describe_gauge!("raftsman_queue_jobs", "Runs by queue, on the leader; ready ones by node group.");
+    describe_gauge!("raftsman_tasktrackers", "TaskTrackers that are known, on the leader.");
+    describe_counter!("raftsman_jobs_submitted_total", "Jobs accepted.");
+    describe_counter!("raftsman_jobs_started_total", "Executions dispatched.");
+    describe_counter!("raftsman_jobs_finished_total", "Runs by their fate.");
+    describe_counter!("raftsman_job_retries_total", "Retries planned.");
+    describe_counter!("raftsman_job_reclaims_total", "Executions taken back.");
+    describe_counter!(
         "raftsman_stale_fence_rejected_total",
-        "counter",
-        "Results of older executions, which changed nothing.",
+        "Results of older executions, which changed nothing."
     );
-    for (group, row) in &groups {
-        text.line("raftsman_stale_fence_rejected_total", &[("node_group", group)], row.stale as f64);
+}
+
+fn node(tracker: &JobTracker) {
+    let raft = tracker.raft().metrics();
+    gauge!("raftsman_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    gauge!("raftsman_raft_is_leader").set(f64::from(u8::from(raft.role == Role::Leader)));
+    gauge!("raftsman_raft_term").set(raft.term as f64);
+    gauge!("raftsman_raft_last_log_index").set(raft.last_log_index as f64);
+    gauge!("raftsman_raft_commit_index").set(raft.committed_index as f64);
+    gauge!("raftsman_raft_applied_index").set(raft.applied_index as f64);
+    gauge!("raftsman_raft_snapshot_index").set(raft.snapshot_index as f64);
+    for (id, matched) in &raft.matched {
+        let lag = raft.last_log_index.saturating_sub(*matched);
+        gauge!("raftsman_raft_replication_lag", "peer" => id.to_string()).set(lag as f64);
     }
+    for skew in tracker.raft().clock_skews() {
+        gauge!("raftsman_clock_skew_seconds", "peer" => skew.node.to_string()).set(skew.ms as f64 / 1000.0);
+    }
+    gauge!("raftsman_disk_low").set(f64::from(u8::from(tracker.is_disk_low())));
+    gauge!("raftsman_uptime_seconds").set(tracker.uptime().as_secs_f64());
 }
 
-fn outcomes(row: &GroupRow) -> [(&'static str, u64); 5] {
-    [
-        ("success", row.succeeded),
-        ("failed", row.failed),
-        ("dead", row.dead),
-        ("cancelled", row.cancelled),
-        ("skipped", row.skipped),
-    ]
-}
-
-fn groups(machine: &crate::machine::Machine) -> Vec<(String, GroupRow)> {
+fn cluster(machine: &Machine) {
+    let (tables, indexes) = (machine.tables(), machine.tables().indexes());
+    for (group, ready) in indexes.ready_groups() {
+        gauge!("raftsman_queue_jobs", "node_group" => group.to_string(), "state" => "ready")
+            .set(ready.len() as f64);
+    }
+    gauge!("raftsman_queue_jobs", "node_group" => "", "state" => "executing").set(indexes.executing() as f64);
+    gauge!("raftsman_queue_jobs", "node_group" => "", "state" => "waiting").set(indexes.waiting() as f64);
+    // A disk that fails here fails the next entry too, and that ends the node; a scrape just shows less.
+    let trackers = tables.trackers().unwrap_or_default();
+    let online = trackers.iter().filter(|tracker| tracker.row.is_online()).count();
+    gauge!("raftsman_tasktrackers", "state" => "online").set(online as f64);
+    gauge!("raftsman_tasktrackers", "state" => "offline").set((trackers.len() - online) as f64);
     let (from, to) = (Key::first_group(), Key::first_client());
-    let rows = machine.tables().scan(std::ops::Bound::Included(&from), &to).filter_map(Result::ok);
-    rows.filter_map(|row| match row {
-        (Key::Group(group), Row::Group(row)) => Some((group.to_string(), *row)),
-        _ => None,
-    })
-    .collect()
+    let rows = tables.scan(Bound::Included(&from), &to).filter_map(Result::ok);
+    for row in rows {
+        if let (Key::Group(name), Row::Group(counts)) = row {
+            group(&name.to_string(), &counts);
+        }
+    }
 }
 
-/// Prometheus' text format.
-struct Text(String);
-
-impl Text {
-    fn head(&mut self, name: &str, kind: &str, help: &str) {
-        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+fn group(name: &str, counts: &GroupRow) {
+    let name = name.to_owned();
+    counter!("raftsman_jobs_submitted_total", "node_group" => name.clone()).absolute(counts.submitted);
+    counter!("raftsman_jobs_started_total", "node_group" => name.clone()).absolute(counts.dispatched);
+    let outcomes = [
+        ("success", counts.succeeded),
+        ("failed", counts.failed),
+        ("dead", counts.dead),
+        ("cancelled", counts.cancelled),
+        ("skipped", counts.skipped),
+    ];
+    for (outcome, count) in outcomes {
+        let finished =
+            counter!("raftsman_jobs_finished_total", "node_group" => name.clone(), "outcome" => outcome);
+        finished.absolute(count);
     }
-
-    fn one(&mut self, name: &str, kind: &str, help: &str, value: f64) {
-        self.head(name, kind, help);
-        self.line(name, &[], value);
-    }
-
-    fn line(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
-        self.0.push_str(name);
-        for (i, (label, text)) in labels.iter().enumerate() {
-            let text = text.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n");
-            let _ = write!(self.0, "{}{label}=\"{text}\"", if i == 0 { '{' } else { ',' });
-        }
-        self.0.push_str(if labels.is_empty() { "" } else { "}" });
-        let _ = writeln!(self.0, " {value}");
-    }
+    counter!("raftsman_job_retries_total", "node_group" => name.clone()).absolute(counts.retried);
+    counter!("raftsman_job_reclaims_total", "node_group" => name.clone()).absolute(counts.reclaimed);
+    counter!("raftsman_stale_fence_rejected_total", "node_group" => name).absolute(counts.stale);
 }

@@ -6,6 +6,7 @@ pub mod leader;
 pub mod metrics;
 mod node;
 pub mod session;
+mod snapshots;
 mod waiters;
 
 pub use node::{

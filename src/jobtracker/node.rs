@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::leader::lanes::weight;
 use super::leader::{self, Desk, Lane, LaneBytes, LeaderHandle, Outcome, ToLeader};
+use super::snapshots;
 use super::waiters::Waiters;
 use crate::dispatch::Patience;
 use crate::domain::{Clock, JobId, SystemClock, Timestamp};
@@ -198,7 +199,7 @@ impl JobTracker {
             dial: Arc::new(TcpDial),
         };
         let machine = Arc::clone(state.machine());
-        let raft = RaftNode::start(setup, log, state.state_machine(), state.clone()).await?;
+        let raft = RaftNode::start(setup, log.clone(), state.state_machine(), state.clone()).await?;
         let (shown, leader) = watch::channel(None);
         let desk = Desk {
             raft: raft.clone(),
@@ -229,6 +230,7 @@ impl JobTracker {
             stopped: CancellationToken::new(),
         });
         let tracker = JobTracker { shared };
+        tokio::spawn(snapshots::keep_small(tracker.clone(), log));
         tracker.run(desk, shown, peer_port);
         Ok((tracker, ClientPort(client_port)))
     }
@@ -314,6 +316,9 @@ impl JobTracker {
     /// # Errors
     /// If no majority confirms in time.
     pub async fn linearize(&self, within: Duration) -> Result<u64, ReadError> {
+        if self.shared.raft.identity().cluster().is_none() {
+            return Err(ReadError::NotLeader { leader: None });
+        }
         let deadline = tokio::time::Instant::now() + within;
         loop {
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
@@ -341,6 +346,9 @@ impl JobTracker {
         command: Command,
         within: Duration,
     ) -> Result<Committed, CommandError> {
+        if self.shared.raft.identity().cluster().is_none() {
+            return Err(CommandError::NotInitialized);
+        }
         let deadline = tokio::time::Instant::now() + within;
         loop {
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
@@ -351,9 +359,6 @@ impl JobTracker {
             match tried {
                 Err(CommandError::NoLeader) if !left.is_zero() => {
                     self.leader_change(LEADER_POLL.min(left)).await
-                }
-                Err(CommandError::NoLeader) if self.shared.raft.identity().cluster().is_none() => {
-                    return Err(CommandError::NotInitialized);
                 }
                 outcome => return outcome,
             }

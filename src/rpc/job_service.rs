@@ -123,14 +123,18 @@ impl JobService for Jobs {
         let run: RunId = parse_id("run_id", &request.run_id).map_err(|e| wrong(vec![e]))?;
         let key = request_key(request.idempotency)?;
         let done = command(&self.0, Command::Retry(Retry { request: key, run })).await?;
-        let (outcome, state) = match &done.reply {
-            Reply::Retried(_) => (pb::RetryOutcome::Accepted, pb::RunState::Ready),
-            Reply::Refused(Refusal::UnknownRun(_)) => (pb::RetryOutcome::NotFound, pb::RunState::Unspecified),
-            Reply::Refused(Refusal::StillLive(_)) => (pb::RetryOutcome::NotDead, pb::RunState::Unspecified),
+        let (outcome, state, again) = match &done.reply {
+            Reply::Retried(again) => (pb::RetryOutcome::Accepted, pb::RunState::Ready, again.to_string()),
+            Reply::Refused(Refusal::UnknownRun(_)) => {
+                (pb::RetryOutcome::NotFound, pb::RunState::Unspecified, String::new())
+            }
+            Reply::Refused(Refusal::StillLive(_)) => {
+                (pb::RetryOutcome::NotDead, pb::RunState::Unspecified, String::new())
+            }
             other => return Err(failed(other)),
         };
-        let (outcome, state) = (outcome.into(), state.into());
-        Ok(Response::new(pb::RetryResponse { outcome, state, committed: committed(&done) }))
+        let (outcome, state, committed) = (outcome.into(), state.into(), committed(&done));
+        Ok(Response::new(pb::RetryResponse { outcome, state, committed, run_id: again }))
     }
 
     async fn get_job(

@@ -72,7 +72,8 @@ pub(super) fn from_tracker(message: Request) -> Result<Option<FromTracker>, Vec<
 }
 
 fn result(result: pb::ExecutionResult) -> Result<ExecutionResult, Vec<FieldError>> {
-    let run: Option<RunId> = None;
+    // Only for the job log: a result without it counts all the same.
+    let run: Option<RunId> = result.run_id.parse().ok();
     parse_result(result).map(|(execution, outcome)| ExecutionResult { execution, run, outcome })
 }
 

@@ -20,6 +20,7 @@ use crate::domain::FieldError;
 use crate::jobtracker::JobTracker;
 use crate::jobtracker::leader::{Lane, LeaderHandle, ToLeader};
 use crate::jobtracker::session::{FromTracker, OUTBOX_MESSAGES_MAX, Outbox, ToTracker};
+use crate::raft::Leader;
 use crate::wire::pb::session_request::Message;
 use crate::wire::pb::task_tracker_service_client::TaskTrackerServiceClient;
 use crate::wire::pb::task_tracker_service_server::TaskTrackerService;
@@ -47,12 +48,17 @@ impl TaskTrackerService for Sessions {
     ) -> Result<Response<Self::SessionStream>, Status> {
         let relayed = request.metadata().contains_key(RELAYED);
         let messages = request.into_inner();
-        match self.0.leader() {
-            Some(leader) => self.attach(leader, messages).await.map(Response::new),
-            None if relayed => Err(not_leader("the session was relayed to a JobTracker that does not lead")),
-            None => self.relay(messages).await.map(Response::new),
+        match self.place(relayed).await? {
+            Place::Here(leader) => self.attach(leader, messages).await.map(Response::new),
+            Place::At(leader) => self.relay(&leader, messages).await.map(Response::new),
         }
     }
+}
+
+/// Where a session goes.
+enum Place {
+    Here(LeaderHandle),
+    At(Leader),
 }
 
 fn not_leader(text: &str) -> Status {
@@ -60,6 +66,30 @@ fn not_leader(text: &str) -> Status {
 }
 
 impl Sessions {
+    /// This node, if it leads; else, for a session that was not relayed yet, the node that does. A leader that is being
+    /// elected, or recovers, is waited for.
+    async fn place(&self, relayed: bool) -> Result<Place, Status> {
+        let (mut here, mut leadership) = (self.0.watch_leader(), self.0.leadership());
+        let within = tokio::time::sleep(LEADER_WITHIN);
+        tokio::pin!(within);
+        loop {
+            if let Some(leader) = here.borrow_and_update().clone() {
+                return Ok(Place::Here(leader));
+            }
+            let seen = leadership.borrow_and_update().leader.clone();
+            match seen.filter(|leader| leader.id != self.0.raft().id()) {
+                Some(_) if relayed => return Err(not_leader("relayed to a JobTracker that does not lead")),
+                Some(leader) => return Ok(Place::At(leader)),
+                None => {}
+            }
+            tokio::select! {
+                _ = here.changed() => {}
+                _ = leadership.changed() => {}
+                () = &mut within => return Err(not_leader("no leader is known")),
+            }
+        }
+    }
+
     async fn attach(
         &self,
         leader: LeaderHandle,
@@ -89,13 +119,11 @@ impl Sessions {
         Ok(Box::pin(responses.take_until(self.0.stopping().clone().cancelled_owned())))
     }
 
-    async fn relay(&self, messages: Streaming<pb::SessionRequest>) -> Result<Responses, Status> {
-        let mut leadership = self.0.leadership();
-        let known =
-            leadership.wait_for(|seen| seen.leader.as_ref().is_some_and(|l| l.id != self.0.raft().id()));
-        let known = tokio::time::timeout(LEADER_WITHIN, known).await;
-        let known = known.ok().and_then(Result::ok).and_then(|seen| seen.leader.clone());
-        let leader = known.ok_or_else(|| not_leader("no leader is known"))?;
+    async fn relay(
+        &self,
+        leader: &Leader,
+        messages: Streaming<pb::SessionRequest>,
+    ) -> Result<Responses, Status> {
         let unreachable =
             |error: tonic::transport::Error| not_leader(&format!("the leader is not reachable: {error}"));
         let channel = Endpoint::from_shared(format!("http://{}", leader.node.client_addr))

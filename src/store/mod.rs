@@ -64,9 +64,17 @@ impl Store {
     /// # Errors
     /// If the directory is not usable, or what is in it is damaged.
     pub fn open(dir: &Path, options: StateOptions) -> Result<Store, StoreError> {
+        Store::open_with(dir, options, |path, durable, on_fatal| LogStore::open(path, durable, on_fatal))
+    }
+
+    fn open_with(
+        dir: &Path,
+        options: StateOptions,
+        open_log: impl FnOnce(&Path, Arc<DurableIndex>, OnFatal) -> Result<LogStore, LogError>,
+    ) -> Result<Store, StoreError> {
         let data_dir = DataDir::open(dir)?;
         let durable = Arc::new(DurableIndex::default());
-        let log = LogStore::open(&data_dir.log_dir(), Arc::clone(&durable), Arc::clone(&options.on_fatal))?;
+        let log = open_log(&data_dir.log_dir(), Arc::clone(&durable), Arc::clone(&options.on_fatal))?;
         let state = State::open(&data_dir.state_dir(), Arc::clone(log.flushed_index()), durable, options)?;
         let store = Store { log, state, data_dir };
         store.check()?;

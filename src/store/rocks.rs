@@ -109,10 +109,8 @@ impl Base for RocksBase {
         let mut options = ReadOptions::default();
         options.set_iterate_lower_bound(from);
         options.set_iterate_upper_bound(to);
-        let row = |row: Result<(Box<[u8]>, Box<[u8]>), rocksdb::Error>| {
-            row.map(|(key, value)| (key.into_vec(), value.into_vec())).map_err(failed)
-        };
-        self.db.iterator_opt(IteratorMode::Start, options).take(limit).map(row).collect()
+        let rows = self.db.iterator_opt(IteratorMode::Start, options).take(limit);
+        rows.map(|row| row.map(|(key, value)| (key.into_vec(), value.into_vec())).map_err(failed)).collect()
     }
 }
 

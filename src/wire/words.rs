@@ -107,7 +107,7 @@ pub fn parse_result(result: pb::ExecutionResult) -> Result<(ExecutionId, Outcome
     Err(wrong)
 }
 
-/// The wire form of what an execution reports, without its times.
+/// The wire form of what an execution reports, without its times and its run.
 pub fn result_to_wire(execution: ExecutionId, outcome: Outcome) -> pb::ExecutionResult {
     pb::ExecutionResult {
         execution: execution.as_u64(),
@@ -117,6 +117,7 @@ pub fn result_to_wire(execution: ExecutionId, outcome: Outcome) -> pb::Execution
         retry_after: outcome.retry_after.map(duration),
         start_time: None,
         end_time: None,
+        run_id: String::new(),
     }
 }
 

@@ -5,3 +5,5 @@
 mod bad_input;
 mod cluster;
 mod jobs;
+mod probes;
+mod sdk;

@@ -22,7 +22,11 @@ pub use reference::default_file;
 use setting::Setting;
 pub use setting::{AuthMode, LogFormat, Size, TlsMode};
 
+use super::leader::LaneBytes;
+use super::{NodeOptions, SessionTimes};
 use crate::domain::{FieldError, Millis};
+use crate::raft::RaftConfig;
+use crate::store::FlushPolicy;
 
 /// A section as the reference shows it.
 struct SectionText {
@@ -132,10 +136,8 @@ settings! {
         hand_over: bool = true,
         /// How long the next survivor waits for the one before it.
         hand_over_step: Millis = Millis::new(50),
-        /// A snapshot after so many entries...
+        /// A snapshot after so many entries.
         snapshot_entries: u64 = 200_000,
-        /// ...or after so many bytes of log, whichever comes first.
-        snapshot_log_bytes: Size = Size::mib(512),
         /// How long sending and installing a whole snapshot may take.
         snapshot_timeout: Millis = Millis::from_secs(600),
         /// Entries that stay in the log although a snapshot has them, for followers that were briefly away.
@@ -166,18 +168,10 @@ settings! {
         terminate_grace: Millis = Millis::from_secs(10),
         /// How long a JobTracker that was told to stop finishes what is in flight.
         drain_timeout: Millis = Millis::from_secs(25),
-        /// A JobTracker whose clock is further from the majority's is named in an alarm.
-        clock_skew_alarm: Millis = Millis::new(500),
     }
 
-    /// What one request or one queue may take. Retention and the like are replicated limits and not here.
+    /// What may wait and how full the disk may be. Retention and the like are replicated limits and not here.
     [limits] LimitSettings {
-        /// The largest payload of a job.
-        payload_bytes: Size = Size::mib(1),
-        /// The largest request.
-        request_bytes: Size = Size::mib(4),
-        /// The most jobs in one request.
-        request_jobs: u64 = 10_000,
         /// Bytes that may wait to be proposed: completions, heartbeats, time.
         lane_drain_bytes: Size = Size::mib(256),
         /// Bytes that may wait to be proposed: submits and cancels. Beyond it the answer is BUSY.
@@ -213,7 +207,53 @@ settings! {
         /// text for people, json for machines.
         log_format: LogFormat = LogFormat::Text,
         /// Which events are logged: a level, or levels for modules such as `info,raftsman::raft=debug`.
-        log_filter: String = "info".into(),
+        log_filter: String = "info,openraft=warn".into(),
+    }
+}
+
+impl Config {
+    /// How a node is run with these settings; `host` names a node that has no name of its own.
+    pub fn node_options(&self, host: &str) -> NodeOptions {
+        let given = |text: &String| (!text.is_empty()).then(|| text.clone());
+        let (node, raft, scheduler) = (&self.node, &self.raft, &self.scheduler);
+        NodeOptions {
+            name: given(&node.name).unwrap_or_else(|| host.to_owned()),
+            data_dir: node.data_dir.clone(),
+            listen_client: self.listen.client.to_string(),
+            listen_peer: self.listen.peer.to_string(),
+            advertise_peer: given(&node.advertise),
+            advertise_client: given(&node.advertise_client),
+            join: node.join.clone(),
+            raft: RaftConfig {
+                heartbeat: raft.heartbeat,
+                election_timeout_min: raft.election_timeout_min,
+                election_timeout_max: raft.election_timeout_max,
+                snapshot_timeout: raft.snapshot_timeout,
+                snapshot_entries: raft.snapshot_entries,
+                keep_entries: raft.keep_entries,
+                hand_over: raft.hand_over,
+                hand_over_step: raft.hand_over_step,
+                promote_lag_max: raft.promote_lag_max,
+            },
+            flush: FlushPolicy {
+                seal_bytes: self.storage.layer_bytes.as_usize(),
+                seal_age: self.storage.layer_age.into(),
+                flush_bytes: self.storage.flush_bytes.as_usize(),
+            },
+            lanes: LaneBytes {
+                drain: self.limits.lane_drain_bytes.as_usize(),
+                request: self.limits.lane_request_bytes.as_usize(),
+                log: self.limits.lane_log_bytes.as_usize(),
+            },
+            sessions: SessionTimes {
+                heartbeat: scheduler.session_heartbeat.into(),
+                stop_working_after: scheduler.stop_working_after.into(),
+                reclaim_after: scheduler.reclaim_after.into(),
+                terminate_grace: scheduler.terminate_grace.into(),
+            },
+            disk_free_min_percent: self.limits.disk_free_min_percent,
+            drain: scheduler.drain_timeout.into(),
+        }
     }
 }
 

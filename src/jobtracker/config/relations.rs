@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{AuthMode, Config, Size, TlsMode};
-use crate::domain::{FieldError, Millis, limits};
+use crate::domain::{FieldError, Millis};
 
 /// Between the last answered heartbeat and the moment that a TaskTracker stops lie at least so many heartbeats.
 const HEARTBEATS_BEFORE_STOP: u64 = 3;
@@ -15,6 +15,9 @@ const HEARTBEATS_BEFORE_ELECTION: u64 = 3;
 const ELECTION_TIMEOUT_MAX: Millis = Millis::from_secs(60);
 /// Joining a cluster of more JobTrackers than this is surely a mistake.
 const JOIN_MAX: usize = 32;
+
+/// The largest request, with what its commands weigh besides.
+const LANE_MIN: Size = Size::mib(8);
 
 /// One rule: whether it holds, else the setting that breaks it and why.
 type Rule = (bool, &'static str, String);
@@ -28,7 +31,7 @@ pub(super) fn check(config: &Config) -> Result<(), Vec<FieldError>> {
         raft(config),
         storage(config),
         scheduler(config),
-        bytes(config),
+        waiting(config),
         later(config),
     ];
     let broken: Vec<FieldError> = rules
@@ -143,11 +146,6 @@ fn raft(config: &Config) -> Vec<Rule> {
             ),
         ),
         (raft.snapshot_entries > 0, "raft.snapshot_entries", "is 0; at least 1".into()),
-        (
-            raft.snapshot_log_bytes >= Size::mib(1),
-            "raft.snapshot_log_bytes",
-            format!("is {}; at least 1MiB", raft.snapshot_log_bytes),
-        ),
     ]
 }
 
@@ -191,40 +189,20 @@ fn scheduler(config: &Config) -> Vec<Rule> {
     ]
 }
 
-fn bytes(config: &Config) -> Vec<Rule> {
+fn waiting(config: &Config) -> Vec<Rule> {
     let set = &config.limits;
-    let payload_max = Size(u64::try_from(limits::PAYLOAD_BYTES_MAX).expect("1 MiB fits"));
-    let mut rules = vec![
-        (
-            set.payload_bytes <= payload_max,
-            "limits.payload_bytes",
-            format!("is {}; at most {payload_max}", set.payload_bytes),
-        ),
-        (
-            set.request_bytes >= set.payload_bytes,
-            "limits.request_bytes",
-            format!("is {}; at least limits.payload_bytes, {}", set.request_bytes, set.payload_bytes),
-        ),
-        (
-            (1..=10_000).contains(&set.request_jobs),
-            "limits.request_jobs",
-            format!("is {}; 1 to 10000", set.request_jobs),
-        ),
-        (
-            set.disk_free_min_percent <= 90,
-            "limits.disk_free_min_percent",
-            format!("is {}; 0 to 90", set.disk_free_min_percent),
-        ),
-    ];
     let lanes = [
         ("limits.lane_drain_bytes", set.lane_drain_bytes),
         ("limits.lane_request_bytes", set.lane_request_bytes),
         ("limits.lane_log_bytes", set.lane_log_bytes),
     ];
-    rules.extend(lanes.map(|(key, lane)| {
-        let problem = format!("is {lane}; at least limits.request_bytes, {}", set.request_bytes);
-        (lane >= set.request_bytes, key, problem)
-    }));
+    let roomy = |(key, lane)| {
+        let problem = format!("is {lane}; at least {LANE_MIN}, or the largest request could never pass");
+        (lane >= LANE_MIN, key, problem)
+    };
+    let percent = set.disk_free_min_percent;
+    let mut rules: Vec<Rule> = lanes.map(roomy).into();
+    rules.push((percent <= 90, "limits.disk_free_min_percent", format!("is {percent}; 0 to 90")));
     rules
 }
 

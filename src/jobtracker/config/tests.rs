@@ -67,13 +67,13 @@ fn names_that_kubernetes_injects_are_not_settings() {
 
 #[test]
 fn everything_that_is_wrong_is_told_at_once_with_its_origin() {
-    let file = "[raft]\nheartbaet = \"50ms\"\nheartbeat = 50\n[rafft]\nx = 1\n[limits]\nrequest_jobs = -1\n";
+    let file = "[raft]\nheartbaet = \"50ms\"\nheartbeat = 50\n[rafft]\nx = 1\n[limits]\ndisk_free_min_percent = -1\n";
     expect_test::expect![[r#"
         rafft.x: is not a setting; the sections are [node] [listen] [raft] [storage] [scheduler] [limits] [tls] [auth] [telemetry] (raftsman.toml:5)
-        raft.heartbaet: is not a setting; [raft] has heartbeat, election_timeout_min, election_timeout_max, hand_over, hand_over_step, snapshot_entries, snapshot_log_bytes, snapshot_timeout, keep_entries, promote_lag_max (raftsman.toml:2)
+        raft.heartbaet: is not a setting; [raft] has heartbeat, election_timeout_min, election_timeout_max, hand_over, hand_over_step, snapshot_entries, snapshot_timeout, keep_entries, promote_lag_max (raftsman.toml:2)
         node.nmae: is not a setting; [node] has name, data_dir, advertise, advertise_client, join (environment RAFTSMAN_NODE__NMAE)
         raft.heartbeat: is 50; give a span such as "250ms", "10s", "5m", "2h" or "7d" (raftsman.toml:3)
-        limits.request_jobs: is -1; give a whole number from 0 (raftsman.toml:7)"#]]
+        limits.disk_free_min_percent: is -1; give a whole number from 0 (raftsman.toml:7)"#]]
     .assert_eq(&shown(file, &[("RAFTSMAN_NODE__NMAE", "n1")], &[]));
 }
 
@@ -92,16 +92,24 @@ fn relations_between_timers_are_kept() {
 
 #[test]
 fn relations_between_sizes_are_kept() {
-    let file = "[limits]\npayload_bytes = \"8MiB\"\nlane_log_bytes = \"1MiB\"\ndisk_free_min_percent = 91\n\
+    let file = "[limits]\nlane_log_bytes = \"1MiB\"\ndisk_free_min_percent = 91\n\
                 [storage]\nlayer_bytes = \"64MiB\"\nflush_bytes = \"1MiB\"\n";
     expect_test::expect![[r#"
-        storage.layer_bytes: is 64MiB; 1MiB to 32MiB (raftsman.toml:6)
-        storage.flush_bytes: is 1MiB; at least storage.layer_bytes, 64MiB (raftsman.toml:7)
-        limits.payload_bytes: is 8MiB; at most 1MiB (raftsman.toml:2)
-        limits.request_bytes: is 4MiB; at least limits.payload_bytes, 8MiB (default)
-        limits.disk_free_min_percent: is 91; 0 to 90 (raftsman.toml:4)
-        limits.lane_log_bytes: is 1MiB; at least limits.request_bytes, 4MiB (raftsman.toml:3)"#]]
-    .assert_eq(&wrong(file));
+        storage.layer_bytes: is 64MiB; 1MiB to 32MiB (raftsman.toml:5)
+        storage.flush_bytes: is 1MiB; at least storage.layer_bytes, 64MiB (raftsman.toml:6)
+        limits.lane_log_bytes: is 1MiB; at least 8MiB, or the largest request could never pass (raftsman.toml:2)
+        limits.disk_free_min_percent: is 91; 0 to 90 (raftsman.toml:3)"#]].assert_eq(&wrong(file));
+}
+
+#[test]
+fn the_defaults_are_those_of_the_node_they_configure() {
+    let defaults = NodeOptions::on_loopback("n1", "/data");
+    let mut configured = Config::default().node_options("n1");
+    configured.data_dir = "/data".into();
+    (configured.listen_client, configured.listen_peer) = ("127.0.0.1:0".into(), "127.0.0.1:0".into());
+    assert_eq!(format!("{configured:?}"), format!("{defaults:?}"));
+    assert_eq!(Config::default().raft.heartbeat, Config::default().node_options("n1").raft.heartbeat);
+    assert_eq!(configured.raft.check(), Ok(()));
 }
 
 #[test]

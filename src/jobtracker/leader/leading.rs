@@ -11,7 +11,7 @@ use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot};
 
 use super::lanes::{Lane, Lanes, Pass};
-use super::planner::Unplanned;
+use crate::dispatch::planner::Unplanned;
 use crate::dispatch::{Attached, Dispatcher, Event, Intent, Patience, Ready};
 use crate::domain::{ExecutionId, JobId, Kind, NodeGroup, RunId, SessionId, Timestamp};
 use crate::jobtracker::session::{ExecutionResult, FromTracker, Hello, Lines, Outbox, Refused, ToTracker};
@@ -200,7 +200,7 @@ impl Leading {
                 // A stream that another one replaced, or that was broken, has nothing to say.
                 if let Some(session) = self.by_stream.get(&stream).copied() {
                     self.dispatcher.step(now, Event::Heard { session });
-                    self.from_tracker(now, session, what)?;
+                    self.hear(now, session, what)?;
                 }
             }
             ToLeader::Detached { stream } => self.detach(now, stream),
@@ -232,7 +232,7 @@ impl Leading {
         Ok(())
     }
 
-    fn from_tracker(&mut self, now: Instant, session: SessionId, what: FromTracker) -> Result<(), BaseError> {
+    fn hear(&mut self, now: Instant, session: SessionId, what: FromTracker) -> Result<(), BaseError> {
         match what {
             FromTracker::Completed(results) => self.completed(session, results),
             FromTracker::Returned(executions) => {
@@ -329,6 +329,11 @@ impl Leading {
         self.ending.insert(session);
         let command = Command::TrackerOffline(TrackerOffline { session, reason });
         self.lanes.push(Lane::Drain, command, Origin::Offline(session));
+    }
+
+    /// The loop was away for so long that it must have been frozen.
+    pub(super) fn thawed(&mut self, now: Instant) {
+        self.dispatcher.step(now, Event::Thawed);
     }
 
     /// Time passed: silence, overdue runs, old rows.
@@ -558,11 +563,10 @@ impl Leading {
         executions: Vec<ExecutionId>,
         answers: Vec<CompleteAnswer>,
     ) {
-        if answers.contains(&CompleteAnswer::Stale) {
-            // A stale result freed no slot, though the roster was told so when it was proposed: count again.
-            let executing = self.machine.read().tables().indexes().executing_on(session);
-            self.dispatcher.step(now, Event::Counted { session, executing });
-        }
+        // A stale or repeated result freed no slot, though the roster was told so when it was proposed: count again.
+        let executing = self.machine.read().tables().indexes().executing_on(session);
+        self.dispatcher.step(now, Event::Counted { session, executing });
+        self.mark_dirty_group_of(session);
         self.tell(session, ToTracker::CompletedAck(executions.into_iter().zip(answers).collect()));
     }
 

@@ -5,7 +5,6 @@
 
 pub mod lanes;
 mod leading;
-mod planner;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,16 +18,18 @@ pub use lanes::{Door, Full, Lane, LaneBytes};
 pub use leading::{Outcome, ToLeader};
 
 use crate::dispatch::Patience;
+use crate::dispatch::planner::{self, Unplanned};
 use crate::domain::{Clock, Timestamp};
 use crate::machine::{Applied, BaseError, Machine};
 use crate::raft::{Leadership, ProposeError, RaftNode};
 use leading::{Leading, Proposed};
-use planner::Unplanned;
 
 /// Entries that may be under way at once: one is synced while the next gathers.
 const IN_FLIGHT_MAX: usize = 2;
 /// Messages taken at a time before proposals are looked at again.
 const MESSAGES_MAX: usize = 4096;
+/// A loop that comes round this late was frozen: it sleeps half a second at most.
+const FROZEN: Duration = Duration::from_secs(2);
 /// The longest sleep, so that a clock that jumps is seen soon.
 const SLEEP_MAX: Duration = Duration::from_millis(500);
 
@@ -108,7 +109,14 @@ impl Office<'_> {
         leadership: &mut watch::Receiver<Leadership>,
     ) -> Result<(), BaseError> {
         let mut messages = Vec::new();
+        let mut seen = self.now();
         loop {
+            let now = self.now();
+            if now.saturating_duration_since(seen) > FROZEN {
+                tracing::warn!(away = ?now.saturating_duration_since(seen), "this process was frozen");
+                self.leading.thawed(now);
+            }
+            seen = now;
             self.propose();
             self.ask_calendar()?;
             let sleep = tokio::time::sleep(self.until_next());

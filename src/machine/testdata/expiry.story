@@ -52,12 +52,3 @@ at 1000100000 expire -> ok
 show rows
     | Group 2, Job 1, Live 1, TaskKey 1
 at 1000100000 cancel trade/x req=c1:1 -> refused: client session 26.0 is unknown or expired
-# W24: names of 64 characters are as good as any; an occurrence is named by its number.
-at 1000100000 submit 0123456789012345678901234567890123456789012345678901234567890123 trade every=1000 norely -> accepted 32.0
-at 1000102000 tick -> ok, ready trade
-show job 32.0
-    | 0123456789012345678901234567890123456789012345678901234567890123 rev 1 lives
-    | settled 1000102000 live 3 next 1000103000 every 1s remaining None
-    | 32.0/0 due 1000100000 rev 1 ready since 1000102000 executions 0 retries 0 reclaims 0
-    | 32.0/1 due 1000101000 rev 1 ready since 1000102000 executions 0 retries 0 reclaims 0
-    | 32.0/2 due 1000102000 rev 1 ready since 1000102000 executions 0 retries 0 reclaims 0

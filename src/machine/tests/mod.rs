@@ -1,6 +1,7 @@
 //! The proof of the machine: stories, golden bytes, a model, the count of keys.
 
 mod arbitrary;
+mod bounds;
 mod budget;
 mod codec;
 mod determinism;

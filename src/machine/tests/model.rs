@@ -1,1 +1,891 @@
-//! soon
+//! The machine told again, as plainly as possible: jobs with their runs in one map, everything by looking at all of it.
+//!
+//! Written from the contract, not from the machine: no layers, no indexes, no budgets, an instant at a time. It shares
+//! only the words (commands, replies, ids) with what it is compared with. Not here: the job log's lines, and the limit
+//! on the number of finished runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::domain::{
+    Action, ClientId, ExecutionId, Identity, JobId, JobSpec, Millis, MisfirePolicy, NodeGroup, OnConflict,
+    Position, RequestId, RunId, Schedule, SessionId, TaskId, Timestamp,
+};
+use crate::machine::command::{
+    Command, Completion, JobPlan, JobRef, LogEntry, ReclaimReason, RequestKey, TrackerOnline,
+};
+use crate::machine::limits::{CLIENT_WINDOW, LIVE_RUNS_MAX, Limits};
+use crate::machine::reply::{CancelAnswer, CompleteAnswer, Dispatched, Push, Refusal, Reply, SubmitAnswer};
+use crate::machine::row::{Fate, SkipReason, Stop};
+
+#[derive(Debug, Default)]
+pub(super) struct Model {
+    pub(super) now: Timestamp,
+    pub(super) limits: Limits,
+    index: u64,
+    ordinal: u32,
+    pub(super) jobs: BTreeMap<JobId, Job>,
+    /// Who has, or last had, a key.
+    keys: BTreeMap<(NodeGroup, TaskId), JobId>,
+    pub(super) trackers: BTreeMap<(NodeGroup, Identity), Tracker>,
+    pub(super) clients: BTreeMap<ClientId, Client>,
+    requests: BTreeMap<RequestId, (Timestamp, Reply)>,
+    /// When a periodic job ended: its own end keeps it like a finished run would.
+    ends: BTreeSet<(Timestamp, JobId)>,
+    /// How often something rare happened.
+    pub(super) rare: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) spec: Arc<JobSpec>,
+    pub(super) revision: u32,
+    next_number: u64,
+    pub(super) runs: BTreeMap<u64, Run>,
+    pub(super) rhythm: Option<Rhythm>,
+    alive: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Rhythm {
+    pub(super) settled: Timestamp,
+    pub(super) next: Next,
+    pub(super) stalled: bool,
+    /// The run number of the last settled instants if they were skipped, and why.
+    skipping: Option<(u64, SkipReason)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    Planned {
+        ahead: Vec<Timestamp>,
+        ended: bool,
+    },
+    Grid {
+        next: Timestamp,
+        interval: Millis,
+        left: Option<u64>,
+    },
+    /// Nothing comes; a one-shot revision may wait for what executes.
+    Stopped {
+        restart: bool,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Run {
+    spec: Arc<JobSpec>,
+    pub(super) revision: u32,
+    pub(super) due: Timestamp,
+    pub(super) by_hand: bool,
+    start_by: Option<Timestamp>,
+    pub(super) state: State,
+    pub(super) executions: u32,
+    pub(super) retries: u32,
+    pub(super) reclaims: u32,
+    pub(super) stop: Option<Stop>,
+    superseded: bool,
+    /// Completions that counted.
+    recorded: BTreeSet<(ExecutionId, Action)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Waiting(Timestamp),
+    Ready,
+    Executing(ExecutionId, SessionId),
+    Ended(Fate, Timestamp),
+}
+
+#[derive(Debug)]
+pub(super) struct Tracker {
+    pub(super) session: SessionId,
+    start: u64,
+    pub(super) online: bool,
+    since: Timestamp,
+    pub(super) capacity: u32,
+    kinds: Vec<crate::domain::Kind>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Client {
+    high: u64,
+    used: Timestamp,
+    answers: BTreeMap<u64, Reply>,
+}
+
+impl Run {
+    pub(super) fn is_live(&self) -> bool {
+        !matches!(self.state, State::Ended(..))
+    }
+
+    fn execution(&self) -> Option<(ExecutionId, SessionId)> {
+        match self.state {
+            State::Executing(execution, session) => Some((execution, session)),
+            State::Waiting(_) | State::Ready | State::Ended(..) => None,
+        }
+    }
+}
+
+impl Rhythm {
+    fn new(settled: Timestamp, next: Next) -> Rhythm {
+        Rhythm { settled, next, stalled: false, skipping: None }
+    }
+
+    fn is_exhausted(&self) -> bool {
+        match &self.next {
+            Next::Planned { ahead, ended } => *ended && ahead.is_empty(),
+            Next::Grid { left, .. } => *left == Some(0),
+            Next::Stopped { restart } => !restart,
+        }
+    }
+
+    fn first(&self) -> Option<Timestamp> {
+        match &self.next {
+            Next::Planned { ahead, .. } => ahead.first().copied(),
+            Next::Grid { left: Some(0), .. } | Next::Stopped { .. } => None,
+            Next::Grid { next, .. } => Some(*next),
+        }
+    }
+
+    pub(super) fn planned_until(&self) -> Timestamp {
+        match &self.next {
+            Next::Planned { ahead, .. } => ahead.last().copied().unwrap_or(self.settled),
+            Next::Grid { .. } | Next::Stopped { .. } => self.settled,
+        }
+    }
+
+    /// Takes the next instant.
+    fn take(&mut self) -> Timestamp {
+        match &mut self.next {
+            Next::Planned { ahead, .. } => ahead.remove(0),
+            Next::Grid { next, interval, left } => {
+                let instant = *next;
+                *next = instant + *interval;
+                *left = left.map(|left| left - 1);
+                instant
+            }
+            Next::Stopped { .. } => unreachable!("a stopped job has no instant"),
+        }
+    }
+
+    /// The known instants that are before `limit`; the second says that there may be more of them.
+    fn before(&self, limit: Timestamp) -> (u64, bool) {
+        match &self.next {
+            Next::Planned { ahead, ended } => {
+                let count = ahead.iter().filter(|instant| **instant < limit).count();
+                (count as u64, count == ahead.len() && !ended)
+            }
+            Next::Grid { .. } => {
+                let mut ahead = self.clone();
+                let mut count = 0;
+                while ahead.first().is_some_and(|first| first < limit) {
+                    ahead.take();
+                    count += 1;
+                }
+                (count, false)
+            }
+            Next::Stopped { .. } => (0, false),
+        }
+    }
+}
+
+impl Job {
+    pub(super) fn live(&self) -> usize {
+        self.runs.values().filter(|run| run.is_live()).count()
+    }
+
+    fn live_numbers(&self) -> Vec<u64> {
+        self.runs.iter().filter(|(_, run)| run.is_live()).map(|(number, _)| *number).collect()
+    }
+
+    pub(super) fn is_alive(&self) -> bool {
+        self.alive
+    }
+}
+
+impl Model {
+    pub(super) fn apply(&mut self, index: u64, entry: &LogEntry) -> Vec<Reply> {
+        (self.index, self.ordinal) = (index, 0);
+        self.now = self.now.max(entry.at);
+        entry.commands.iter().map(|command| self.command(command)).collect()
+    }
+
+    fn id(&mut self) -> Position {
+        self.ordinal += 1;
+        Position::new(self.index, self.ordinal - 1)
+    }
+
+    fn rare(&mut self, what: &'static str) {
+        *self.rare.entry(what).or_default() += 1;
+    }
+
+    fn command(&mut self, command: &Command) -> Reply {
+        match command {
+            Command::ClientOpen(_) => {
+                let client = ClientId(self.id());
+                self.clients.insert(client, Client { used: minute(self.now), ..Client::default() });
+                Reply::ClientOpened(client)
+            }
+            Command::Submit(submit) => self.once(&submit.request, Kind::Submit, |model| {
+                Reply::Submitted(submit.jobs.iter().map(|spec| model.submit(spec)).collect())
+            }),
+            Command::Cancel(cancel) => {
+                self.once(&cancel.request, Kind::Cancel, |model| Reply::Cancelled(model.cancel(&cancel.job)))
+            }
+            Command::Terminate(it) => {
+                self.once(&it.request, Kind::Terminate, |model| model.terminate(it.run))
+            }
+            Command::Retry(it) => self.once(&it.request, Kind::Retry, |model| model.retry(it.run)),
+            Command::TrackerOnline(online) => Reply::Online(self.online(online)),
+            Command::TrackerOffline(offline) => self.offline(offline.session),
+            Command::Dispatch(dispatch) => self.dispatch(dispatch.session, dispatch.want),
+            Command::Return(it) => {
+                it.executions.iter().for_each(|execution| self.give_back(*execution));
+                Reply::Done
+            }
+            Command::Complete(it) => {
+                Reply::Completed(it.results.iter().map(|result| self.complete(result)).collect())
+            }
+            Command::Reclaim(it) => {
+                it.executions.iter().for_each(|execution| self.reclaim(*execution, it.reason));
+                Reply::Done
+            }
+            Command::Plan(plan) => {
+                let refused: Vec<JobId> =
+                    plan.jobs.iter().filter(|job| !self.plan(job)).map(|job| job.job).collect();
+                refused.first().map_or(Reply::Done, |job| Reply::Refused(Refusal::PlanOutdated(*job)))
+            }
+            Command::Tick => {
+                self.tick();
+                Reply::Done
+            }
+            Command::BizLog(_) => Reply::Done,
+            Command::Expire => {
+                self.expire();
+                Reply::Done
+            }
+            Command::SetLimits(limits) => match limits.check() {
+                Ok(()) => {
+                    self.limits = *limits;
+                    Reply::Done
+                }
+                Err(wrong) => Reply::Refused(wrong.into()),
+            },
+        }
+    }
+
+    // -- requests --------------------------------------------------------------------------------------------------
+
+    fn once(&mut self, request: &RequestKey, kind: Kind, run: impl FnOnce(&mut Model) -> Reply) -> Reply {
+        match request {
+            RequestKey::None => run(self),
+            RequestKey::Id(id) => {
+                if let Some((_, answer)) = self.requests.get(id) {
+                    let answer = kind.of(answer.clone());
+                    self.rare("request again");
+                    return answer;
+                }
+                let answer = run(self);
+                self.requests.insert(id.clone(), (self.now, answer.clone()));
+                answer
+            }
+            RequestKey::Session { client, sequence } => {
+                let Some(known) = self.clients.get(client) else {
+                    return Reply::Refused(Refusal::UnknownClient(*client));
+                };
+                if let Some(answer) = known.answers.get(sequence) {
+                    let answer = kind.of(answer.clone());
+                    self.rare("request again");
+                    return answer;
+                }
+                if known.high >= CLIENT_WINDOW && *sequence <= known.high - CLIENT_WINDOW {
+                    self.rare("request too old");
+                    return Reply::Refused(Refusal::RequestTooOld { client: *client, sequence: *sequence });
+                }
+                let answer = run(self);
+                let now = self.now;
+                let known = self.clients.get_mut(client).expect("it was there");
+                known.answers.insert(*sequence, answer.clone());
+                (known.high, known.used) = (known.high.max(*sequence), minute(now));
+                let high = known.high;
+                known.answers.retain(|sequence, _| high < CLIENT_WINDOW || *sequence > high - CLIENT_WINDOW);
+                answer
+            }
+        }
+    }
+
+    // -- jobs ------------------------------------------------------------------------------------------------------
+
+    fn submit(&mut self, spec: &Arc<JobSpec>) -> SubmitAnswer {
+        let key = (spec.node_group.clone(), spec.task_id.clone());
+        let holder = self.keys.get(&key).copied().filter(|job| self.jobs.get(job).is_some_and(Job::is_alive));
+        match (holder, spec.on_conflict) {
+            (None, _) => {
+                let job = JobId(self.id());
+                self.keys.insert(key, job);
+                let new = Job {
+                    spec: Arc::clone(spec),
+                    revision: 1,
+                    next_number: 0,
+                    runs: BTreeMap::new(),
+                    rhythm: None,
+                    alive: true,
+                };
+                self.jobs.insert(job, new);
+                self.start(job);
+                SubmitAnswer::Accepted(job)
+            }
+            (Some(job), OnConflict::Ignore) => SubmitAnswer::Exists(job),
+            (Some(job), OnConflict::Reject) => SubmitAnswer::Conflict(job),
+            (Some(job), OnConflict::Replace) => self.replace(job, spec),
+        }
+    }
+
+    fn replace(&mut self, id: JobId, spec: &Arc<JobSpec>) -> SubmitAnswer {
+        let now = self.now;
+        let job = self.jobs.get_mut(&id).expect("it holds its key");
+        job.rhythm = None;
+        for run in job.runs.values_mut().filter(|run| run.is_live()) {
+            if run.execution().is_some() {
+                run.superseded = true;
+            } else {
+                let skipped = Fate::Skipped { reason: SkipReason::Superseded, last: run.due, count: 1 };
+                let fate = if run.executions == 0 { skipped } else { Fate::Failed };
+                run.state = State::Ended(fate, now);
+            }
+        }
+        (job.spec, job.revision) = (Arc::clone(spec), job.revision + 1);
+        let revision = job.revision;
+        let one_shot = matches!(spec.schedule, Schedule::RealTime | Schedule::TriggerTime(_));
+        if one_shot && job.live() > 0 {
+            job.rhythm = Some(Rhythm::new(now, Next::Stopped { restart: true }));
+            self.rare("replaced while executing");
+        } else {
+            self.start(id);
+        }
+        SubmitAnswer::Replaced(id, revision)
+    }
+
+    /// Starts the schedule of the newest revision.
+    fn start(&mut self, id: JobId) {
+        let now = self.now;
+        let job = self.jobs.get_mut(&id).expect("it is about to start");
+        let next = match &job.spec.schedule {
+            Schedule::RealTime => return self.make(id, now, false),
+            Schedule::TriggerTime(at) => {
+                let due = (*at).max(now);
+                return self.make(id, due, false);
+            }
+            Schedule::Cron(_) => Next::Planned { ahead: Vec::new(), ended: false },
+            Schedule::Repeat(it) => {
+                let next = it.first.unwrap_or(now).max(now);
+                Next::Grid { next, interval: it.interval, left: it.count }
+            }
+        };
+        job.rhythm = Some(Rhythm::new(now, next));
+    }
+
+    /// Makes a run of the newest revision.
+    fn make(&mut self, id: JobId, due: Timestamp, by_hand: bool) {
+        let now = self.now;
+        let job = self.jobs.get_mut(&id).expect("its job is known");
+        let state = if due <= now { State::Ready } else { State::Waiting(due) };
+        let run = Run {
+            spec: Arc::clone(&job.spec),
+            revision: job.revision,
+            due,
+            by_hand,
+            start_by: job.spec.start_deadline.filter(|_| !by_hand).map(|deadline| due + deadline),
+            state,
+            executions: 0,
+            retries: 0,
+            reclaims: 0,
+            stop: None,
+            superseded: false,
+            recorded: BTreeSet::new(),
+        };
+        job.runs.insert(job.next_number, run);
+        job.next_number += 1;
+    }
+
+    fn end(&mut self, run: RunId, fate: Fate) {
+        let now = self.now;
+        match fate {
+            Fate::Dead => self.rare("dead"),
+            Fate::Skipped { reason: SkipReason::DeadlinePassed, .. } => self.rare("deadline passed"),
+            Fate::Skipped { .. } | Fate::Succeeded | Fate::Failed | Fate::Cancelled => {}
+        }
+        if let Some(live) = self.run_mut(run) {
+            live.state = State::Ended(fate, now);
+        }
+        self.end_job_if_done(run.job);
+    }
+
+    /// With its last run and its last instant a job ends, or its waiting one-shot revision starts.
+    fn end_job_if_done(&mut self, id: JobId) {
+        let now = self.now;
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        if !job.alive || job.live() > 0 {
+            return;
+        }
+        match &job.rhythm {
+            Some(Rhythm { next: Next::Stopped { restart: true }, .. }) => {
+                job.rhythm = None;
+                self.start(id);
+            }
+            Some(rhythm) if rhythm.is_exhausted() => {
+                (job.rhythm, job.alive) = (None, false);
+                self.ends.insert((now, id));
+            }
+            Some(_) => {}
+            None => job.alive = false,
+        }
+    }
+
+    fn run_mut(&mut self, run: RunId) -> Option<&mut Run> {
+        self.jobs.get_mut(&run.job)?.runs.get_mut(&run.number)
+    }
+
+    fn run(&self, run: RunId) -> Option<&Run> {
+        self.jobs.get(&run.job)?.runs.get(&run.number)
+    }
+
+    fn cancel(&mut self, job: &JobRef) -> CancelAnswer {
+        let id = match job {
+            JobRef::Id(job) => Some(*job),
+            JobRef::Key(group, task) => self.keys.get(&(group.clone(), task.clone())).copied(),
+        };
+        let Some((id, job)) = id.and_then(|id| Some((id, self.jobs.get_mut(&id)?))) else {
+            return CancelAnswer::NotFound;
+        };
+        if !job.alive {
+            let last = job.runs.get(&job.next_number.saturating_sub(1)).or(job.runs.values().next());
+            let fate = last.map_or(Fate::Cancelled, |run| match run.state {
+                State::Ended(fate, _) => fate,
+                State::Waiting(_) | State::Ready | State::Executing(..) => unreachable!("the job has ended"),
+            });
+            return CancelAnswer::AlreadyFinished(id, fate);
+        }
+        if let Some(rhythm) = &mut job.rhythm {
+            rhythm.next = Next::Stopped { restart: false };
+        }
+        let mut touched = false;
+        for number in job.live_numbers() {
+            let run = job.runs.get_mut(&number).expect("it lives");
+            touched |= run.executions > 0;
+            match run.execution() {
+                Some(_) => run.stop = Some(Stop::Cancel),
+                None => run.state = State::Ended(Fate::Cancelled, self.now),
+            }
+        }
+        self.end_job_if_done(id);
+        if touched { CancelAnswer::CancelRequested(id) } else { CancelAnswer::Cancelled(id) }
+    }
+
+    fn terminate(&mut self, id: RunId) -> Reply {
+        let Some(run) = self.run_mut(id) else { return Reply::Refused(Refusal::UnknownRun(id)) };
+        let Some((execution, _)) = run.execution() else {
+            return Reply::Refused(Refusal::NotExecuting(id));
+        };
+        run.stop = run.stop.or(Some(Stop::Terminate));
+        self.rare("terminated");
+        Reply::Terminating(execution)
+    }
+
+    fn retry(&mut self, id: RunId) -> Reply {
+        let Some(run) = self.run(id) else { return Reply::Refused(Refusal::UnknownRun(id)) };
+        if run.is_live() {
+            return Reply::Refused(Refusal::StillLive(id));
+        }
+        let job = &self.jobs[&id.job];
+        let key = (job.spec.node_group.clone(), job.spec.task_id.clone());
+        match self.keys.get(&key).copied() {
+            Some(holder) if holder != id.job && self.jobs.get(&holder).is_some_and(Job::is_alive) => {
+                return Reply::Refused(Refusal::KeyTaken(holder));
+            }
+            Some(_) if job.alive && job.rhythm.is_none() => return Reply::Refused(Refusal::StillLive(id)),
+            Some(_) | None => {}
+        }
+        let new = RunId { job: id.job, number: job.next_number };
+        self.keys.insert(key, id.job);
+        self.jobs.get_mut(&id.job).expect("its run is known").alive = true;
+        let now = self.now;
+        self.make(id.job, now, true);
+        self.rare("retried by hand");
+        Reply::Retried(new)
+    }
+
+    // -- executions ------------------------------------------------------------------------------------------------
+
+    fn find(&self, execution: ExecutionId) -> Option<RunId> {
+        let runs = self.jobs.iter().flat_map(|(job, it)| it.runs.iter().map(move |run| (*job, run)));
+        let mut current = runs.filter(|(_, (_, run))| run.execution().is_some_and(|(id, _)| id == execution));
+        current.next().map(|(job, (number, _))| RunId { job, number: *number })
+    }
+
+    fn executions_of(&self, session: SessionId) -> Vec<ExecutionId> {
+        let runs = self.jobs.values().flat_map(|job| job.runs.values());
+        let on = runs.filter_map(Run::execution).filter(|(_, on)| *on == session);
+        let mut executions: Vec<ExecutionId> = on.map(|(execution, _)| execution).collect();
+        executions.sort();
+        executions
+    }
+
+    fn dispatch(&mut self, session: SessionId, want: u32) -> Reply {
+        let online = |tracker: &&Tracker| tracker.session == session && tracker.online;
+        let Some(group) =
+            self.trackers.iter().find(|(_, it)| online(it)).map(|((group, _), _)| group.clone())
+        else {
+            return Reply::Refused(Refusal::UnknownSession(session));
+        };
+        let tracker = self.trackers.values().find(online).expect("found just now");
+        let free = (tracker.capacity as usize).saturating_sub(self.executions_of(session).len());
+        let mut ready: Vec<(i32, Timestamp, RunId)> = Vec::new();
+        for (job, it) in &self.jobs {
+            for (number, run) in it.runs.iter().filter(|(_, run)| run.state == State::Ready) {
+                let takes = tracker.kinds.is_empty() || tracker.kinds.contains(&run.spec.kind);
+                if takes && run.spec.node_group == group {
+                    ready.push((run.spec.priority, run.due, RunId { job: *job, number: *number }));
+                }
+            }
+        }
+        ready.sort();
+        ready.truncate(free.min(want as usize));
+        let pushes = ready.into_iter().filter_map(|(_, _, run)| self.push(run, session)).collect();
+        Reply::Dispatched(Dispatched { session, pushes })
+    }
+
+    fn push(&mut self, id: RunId, session: SessionId) -> Option<Push> {
+        let now = self.now;
+        let run = self.run(id)?;
+        if run.executions == 0 && run.start_by.is_some_and(|start_by| now > start_by) {
+            let fate = Fate::Skipped { reason: SkipReason::DeadlinePassed, last: run.due, count: 1 };
+            self.end(id, fate);
+            return None;
+        }
+        let execution = ExecutionId(self.id());
+        let run = self.run_mut(id)?;
+        run.executions += 1;
+        run.state = State::Executing(execution, session);
+        Some(Push {
+            execution,
+            run: id,
+            spec: Arc::clone(&run.spec),
+            due: run.due,
+            attempt: run.executions,
+            retries: run.retries,
+            reclaims: run.reclaims,
+        })
+    }
+
+    fn complete(&mut self, result: &Completion) -> CompleteAnswer {
+        let action = result.outcome.action;
+        let Some(id) = self.find(result.execution) else {
+            let Some(run) = self.run(result.run) else { return CompleteAnswer::Stale };
+            if run.recorded.contains(&(result.execution, action)) {
+                self.rare("completed again");
+                return CompleteAnswer::Accepted;
+            }
+            self.rare("stale completion");
+            self.id();
+            return CompleteAnswer::Stale;
+        };
+        let run = self.run_mut(id).expect("found just now");
+        run.recorded.insert((result.execution, action));
+        match action {
+            Action::ExecuteSuccess => self.end(id, Fate::Succeeded),
+            Action::ExecuteFailed => self.end(id, Fate::Failed),
+            Action::ExecuteLater | Action::ExecuteException => {
+                let run = run.clone();
+                self.try_again(id, &run, result.outcome.retry_after);
+            }
+        }
+        CompleteAnswer::Accepted
+    }
+
+    fn try_again(&mut self, id: RunId, run: &Run, after: Option<Millis>) {
+        if let Some(fate) = given_up(run) {
+            return self.end(id, fate);
+        }
+        if run.retries >= run.spec.retry.retries_max {
+            return self.end(id, Fate::Dead);
+        }
+        let until = self.now + after.unwrap_or_else(|| run.spec.retry.delay(id, run.retries + 1));
+        let next = self.jobs[&id.job].rhythm.as_ref().and_then(Rhythm::first);
+        if run.spec.rely_on_previous_cycle && next.is_some_and(|next| next <= until) {
+            self.rare("next cycle before retry");
+            return self.end(id, Fate::Failed);
+        }
+        let run = self.run_mut(id).expect("its job was just looked at");
+        (run.retries, run.state) = (run.retries + 1, State::Waiting(until));
+    }
+
+    fn give_back(&mut self, execution: ExecutionId) {
+        let Some(id) = self.find(execution) else { return };
+        let run = self.run_mut(id).expect("found just now");
+        run.executions -= 1;
+        match given_up(run) {
+            Some(fate) => self.end(id, fate),
+            None => run.state = State::Ready,
+        }
+        self.rare("returned");
+    }
+
+    fn reclaim(&mut self, execution: ExecutionId, reason: ReclaimReason) {
+        let Some(id) = self.find(execution) else { return };
+        let limit = self.limits.reclaims_max;
+        let run = self.run_mut(id).expect("found just now");
+        run.reclaims += 1;
+        let worn_out = run.reclaims > limit;
+        let dead = reason == ReclaimReason::TimedOut || worn_out;
+        match given_up(run).or(dead.then_some(Fate::Dead)) {
+            Some(fate) => self.end(id, fate),
+            None => run.state = State::Ready,
+        }
+        self.rare(if worn_out { "dead by reclaims" } else { "reclaimed" });
+    }
+
+    // -- TaskTrackers ----------------------------------------------------------------------------------------------
+
+    fn online(&mut self, online: &TrackerOnline) -> SessionId {
+        let key = (online.node_group.clone(), online.identity.clone());
+        let known = self.trackers.get(&key).map(|it| (it.session, it.online, it.start, it.since));
+        let (session, since) = match known {
+            Some((session, true, start, since)) if start == online.start => (session, since),
+            Some(_) | None => (SessionId(self.id()), self.now),
+        };
+        if let Some((old, ..)) = known.filter(|(old, ..)| *old != session) {
+            for execution in self.executions_of(old) {
+                if online.holds.contains(&execution) {
+                    let run = self.find(execution).expect("it executes");
+                    self.run_mut(run).expect("it executes").state = State::Executing(execution, session);
+                    self.rare("taken over");
+                } else {
+                    self.reclaim(execution, ReclaimReason::TrackerRestarted);
+                }
+            }
+        }
+        let (start, capacity, kinds) = (online.start, online.capacity, online.kinds.clone());
+        self.trackers.insert(key, Tracker { session, start, online: true, since, capacity, kinds });
+        session
+    }
+
+    fn offline(&mut self, session: SessionId) -> Reply {
+        let now = self.now;
+        let Some(tracker) = self.trackers.values_mut().find(|it| it.session == session && it.online) else {
+            return Reply::Refused(Refusal::UnknownSession(session));
+        };
+        (tracker.online, tracker.since) = (false, now);
+        for execution in self.executions_of(session) {
+            self.reclaim(execution, ReclaimReason::TrackerSilent);
+        }
+        Reply::Done
+    }
+
+    // -- time ------------------------------------------------------------------------------------------------------
+
+    fn tick(&mut self) {
+        for id in self.jobs.keys().copied().collect::<Vec<_>>() {
+            for number in self.jobs[&id].live_numbers() {
+                self.ripen(RunId { job: id, number });
+            }
+            while self.settle_next(id) {}
+            self.end_job_if_done(id);
+        }
+    }
+
+    fn ripen(&mut self, id: RunId) {
+        let now = self.now;
+        let run = self.run_mut(id).expect("it lives");
+        if !matches!(run.state, State::Waiting(until) if until <= now) {
+            return;
+        }
+        let late = now.since(run.due) > run.spec.misfire_after && run.spec.misfire == MisfirePolicy::Skip;
+        let reason = match run.start_by {
+            _ if run.executions > 0 => None,
+            Some(start_by) if now > start_by => Some(SkipReason::DeadlinePassed),
+            Some(_) | None => late.then_some(SkipReason::Misfired),
+        };
+        match reason {
+            Some(reason) => {
+                let last = run.due;
+                self.end(id, Fate::Skipped { reason, last, count: 1 });
+            }
+            None => run.state = State::Ready,
+        }
+    }
+
+    /// Settles the next instant of a job that is due; false if none is or none can be decided.
+    fn settle_next(&mut self, id: JobId) -> bool {
+        let now = self.now;
+        let job = self.jobs.get_mut(&id).expect("it is looked at");
+        let (live, spec) = (job.live(), Arc::clone(&job.spec));
+        let Some(rhythm) = &mut job.rhythm else { return false };
+        let Some(instant) = rhythm.first().filter(|first| *first <= now && !rhythm.stalled) else {
+            return false;
+        };
+        let kept = match spec.misfire {
+            MisfirePolicy::RunOnceLate => 1,
+            MisfirePolicy::Skip => 0,
+            MisfirePolicy::CatchUp(n) => u64::from(n),
+        };
+        let late = now.since(instant);
+        let mut reason = None;
+        if late > spec.misfire_after {
+            let (missed, may_be_more) = rhythm.before(now - spec.misfire_after);
+            if missed > kept {
+                reason = Some(SkipReason::Misfired);
+            } else if may_be_more && kept > 0 {
+                rhythm.stalled = true;
+                self.rare("stalled");
+                return false;
+            }
+        }
+        if reason.is_none() && spec.start_deadline.is_some_and(|deadline| late > deadline) {
+            reason = Some(SkipReason::DeadlinePassed);
+        }
+        if reason.is_none() && spec.rely_on_previous_cycle && live > 0 {
+            reason = Some(SkipReason::PreviousStillLive);
+        }
+        if reason.is_none() && live >= LIVE_RUNS_MAX as usize {
+            reason = Some(SkipReason::TooManyLive);
+        }
+        rhythm.take();
+        rhythm.settled = instant;
+        match reason {
+            Some(reason) => self.skip(id, instant, instant, 1, reason),
+            None => {
+                rhythm.skipping = None;
+                self.make(id, instant, false);
+            }
+        }
+        true
+    }
+
+    /// Neighbours that were skipped for the same reason share a row.
+    fn skip(&mut self, id: JobId, first: Timestamp, last: Timestamp, count: u64, reason: SkipReason) {
+        self.rare(match reason {
+            SkipReason::Misfired => "misfired",
+            SkipReason::PreviousStillLive => "previous still live",
+            SkipReason::DeadlinePassed => "deadline passed",
+            SkipReason::Superseded | SkipReason::TooManyLive => "skipped",
+        });
+        let now = self.now;
+        let job = self.jobs.get_mut(&id).expect("it is settled");
+        let rhythm = job.rhythm.as_mut().expect("it has instants");
+        rhythm.settled = last;
+        if let Some((number, _)) = rhythm.skipping.filter(|(_, before)| *before == reason)
+            && let Some(Run { state: State::Ended(Fate::Skipped { last: end, count: all, .. }, _), .. }) =
+                job.runs.get_mut(&number)
+        {
+            (*end, *all) = (last, *all + count);
+            self.rare("range extended");
+            return;
+        }
+        rhythm.skipping = Some((job.next_number, reason));
+        self.make(id, first, false);
+        let job = self.jobs.get_mut(&id).expect("it is settled");
+        let (_, run) = job.runs.last_key_value().expect("made just now");
+        let state = State::Ended(Fate::Skipped { reason, last, count }, now);
+        let run = Run { state, ..run.clone() };
+        job.runs.insert(job.next_number - 1, run);
+    }
+
+    fn plan(&mut self, plan: &JobPlan) -> bool {
+        let now = self.now;
+        let Some(job) = self.jobs.get_mut(&plan.job) else { return false };
+        let (misfire_after, revision) = (job.spec.misfire_after, job.revision);
+        let Some(rhythm) = &mut job.rhythm else { return false };
+        let Next::Planned { ahead, ended: false } = &mut rhythm.next else { return false };
+        let until = ahead.last().copied().unwrap_or(rhythm.settled);
+        let skipped = plan.skipped.filter(|range| {
+            range.count > 0 && range.first <= range.last && now.since(range.last) > misfire_after
+        });
+        let range = skipped.into_iter().flat_map(|range| [range.first, range.last]);
+        let mut order: Vec<Timestamp> = std::iter::once(until).chain(range).collect();
+        order.dedup();
+        order.extend(&plan.instants);
+        let in_order = order.windows(2).all(|pair| pair[0] < pair[1]);
+        let starts = plan.skipped.is_none_or(|range| range.first > until);
+        if plan.revision != revision || plan.after != until || !in_order || !starts || skipped != plan.skipped
+        {
+            self.rare("plan refused");
+            return false;
+        }
+        let late = if skipped.is_some() { std::mem::take(ahead) } else { Vec::new() };
+        ahead.extend(&plan.instants);
+        (rhythm.next, rhythm.stalled) =
+            (Next::Planned { ahead: std::mem::take(ahead), ended: plan.ended }, false);
+        for instant in late {
+            self.skip(plan.job, instant, instant, 1, SkipReason::Misfired);
+        }
+        if let Some(range) = skipped {
+            self.skip(plan.job, range.first, range.last, range.count, SkipReason::Misfired);
+        }
+        self.end_job_if_done(plan.job);
+        true
+    }
+
+    fn expire(&mut self) {
+        let (limits, now) = (self.limits, self.now);
+        let old = now - limits.finished_kept;
+        let gone: Vec<(Timestamp, JobId)> = self.ends.iter().copied().filter(|(at, _)| *at < old).collect();
+        let mut touched: BTreeSet<JobId> = gone.iter().map(|(_, job)| *job).collect();
+        self.ends.retain(|(at, _)| *at >= old);
+        for (id, job) in &mut self.jobs {
+            let before = job.runs.len();
+            job.runs.retain(|_, run| !matches!(run.state, State::Ended(_, at) if at < old));
+            if job.runs.len() < before {
+                touched.insert(*id);
+                *self.rare.entry("expired").or_default() += 1;
+            }
+        }
+        self.jobs.retain(|id, job| job.alive || !job.runs.is_empty() || !touched.contains(id));
+        let jobs = &self.jobs;
+        self.keys.retain(|_, job| jobs.contains_key(job));
+        self.requests.retain(|_, (at, _)| *at >= now - limits.request_window);
+        self.clients.retain(|_, client| client.used >= now - limits.client_kept);
+        self.trackers.retain(|_, it| it.online || it.since >= now - limits.offline_kept);
+    }
+}
+
+/// What a request asks for, to tell a repeated one from a mistaken one.
+#[derive(Clone, Copy)]
+enum Kind {
+    Submit,
+    Cancel,
+    Terminate,
+    Retry,
+}
+
+impl Kind {
+    fn of(self, answer: Reply) -> Reply {
+        let same = match answer {
+            Reply::Submitted(_) => matches!(self, Kind::Submit),
+            Reply::Cancelled(_) => matches!(self, Kind::Cancel),
+            Reply::Terminating(_) => matches!(self, Kind::Terminate),
+            Reply::Retried(_) => matches!(self, Kind::Retry),
+            Reply::Refused(_) => matches!(self, Kind::Terminate | Kind::Retry),
+            Reply::Done
+            | Reply::ClientOpened(_)
+            | Reply::Online(_)
+            | Reply::Dispatched(_)
+            | Reply::Completed(_) => false,
+        };
+        if same { answer } else { Reply::Refused(Refusal::RequestMismatch) }
+    }
+}
+
+/// The fate of a run that shall have no further attempt.
+fn given_up(run: &Run) -> Option<Fate> {
+    match run.stop {
+        Some(Stop::Cancel) => Some(Fate::Cancelled),
+        Some(Stop::Terminate) => Some(Fate::Failed),
+        None => run.superseded.then_some(Fate::Failed),
+    }
+}
+
+fn minute(at: Timestamp) -> Timestamp {
+    Timestamp::from_millis(at.as_millis() - at.as_millis() % 60_000)
+}

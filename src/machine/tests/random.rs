@@ -1,1 +1,605 @@
-//! soon
+//! Random commands, to the machine, to the model, and to a machine that lives on a disk and is dropped now and then.
+//!
+//! `RAFTSMAN_SEED=7` replays one seed, `RAFTSMAN_SEEDS=5000` plays more. The rare things that were reached are counted,
+//! and a run that did not reach them fails: it would have proved nothing.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write as _;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::memory_base::MemoryBase;
+use super::model::{Model, Next, State};
+use crate::domain::{
+    Action, Backoff, BizLogLevel, BizLogLine, ClientId, CronSchedule, DstRule, ExecutionId, Identity, JobId,
+    JobSpec, Kind, Millis, MisfirePolicy, NodeGroup, OnConflict, Outcome, Position, RepeatSchedule,
+    RequestId, RetryPolicy, RunId, Schedule, SessionId, TaskId, Timestamp,
+};
+use crate::machine::command::{
+    BizLog, Cancel, ClientOpen, Command, Complete, Completion, Dispatch, ExecutionLines, JobPlan, JobRef,
+    LogEntry, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SkippedRange, Submit,
+    Terminate, TrackerOffline, TrackerOnline,
+};
+use crate::machine::limits::Limits;
+use crate::machine::reply::Reply;
+use crate::machine::row::{LiveState, Rhythm, Row};
+use crate::machine::{Key, Layer, Machine, NoBase};
+
+const SEEDS: u64 = 24;
+const STEPS: usize = 400;
+/// The calendar of all cron jobs: an instant each this many milliseconds.
+const PERIOD: u64 = 700;
+
+/// How often each rare thing must have happened in a run of all seeds.
+const RARE: &[(&str, u64)] = &[
+    ("stale completion", 200),
+    ("completed again", 100),
+    ("dead", 100),
+    ("dead by reclaims", 40),
+    ("reclaimed", 200),
+    ("returned", 100),
+    ("taken over", 20),
+    ("replaced while executing", 40),
+    ("stalled", 50),
+    ("misfired", 100),
+    ("previous still live", 100),
+    ("range extended", 100),
+    ("next cycle before retry", 15),
+    ("deadline passed", 50),
+    ("request again", 50),
+    ("request too old", 100),
+    ("plan refused", 50),
+    ("terminated", 20),
+    ("retried by hand", 25),
+    ("expired", 300),
+    ("opened from disk", 100),
+    ("replayed entries", 500),
+    ("read through three layers", 100),
+    ("time went back", 50),
+];
+
+#[test]
+fn machine_model_and_disk_agree_on_random_commands() {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let seeds = match number("RAFTSMAN_SEED") {
+        Some(seed) => seed..=seed,
+        None => 1..=number("RAFTSMAN_SEEDS").unwrap_or(SEEDS),
+    };
+    let all = seeds.clone().count() as u64 >= SEEDS;
+    let mut rare = BTreeMap::<&str, u64>::new();
+    for seed in seeds {
+        println!("seed {seed}: replay it with RAFTSMAN_SEED={seed}");
+        let mut world = World::new(seed);
+        (0..STEPS).for_each(|_| world.step());
+        world.compare();
+        world.model.rare.iter().for_each(|(what, count)| *rare.entry(what).or_default() += count);
+    }
+    println!("reached: {rare:#?}");
+    let missed: Vec<_> =
+        RARE.iter().filter(|(what, least)| rare.get(what).copied().unwrap_or_default() < *least).collect();
+    assert!(!all || missed.is_empty(), "too rare: {missed:?} of {rare:?}");
+}
+
+/// splitmix64 (Steele, Lea and Flood, 2014).
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ (x >> 31)
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+
+    fn one_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+
+    fn pick<T: Clone>(&mut self, from: &[T]) -> Option<T> {
+        if from.is_empty() { None } else { Some(from[self.below(from.len() as u64) as usize].clone()) }
+    }
+
+    fn of<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len() as u64) as usize]
+    }
+}
+
+struct World {
+    chance: Chance,
+    at: u64,
+    memory: Machine,
+    model: Model,
+    disk: Disk,
+    log: Vec<(u64, LogEntry)>,
+    /// Every execution that there was, with its run.
+    executions: Vec<(ExecutionId, RunId)>,
+}
+
+/// A machine whose layers go to disk late and that is sometimes opened anew.
+struct Disk {
+    machine: Machine,
+    base: Arc<MemoryBase>,
+    sealed: VecDeque<Arc<Layer>>,
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        let base = Arc::new(MemoryBase::default());
+        let machine = Machine::open(Arc::clone(&base) as _).unwrap();
+        World {
+            chance: Chance(seed),
+            at: 1_000_000,
+            memory: Machine::open(Arc::new(NoBase)).unwrap(),
+            model: Model::default(),
+            disk: Disk { machine, base, sealed: VecDeque::new() },
+            log: Vec::new(),
+            executions: Vec::new(),
+        }
+    }
+
+    fn step(&mut self) {
+        self.time_passes();
+        let commands = self.commands();
+        let entry = LogEntry { at: Timestamp::from_millis(self.at), commands };
+        let index = self.memory.applied_index() + 1 + self.chance.below(2);
+        let replies = self.memory.apply(index, &entry).unwrap().replies;
+        let expected = self.model.apply(index, &entry);
+        assert_eq!(replies, expected, "machine and model, after {index}: {entry:#?}");
+        assert_eq!(
+            self.disk.machine.apply(index, &entry).unwrap().replies,
+            replies,
+            "on disk, after {entry:?}"
+        );
+        assert_eq!(self.disk.machine.digest(), self.memory.digest(), "after {entry:?}");
+        for reply in &replies {
+            if let Reply::Dispatched(dispatched) = reply {
+                self.executions.extend(dispatched.pushes.iter().map(|push| (push.execution, push.run)));
+            }
+        }
+        self.log.push((index, entry));
+        self.disk_works();
+        if self.chance.one_in(16) {
+            self.compare();
+        }
+    }
+
+    fn rare(&mut self, what: &'static str, count: u64) {
+        *self.model.rare.entry(what).or_default() += count;
+    }
+
+    fn time_passes(&mut self) {
+        match self.chance.below(60) {
+            0 => self.at += self.chance.below(600_000),
+            1 | 2 => {
+                self.at -= self.chance.below(3000);
+                self.rare("time went back", 1);
+            }
+            3..=13 => self.at += self.chance.below(5000),
+            14..=40 => self.at += self.chance.below(400),
+            _ => {}
+        }
+    }
+
+    /// Seals, flushes, and now and then loses all that was not flushed.
+    fn disk_works(&mut self) {
+        let disk = &mut self.disk;
+        if self.chance.one_in(3) {
+            disk.sealed.extend(disk.machine.seal());
+        }
+        if disk.machine.sealed_layers() >= 2 {
+            *self.model.rare.entry("read through three layers").or_default() += 1;
+        }
+        if self.chance.one_in(4)
+            && let Some(layer) = disk.sealed.pop_front()
+        {
+            disk.base.write(&layer);
+            disk.machine.flushed(&layer);
+        }
+        if self.chance.one_in(40) {
+            self.open_again();
+        }
+    }
+
+    fn open_again(&mut self) {
+        let disk = &mut self.disk;
+        disk.sealed.clear();
+        disk.machine = Machine::open(Arc::clone(&disk.base) as _).unwrap();
+        let durable = disk.machine.applied_index();
+        let lost: Vec<_> = self.log.iter().filter(|(index, _)| *index > durable).collect();
+        let replayed = lost.len() as u64;
+        lost.into_iter().for_each(|(index, entry)| drop(disk.machine.apply(*index, entry).unwrap()));
+        assert_eq!(disk.machine.digest(), self.memory.digest(), "opened at {durable} and replayed");
+        self.rare("opened from disk", 1);
+        self.rare("replayed entries", replayed);
+    }
+
+    fn compare(&self) {
+        for machine in [&self.memory, &self.disk.machine] {
+            let broken: Vec<String> = machine.check().unwrap().iter().map(ToString::to_string).collect();
+            assert!(broken.is_empty(), "{broken:#?}, after {:#?}", self.log.last());
+        }
+        assert_eq!(rows(&self.disk.machine), rows(&self.memory));
+        let (machine, model) = (view_of_machine(&self.memory), view_of_model(&self.model));
+        let differ = differing_lines(&machine, &model);
+        assert!(differ.is_empty(), "machine and model differ:\n{differ}after {:#?}", self.log.last());
+    }
+
+    // -- what is asked -----------------------------------------------------------------------------------------------
+
+    fn commands(&mut self) -> Vec<Command> {
+        match self.chance.below(100) {
+            0..=21 => {
+                let submit = self.submit();
+                if self.chance.one_in(2) { vec![submit, self.dispatch()] } else { vec![submit] }
+            }
+            22..=41 => vec![Command::Tick, self.dispatch()],
+            42..=61 => vec![self.complete(), self.dispatch()],
+            62..=67 => vec![self.plan()],
+            68..=71 => vec![self.cancel()],
+            72..=75 => vec![self.online()],
+            76 => vec![self.offline()],
+            77..=79 => vec![Command::Return(Return { executions: self.some_executions() })],
+            80..=82 => vec![self.reclaim()],
+            83..=85 => vec![self.terminate()],
+            86..=88 => vec![self.retry()],
+            // The model has no budget, so the machine gets enough of them.
+            89 | 90 => vec![Command::Expire; 8],
+            91 => vec![self.limits()],
+            92 | 93 => vec![Command::ClientOpen(ClientOpen { identity: Identity::new("c").unwrap() })],
+            94..=96 => vec![self.biz_log()],
+            _ => {
+                vec![Command::Tick, self.plan(), Command::Tick, self.dispatch(), self.cancel(), self.submit()]
+            }
+        }
+    }
+
+    fn request(&mut self) -> RequestKey {
+        let clients: Vec<ClientId> = self.model.clients.keys().copied().collect();
+        match (self.chance.below(6), self.chance.pick(&clients)) {
+            (0, _) => {
+                let id = format!("r{}", self.chance.below(40));
+                RequestKey::Id(RequestId::new(id).unwrap())
+            }
+            (1..=3, Some(client)) => {
+                let high = self.log.len() as u64;
+                let sequence = match self.chance.below(20) {
+                    0 => high + 3000,
+                    1..=6 => self.chance.below(high + 1),
+                    _ => high,
+                };
+                RequestKey::Session { client, sequence }
+            }
+            (4, _) if self.chance.one_in(9) => {
+                RequestKey::Session { client: ClientId(Position::new(9, 9)), sequence: 1 }
+            }
+            _ => RequestKey::None,
+        }
+    }
+
+    fn submit(&mut self) -> Command {
+        let jobs = (0..=self.chance.below(3)).map(|_| Arc::new(self.spec())).collect();
+        Command::Submit(Submit { request: self.request(), jobs })
+    }
+
+    fn spec(&mut self) -> JobSpec {
+        let chance = &mut self.chance;
+        let task = TaskId::new(format!("t{}", chance.below(12))).unwrap();
+        let mut spec = JobSpec::new(group(chance), task, Kind::new(chance.of(&["a", "b"])).unwrap());
+        let at = Timestamp::from_millis(self.at);
+        spec.schedule = match chance.below(10) {
+            0..=3 => Schedule::RealTime,
+            4 | 5 => Schedule::TriggerTime(at + Millis::new(chance.below(20_000))),
+            6 | 7 => Schedule::Cron(CronSchedule {
+                expression: "*".into(),
+                time_zone: "UTC".into(),
+                dst: DstRule::Auto,
+            }),
+            _ => Schedule::Repeat(RepeatSchedule {
+                interval: Millis::new(300 + chance.below(3000)),
+                count: chance.one_in(2).then(|| 1 + chance.below(6)),
+                first: chance.one_in(3).then(|| at + Millis::new(chance.below(9000))),
+            }),
+        };
+        spec.priority = chance.of(&[1, 100, 100, 200]);
+        let backoff = Backoff::Fixed(Millis::new(chance.below(3000)));
+        spec.retry = RetryPolicy { retries_max: chance.of(&[0, 1, 2, 9]), backoff };
+        spec.start_deadline = chance.one_in(4).then(|| Millis::new(chance.of(&[300, 5000])));
+        spec.rely_on_previous_cycle = chance.one_in(2);
+        spec.misfire_after = Millis::new(chance.of(&[1000, 5000, 60_000]));
+        spec.misfire =
+            chance.of(&[MisfirePolicy::RunOnceLate, MisfirePolicy::Skip, MisfirePolicy::CatchUp(3)]);
+        spec.on_conflict = chance.of(&[OnConflict::Ignore, OnConflict::Replace, OnConflict::Reject]);
+        spec
+    }
+
+    fn session(&mut self) -> SessionId {
+        let sessions: Vec<SessionId> = self.model.trackers.values().map(|it| it.session).collect();
+        self.chance.pick(&sessions).unwrap_or_default()
+    }
+
+    fn dispatch(&mut self) -> Command {
+        Command::Dispatch(Dispatch { session: self.session(), want: self.chance.below(6) as u32 })
+    }
+
+    fn executing(&self) -> Vec<(ExecutionId, RunId)> {
+        let mut executing = Vec::new();
+        for (job, it) in &self.model.jobs {
+            for (number, run) in &it.runs {
+                if let State::Executing(execution, _) = run.state {
+                    executing.push((execution, RunId { job: *job, number: *number }));
+                }
+            }
+        }
+        executing
+    }
+
+    /// Mostly a current one, sometimes one of long ago, rarely one of nobody.
+    fn execution(&mut self) -> (ExecutionId, RunId) {
+        let from = if self.chance.one_in(4) { self.executions.clone() } else { self.executing() };
+        self.chance.pick(&from).unwrap_or_default()
+    }
+
+    fn some_executions(&mut self) -> Vec<ExecutionId> {
+        (0..=self.chance.below(2)).map(|_| self.execution().0).collect()
+    }
+
+    fn complete(&mut self) -> Command {
+        let results = (0..=self.chance.below(4)).map(|_| {
+            let (execution, run) = self.execution();
+            let chance = &mut self.chance;
+            use Action::{ExecuteException, ExecuteFailed, ExecuteLater, ExecuteSuccess};
+            let action =
+                chance.of(&[ExecuteSuccess, ExecuteSuccess, ExecuteFailed, ExecuteLater, ExecuteException]);
+            let retry_after = chance.one_in(4).then(|| Millis::new(chance.below(900)));
+            let outcome = Outcome { action, result: bytes::Bytes::new(), error: String::new(), retry_after };
+            Completion { execution, run, outcome }
+        });
+        Command::Complete(Complete { results: results.collect() })
+    }
+
+    fn cancel(&mut self) -> Command {
+        let request = self.request();
+        let task = TaskId::new(format!("t{}", self.chance.below(12))).unwrap();
+        let job = match self.chance.one_in(2) {
+            true => JobRef::Id(self.job()),
+            false => JobRef::Key(group(&mut self.chance), task),
+        };
+        Command::Cancel(Cancel { request, job })
+    }
+
+    fn job(&mut self) -> JobId {
+        let jobs: Vec<JobId> = self.model.jobs.keys().copied().collect();
+        self.chance.pick(&jobs).unwrap_or_default()
+    }
+
+    fn run(&mut self) -> RunId {
+        let job = self.job();
+        RunId { job, number: self.chance.below(4) }
+    }
+
+    fn terminate(&mut self) -> Command {
+        let run = if self.chance.one_in(3) { self.run() } else { self.execution().1 };
+        Command::Terminate(Terminate { request: self.request(), run })
+    }
+
+    fn retry(&mut self) -> Command {
+        Command::Retry(Retry { run: self.run(), request: self.request() })
+    }
+
+    fn online(&mut self) -> Command {
+        let holds = self.some_executions();
+        let chance = &mut self.chance;
+        Command::TrackerOnline(TrackerOnline {
+            node_group: group(chance),
+            identity: Identity::new(chance.of(&["w1", "w2", "w3"])).unwrap(),
+            start: chance.below(3),
+            capacity: chance.of(&[0, 1, 3, 9, 9]),
+            kinds: if chance.one_in(3) { vec![Kind::new("a").unwrap()] } else { Vec::new() },
+            holds,
+        })
+    }
+
+    fn offline(&mut self) -> Command {
+        Command::TrackerOffline(TrackerOffline { session: self.session(), reason: OfflineReason::Silent })
+    }
+
+    fn reclaim(&mut self) -> Command {
+        use ReclaimReason::{TimedOut, TrackerSilent, Unknown};
+        let reason = self.chance.of(&[Unknown, Unknown, TrackerSilent, TimedOut]);
+        Command::Reclaim(Reclaim { executions: self.some_executions(), reason })
+    }
+
+    fn limits(&mut self) -> Command {
+        let chance = &mut self.chance;
+        let minute = Millis::from_secs(60);
+        Command::SetLimits(Limits {
+            reclaims_max: chance.of(&[0, 1, 2, 5, 2000]),
+            finished_kept: Millis::new(chance.of(&[5000, 60_000, 9_000_000])),
+            request_window: minute,
+            client_kept: minute,
+            offline_kept: minute,
+            ..Limits::default()
+        })
+    }
+
+    fn biz_log(&mut self) -> Command {
+        let (execution, _) = self.execution();
+        let line = |text: u64| BizLogLine {
+            at: Timestamp::ZERO,
+            level: BizLogLevel::Info,
+            text: "x".repeat(text as usize),
+        };
+        let lines = (0..self.chance.below(4)).map(|_| line(self.chance.below(40_000))).collect();
+        let first = self.chance.below(6);
+        Command::BizLog(BizLog { lines: vec![ExecutionLines { execution, first, lines }] })
+    }
+
+    /// What the leader's calendar would bring for some job that needs it; sometimes something else.
+    fn plan(&mut self) -> Command {
+        let needs: Vec<JobId> = self.memory.tables().indexes().needs_plan().collect();
+        let jobs = (0..=self.chance.below(3)).filter_map(|_| {
+            let job = self.chance.pick(&needs)?;
+            let mut plan = self.job_plan(job)?;
+            match self.chance.below(20) {
+                0 => plan.revision += 1,
+                1 => plan.after = plan.after + Millis::new(1),
+                2 => plan.instants.reverse(),
+                3 => plan.skipped = Some(SkippedRange { first: plan.after, last: plan.after, count: 1 }),
+                4 => {
+                    plan.skipped =
+                        plan.instants.last().map(|at| SkippedRange { first: *at, last: *at, count: 1 })
+                }
+                _ => {}
+            }
+            Some(plan)
+        });
+        Command::Plan(Plan { jobs: jobs.collect() })
+    }
+
+    fn job_plan(&mut self, id: JobId) -> Option<JobPlan> {
+        let job = self.model.jobs.get(&id)?;
+        let after = job.rhythm.as_ref()?.planned_until();
+        let (now, spec) = (self.model.now, &job.spec);
+        let first = after.as_millis() / PERIOD + 1;
+        let last = now.as_millis() / PERIOD + 2 + self.chance.below(5);
+        let mut instants: Vec<Timestamp> =
+            (first..=last).map(|k| Timestamp::from_millis(k * PERIOD)).collect();
+        let missed = instants.iter().filter(|at| now.since(**at) > spec.misfire_after).count();
+        let kept = match spec.misfire {
+            MisfirePolicy::RunOnceLate => 1,
+            MisfirePolicy::Skip => 0,
+            MisfirePolicy::CatchUp(n) => n as usize,
+        };
+        let skipped: Vec<Timestamp> = instants.drain(..missed.saturating_sub(kept)).collect();
+        let range = skipped.first().zip(skipped.last());
+        let count = skipped.len() as u64;
+        Some(JobPlan {
+            job: id,
+            revision: job.revision,
+            after,
+            skipped: range.map(|(first, last)| SkippedRange { first: *first, last: *last, count }),
+            instants,
+            ended: self.chance.one_in(15),
+        })
+    }
+}
+
+fn group(chance: &mut Chance) -> NodeGroup {
+    NodeGroup::new(chance.of(&["trade", "trade", "trade", "stock"])).unwrap()
+}
+
+/// Each line of one text that the other has not.
+fn differing_lines(machine: &str, model: &str) -> String {
+    let only = |a: &str, b: &str, whose| {
+        let lines = a.lines().filter(|line| !b.lines().any(|other| other == *line));
+        lines.fold(String::new(), |text, line| text + &format!("{whose}: {line}\n"))
+    };
+    only(machine, model, "machine") + &only(model, machine, "model")
+}
+
+/// All rows but the machine's own, which each keeps in its own time.
+fn rows(machine: &Machine) -> Vec<(Key, Row)> {
+    let last = Key::RequestAge(Timestamp::MAX, RequestId::new("\u{10ffff}").unwrap());
+    let rows = machine.tables().scan(Bound::Included(&Key::Job(JobId::default())), &last);
+    rows.map(|row| row.unwrap()).collect()
+}
+
+/// Jobs, rhythms, runs and TaskTrackers, as text.
+fn view_of_model(model: &Model) -> String {
+    let mut text = String::new();
+    for (id, job) in &model.jobs {
+        writeln!(text, "{id} rev {} lives {}", job.revision, job.is_alive()).unwrap();
+        if let Some(rhythm) = &job.rhythm {
+            let settled = rhythm.settled.as_millis();
+            let next = match &rhythm.next {
+                Next::Planned { ahead, ended } => {
+                    format!("{ahead:?} ended {ended} stalled {}", rhythm.stalled)
+                }
+                Next::Grid { next, left, .. } => format!("{next:?} left {left:?}"),
+                Next::Stopped { restart } => format!("stopped {restart}"),
+            };
+            writeln!(text, "  settled {settled} live {} {next}", job.live()).unwrap();
+        }
+        for (number, run) in &job.runs {
+            let state = match &run.state {
+                State::Waiting(until) => format!("waiting {until:?}"),
+                State::Ready => "ready".into(),
+                State::Executing(execution, session) => format!("executing {execution} {session}"),
+                State::Ended(fate, at) => format!("ended {fate:?} {at:?}"),
+            };
+            let counts = (run.executions, run.retries, run.reclaims);
+            let stop = run.stop.filter(|_| run.is_live());
+            writeln!(
+                text,
+                "  {number} {:?} {} {} {counts:?} {stop:?} {state}",
+                run.due, run.revision, run.by_hand
+            )
+            .unwrap();
+        }
+    }
+    for ((group, who), it) in &model.trackers {
+        writeln!(text, "{group}/{who} {} {} {}", it.session, it.online, it.capacity).unwrap();
+    }
+    text
+}
+
+/// The same of the machine's rows.
+fn view_of_machine(machine: &Machine) -> String {
+    let mut jobs = BTreeMap::<JobId, (String, String, BTreeMap<u64, String>)>::new();
+    let mut alive = Vec::new();
+    let mut trackers = String::new();
+    for (key, row) in rows(machine) {
+        match (key, row) {
+            (Key::Job(id), Row::Job(row)) => {
+                jobs.entry(id).or_default().0 = format!("{id} rev {}", row.revision)
+            }
+            (Key::TaskKey(..), Row::TaskKey(row)) if row.live => alive.push(row.job),
+            (Key::Periodic(id), Row::Periodic(row)) => {
+                let next = match &row.rhythm {
+                    Rhythm::Planned { ahead, ended, stalled } => {
+                        format!("{ahead:?} ended {ended} stalled {stalled}")
+                    }
+                    Rhythm::Grid { next, remaining, .. } => format!("{next:?} left {remaining:?}"),
+                    Rhythm::Stopped { restart } => format!("stopped {restart}"),
+                };
+                let settled = row.settled.as_millis();
+                jobs.entry(id).or_default().1 = format!("  settled {settled} live {} {next}\n", row.live);
+            }
+            (Key::Live(run), Row::Live(live)) => {
+                let state = match &live.state {
+                    LiveState::Waiting { until } => format!("waiting {until:?}"),
+                    LiveState::Ready { .. } => "ready".into(),
+                    LiveState::Executing { execution, session, .. } => {
+                        format!("executing {execution} {session}")
+                    }
+                };
+                let counts = (live.executions, live.retries, live.reclaims);
+                let (due, revision, by_hand, stop) = (live.due, live.revision, live.by_hand, live.stop);
+                let text = format!("{due:?} {revision} {by_hand} {counts:?} {stop:?} {state}");
+                jobs.entry(run.job).or_default().2.insert(run.number, text);
+            }
+            (Key::Ledger(run), Row::Ledger(it)) => {
+                let counts = (it.executions, it.retries, it.reclaims);
+                let state = format!("ended {:?} {:?}", it.fate, it.ended);
+                let text = format!("{:?} {} {} {counts:?} None {state}", it.due, it.revision, it.by_hand);
+                jobs.entry(run.job).or_default().2.insert(run.number, text);
+            }
+            (Key::Tracker(group, who), Row::Tracker(it)) => {
+                writeln!(trackers, "{group}/{who} {} {} {}", it.session, it.is_online(), it.capacity)
+                    .unwrap();
+            }
+            _ => {}
+        }
+    }
+    let mut text = String::new();
+    for (id, (head, rhythm, runs)) in jobs {
+        writeln!(text, "{head} lives {}", alive.contains(&id)).unwrap();
+        text += &rhythm;
+        runs.iter().for_each(|(number, run)| writeln!(text, "  {number} {run}").unwrap());
+    }
+    text + &trackers
+}

@@ -5,9 +5,12 @@ use expect_test::expect_file;
 use super::story::play;
 
 macro_rules! stories {
-    ($($(#[doc = $doc:literal])* $name:ident)*) => {
+    ($($name:ident)*) => {
+        /// All of them, for tests that want many logs.
+        pub(super) const SCRIPTS: &[(&str, &str)] =
+            &[$((stringify!($name), include_str!(concat!("../testdata/", stringify!($name), ".story")))),*];
+
         $(
-            $(#[doc = $doc])*
             #[test]
             fn $name() {
                 let path = concat!("../testdata/", stringify!($name), ".story");
@@ -20,14 +23,12 @@ macro_rules! stories {
 stories! {
     a_millisecond_after_an_hour
     biz_log
-    cancel_in_every_state
     capacity
-    cron_plans
     cron_stalled
+    e2_cancel_in_every_state
     expiry
     limits
     misfire
-    on_conflict
     one_batch_touches_one_job_often
     one_shot_life
     overlap
@@ -35,17 +36,21 @@ stories! {
     reclaim_limit
     rely_on_previous_cycle
     replace_with_another_type
-    requests
     retries
     retry_by_hand
     return_a_push
-    stale_completion
     start_deadline
     terminate
-    tracker_life
     trigger_time
-    w10_w22_completion_and_next_instant
+    w10_w22_one_command_for_an_end
+    w11_w12_w19_cron_plans
+    w13_on_conflict
+    w15_requests
+    w1_stale_completion
     w23_repeat
+    w24_long_names
     w2_reclaim_hits_only_its_own_execution
+    w3_tracker_life
+    w5_w20_deadlines_are_in_the_state
     w6_to_w9_a_job_is_in_one_place
 }

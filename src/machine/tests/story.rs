@@ -29,11 +29,21 @@ struct Story {
 
 /// Plays the script of a file and compares, or with `UPDATE_EXPECT=1` rewrites, its transcript.
 pub(super) fn play(file: &ExpectFile, script: &str) {
+    let story = told(script);
+    story.play_again_from_disk();
+    file.assert_eq(&story.transcript);
+}
+
+/// The entries of a script.
+pub(super) fn log_of(script: &str) -> Vec<(u64, LogEntry)> {
+    told(script).log
+}
+
+fn told(script: &str) -> Story {
     let machine = Machine::open(Arc::new(NoBase)).unwrap();
     let mut story = Story { machine, names: Names::default(), log: Vec::new(), transcript: String::new() };
     script.lines().filter(|line| !line.starts_with(SHOWN)).for_each(|line| story.line(line));
-    story.play_again_from_disk();
-    file.assert_eq(&story.transcript);
+    story
 }
 
 impl Story {

@@ -95,8 +95,8 @@ impl LogDisk {
         let purged = self.mark(key::PURGED, "purged position", encoding::decode_log_id)?;
         let vote = self.mark(key::VOTE, "vote", encoding::decode_vote)?;
         let mut found = Found { purged, last: None, vote };
-        let mut expected = purged.map_or(0, |purged| purged.index + 1);
-        for record in self.records(expected, u64::MAX) {
+        let start = purged.map_or(0, |purged| purged.index + 1);
+        for (expected, record) in (start..).zip(self.records(start, u64::MAX)) {
             let (index, value) = record?;
             if index != expected {
                 return Err(LogError::Hole { expected, found: index });
@@ -111,7 +111,6 @@ impl LogDisk {
                 });
             }
             found.last = Some(log_id);
-            expected += 1;
         }
         Ok(found)
     }

@@ -102,6 +102,23 @@ impl LogStore {
         Ok(LogStore { inner: Arc::new(inner) })
     }
 
+    /// Opens it for a test that wants to know what is durable: `before` each sync and `after` it, before anybody is told.
+    #[cfg(test)]
+    pub(super) fn open_watched(
+        path: &Path,
+        state: Arc<DurableIndex>,
+        on_fatal: OnFatal,
+        before: impl Fn() + Send + 'static,
+        after: impl Fn() + Send + 'static,
+    ) -> Result<LogStore, LogError> {
+        LogStore::open_with(path, state, on_fatal, move |disk| {
+            before();
+            disk.sync().map_err(|error| error.to_string())?;
+            after();
+            Ok(())
+        })
+    }
+
     /// How far the log is durable.
     pub fn flushed_index(&self) -> &Arc<FlushedIndex> {
         &self.inner.flushed

@@ -1,43 +1,57 @@
 //! SIGKILL at random moments: a child writes log, votes, state and snapshots at full speed and says what was acknowledged;
 //! its parent kills it, opens what is left, and holds it to every promise. The same directory goes through all cycles.
+//! Every other time the parent also does what a power cut might: it takes from the log's newest write-ahead file what was
+//! written after the last sync. Then a state that ran ahead of its log would show, and an acknowledgement before the sync.
 //!
 //! `CYCLES=200 cargo test ... sigkill` runs more of them; `SEED` runs one again, as far as timing allows.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use openraft::storage::{RaftLogStorage, RaftStateMachine};
 use openraft::{RaftLogReader, RaftSnapshotBuilder};
+use parking_lot::{Condvar, Mutex};
 
 use super::super::mem::MemBase;
 use super::super::state::marks;
 use super::super::types::{Entry, Payload, Vote, log_id};
-use super::super::{Store, rocks::RocksBase};
+use super::super::{LogStore, Store, rocks::RocksBase};
 use super::{EAGER, append, apply, entry, index, options, runtime, seed};
 use crate::machine::{Base, Machine};
 
 const CYCLES: u64 = 30;
 const DIR: &str = "RAFTSMAN_CRASH_DIR";
 const CHILD_SEED: &str = "RAFTSMAN_CRASH_SEED";
+/// The disk under the log is slow at times, so that the state could run ahead if nothing held it.
+const SLOW_EVERY: u64 = 16;
+const SLOW: Duration = Duration::from_millis(15);
 /// Lines after which a child is killed at the latest.
-const LINES_MAX: u64 = 200;
+const LINES_MAX: u64 = 250;
 
 #[test]
 fn after_sigkill_nothing_acknowledged_is_lost_and_state_is_whole_and_behind_its_log() {
     let seed = seed("store_sigkill");
     let cycles = std::env::var("CYCLES").ok().and_then(|cycles| cycles.parse().ok()).unwrap_or(CYCLES);
     let mut random = fastrand::Rng::with_seed(seed);
-    let dir = tempfile::tempdir().unwrap();
+    let temporary = tempfile::tempdir().unwrap();
+    let dir = temporary.path().join("node");
     let mut expected = Expected::default();
     for cycle in 0..cycles {
-        run_and_kill(dir.path(), seed ^ cycle, random.u64(0..LINES_MAX), &mut expected.said);
-        expected.check(dir.path());
+        run_and_kill(&dir, seed ^ cycle, random.u64(0..LINES_MAX), &mut expected.said);
+        if cycle % 2 == 1 {
+            expected.cut_power(&dir);
+        }
+        expected.check(&dir);
     }
     let Expected { said, met, .. } = expected;
     println!("{cycles} cycles: {said:?}, {met:?}");
-    assert!(said.acked > 0 && met.replayed > 0 && met.purged > 0 && met.junk > 0, "the rare things were met");
+    let reached = [said.acked, said.vote, said.snapshots, met.replayed, met.purged, met.cut];
+    assert!(reached.iter().all(|count| *count > 0), "the rare things were met");
 }
 
 /// What children said before they were killed, over all cycles.
@@ -57,6 +71,8 @@ struct Met {
     purged: u64,
     /// Entries that were to be cut off when the child was killed.
     junk: u64,
+    /// Power cuts that took something away.
+    cut: u64,
 }
 
 #[derive(Default)]
@@ -129,17 +145,45 @@ fn spawn(dir: &Path, seed: u64) -> Child {
 
 impl Said {
     fn hear(&mut self, line: &str) {
+        // The last line may be torn; what follows its number tells.
         match line.split(' ').collect::<Vec<_>>()[..] {
-            ["crash", "acked", end] => self.acked = self.acked.max(end.parse().unwrap()),
-            ["crash", "vote", term] => self.vote = self.vote.max(term.parse().unwrap()),
+            ["crash", "acked", end, "."] => self.acked = self.acked.max(end.parse().unwrap()),
+            ["crash", "vote", term, "."] => self.vote = self.vote.max(term.parse().unwrap()),
             ["crash", "snapshot"] => self.snapshots += 1,
-            // The last line may be torn, too.
             _ => {}
         }
     }
 }
 
+/// The newest write-ahead file of the log, and its size.
+fn wal(dir: &Path) -> (String, u64) {
+    let files = std::fs::read_dir(dir.join("log")).unwrap().map(|entry| entry.unwrap().path());
+    let newest =
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "log")).max().unwrap();
+    (newest.file_name().unwrap().to_string_lossy().into_owned(), newest.metadata().unwrap().len())
+}
+
+/// Where a child writes down, in one write, what [`wal`] gave before the last sync that succeeded.
+fn synced_file(dir: &Path) -> PathBuf {
+    dir.with_extension("synced")
+}
+
 impl Expected {
+    /// Takes away what was not synced.
+    fn cut_power(&mut self, dir: &Path) {
+        let Ok(synced) = std::fs::read_to_string(synced_file(dir)) else { return };
+        // Empty if the child was killed before its first sync.
+        let Some((name, synced)) = synced.split_once(' ') else { return };
+        let synced = synced.trim();
+        let (newest, size) = wal(dir);
+        if newest == name {
+            let synced: u64 = synced.parse().unwrap();
+            let file = std::fs::File::options().write(true).open(dir.join("log").join(name)).unwrap();
+            file.set_len(synced).unwrap();
+            self.met.cut += u64::from(synced < size);
+        }
+    }
+
     fn check(&mut self, dir: &Path) {
         self.check_raw_state(dir);
         // Opening checks for holes and damage, and that the state is not ahead of the log.
@@ -154,7 +198,7 @@ impl Expected {
         self.met.purged = self.met.purged.max(purged.unwrap_or(0));
     }
 
-    async fn check_log(&mut self, mut log: super::LogStore, applied: Option<u64>) {
+    async fn check_log(&mut self, mut log: LogStore, applied: Option<u64>) {
         let vote = log.read_vote().await.unwrap().map_or(0, |vote| vote.leader_id.term);
         assert!(vote >= self.said.vote, "vote {vote}, but {} was acknowledged", self.said.vote);
         let last = index(log.last_log_id());
@@ -208,9 +252,32 @@ fn child() {
     let seed = std::env::var(CHILD_SEED).unwrap().parse().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     runtime.block_on(async {
-        let store = Store::open(Path::new(&dir), options(EAGER)).unwrap();
+        let store = open_watched(Path::new(&dir));
         Victim { store, random: fastrand::Rng::with_seed(seed), next: 0, vote: 0 }.run().await;
     });
+}
+
+/// A store that notes, after each sync and before anybody is told of it, how much of the log is durable.
+fn open_watched(dir: &Path) -> Store {
+    let (at, before, file) = (dir.to_owned(), Arc::new(Mutex::new(None)), synced_file(dir));
+    let after = Arc::clone(&before);
+    let note = std::fs::File::create(file).unwrap();
+    let (syncs, slow) = (AtomicU64::new(0), Condvar::new());
+    let before = move || {
+        let mut before = before.lock();
+        *before = Some(wal(&at));
+        if syncs.fetch_add(1, Ordering::Relaxed) % SLOW_EVERY == 0 {
+            slow.wait_for(&mut before, SLOW);
+        }
+    };
+    let after = move || {
+        let (name, size) = after.lock().take().unwrap();
+        note.write_all_at(format!("{name} {size:20}").as_bytes(), 0).unwrap();
+    };
+    Store::open_with(dir, options(EAGER), |path, durable, on_fatal| {
+        LogStore::open_watched(path, durable, on_fatal, before, after)
+    })
+    .unwrap()
 }
 
 struct Victim {
@@ -258,11 +325,12 @@ impl Victim {
         let synced = append(&mut self.store.log, entries.clone()).await;
         tokio::spawn(async move {
             synced.await.unwrap().unwrap();
-            println!("crash acked {end}");
+            println!("crash acked {end} .");
         });
         self.next = end;
         self.store.log.save_committed(Some(log_id(1, end - 1))).await.unwrap();
         apply(&self.store.state, entries).await.unwrap();
+        println!("crash applied");
     }
 
     async fn append_junk(&mut self) {
@@ -277,7 +345,7 @@ impl Victim {
     async fn save_vote(&mut self) {
         self.vote += 1;
         self.store.log.save_vote(&Vote::new(self.vote, 1)).await.unwrap();
-        println!("crash vote {}", self.vote);
+        println!("crash vote {} .", self.vote);
     }
 
     async fn snapshot_and_purge(&mut self) {

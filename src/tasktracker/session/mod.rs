@@ -112,6 +112,7 @@ enum Phase {
 
 #[derive(Debug)]
 struct Running {
+    run_id: String,
     /// When its run timeout ends, or when it is killed after it was told to stop.
     timer: Option<Millis>,
     stopping: Option<StopCause>,
@@ -358,7 +359,7 @@ impl Session {
             let timeout = job.run_timeout.and_then(|span| read_duration(span).ok());
             let timer = timeout.map(|timeout| plus(now, timeout));
             self.timers.extend(timer.map(|at| (at, execution)));
-            self.running.insert(execution, Running { timer, stopping: None });
+            self.running.insert(execution, Running { run_id: job.run_id.clone(), timer, stopping: None });
             acts.push(Act::Begin(Box::new(job)));
         }
     }
@@ -393,6 +394,7 @@ impl Session {
         let result = pb::ExecutionResult {
             start_time: Some(timestamp(ended.started_at)),
             end_time: Some(timestamp(ended.ended_at)),
+            run_id: running.run_id,
             ..result_to_wire(ended.execution, outcome)
         };
         acts.push(Act::Keep(vec![(execution, result.encode_to_vec().into())]));

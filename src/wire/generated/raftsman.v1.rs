@@ -2384,7 +2384,7 @@ pub struct RetryRequest {
     pub idempotency: ::core::option::Option<Idempotency>,
 }
 /// See JobService.Retry.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RetryResponse {
     /// What became of it.
     #[prost(enumeration = "RetryOutcome", tag = "1")]
@@ -2395,6 +2395,9 @@ pub struct RetryResponse {
     /// Where it was committed.
     #[prost(message, optional, tag = "3")]
     pub committed: ::core::option::Option<Committed>,
+    /// With ACCEPTED: the new run.
+    #[prost(string, tag = "4")]
+    pub run_id: ::prost::alloc::string::String,
 }
 /// See JobService.GetJob.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4829,6 +4832,9 @@ pub struct ExecutionResult {
     /// When the runner ended, by the TaskTracker's clock.
     #[prost(message, optional, tag = "7")]
     pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The run that was executed, such as "42.0/3": where a result that comes too late is written down.
+    #[prost(string, tag = "8")]
+    pub run_id: ::prost::alloc::string::String,
 }
 /// Results that are committed, or that came too late.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -16,14 +16,14 @@ const INSTANTS_MAX: usize = 64;
 
 /// A job that needs a plan, as the tables had it.
 #[derive(Clone, Debug)]
-pub(super) struct Unplanned {
-    pub(super) id: JobId,
-    pub(super) job: Arc<JobRow>,
-    pub(super) row: Arc<PeriodicRow>,
+pub struct Unplanned {
+    pub id: JobId,
+    pub job: Arc<JobRow>,
+    pub row: Arc<PeriodicRow>,
 }
 
 /// The next instants of one job, or `None` if it is no cron job.
-pub(super) fn plan(unplanned: &Unplanned, now: Timestamp) -> Option<JobPlan> {
+pub fn plan(unplanned: &Unplanned, now: Timestamp) -> Option<JobPlan> {
     let Unplanned { id, job, row } = unplanned;
     let Schedule::Cron(cron) = &job.spec.schedule else { return None };
     let Ok(calendar) = PreparedCron::new(cron) else {

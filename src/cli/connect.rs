@@ -1,0 +1,60 @@
+//! How a command reaches the cluster.
+
+use std::time::Duration;
+
+use super::failure::Failure;
+use crate::client::{JobClient, Via};
+use crate::domain::Millis;
+use crate::wire::pb::cluster_service_client::ClusterServiceClient;
+use crate::wire::pb::job_service_client::JobServiceClient;
+use crate::wire::pb::node_service_client::NodeServiceClient;
+
+/// The largest answer that is read: a page of 1,000 jobs.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Connect {
+    /// JobTrackers to ask, `host:port` with commas between; any one of the cluster will do
+    #[arg(
+        long,
+        global = true,
+        env = "RAFTSMAN_ADDR",
+        hide_env_values = true,
+        default_value = "127.0.0.1:5870",
+        value_name = "ADDRESSES"
+    )]
+    pub(super) addr: String,
+    /// How long a call may take with all its repetitions, such as 10s
+    #[arg(long, global = true, default_value = "10s", value_name = "SPAN")]
+    pub(super) patience: Millis,
+}
+
+impl Connect {
+    /// # Errors
+    /// If no JobTracker answers in time.
+    pub(super) async fn client(&self) -> Result<JobClient, Failure> {
+        let patience: Duration = self.patience.into();
+        let name = hostname::get().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
+        let name: String = name.chars().filter(|c| !c.is_control()).take(50).collect();
+        let builder =
+            JobClient::builder().addresses(&self.addr).identity(format!("cli@{name}")).patience(patience);
+        Ok(builder.connect().await?)
+    }
+}
+
+/// A mutating call without a client session is named, so that a repetition gets the first answer.
+pub(super) fn fresh_name() -> String {
+    format!("cli-{:016x}", fastrand::u64(..))
+}
+
+pub(super) fn jobs(via: Via) -> JobServiceClient<Via> {
+    JobServiceClient::new(via).max_decoding_message_size(ANSWER_BYTES_MAX)
+}
+
+pub(super) fn nodes(via: Via) -> NodeServiceClient<Via> {
+    NodeServiceClient::new(via).max_decoding_message_size(ANSWER_BYTES_MAX)
+}
+
+pub(super) fn cluster(via: Via) -> ClusterServiceClient<Via> {
+    ClusterServiceClient::new(via)
+}

@@ -1,0 +1,11 @@
+# W24: names of 64 characters are as good as any; an occurrence is named by its job and number, its instant in ms.
+at 1000 submit 0123456789012345678901234567890123456789012345678901234567890123 0123456789012345678901234567890123456789012345678901234567890123 every=1 norely -> accepted 1.0
+at 1003 tick -> ok, ready 0123456789012345678901234567890123456789012345678901234567890123
+show job 1.0
+    | 0123456789012345678901234567890123456789012345678901234567890123 rev 1 lives
+    | settled 1003 live 4 next 1004 every 1ms remaining None
+    | 1.0/0 due 1000 rev 1 ready since 1003 executions 0 retries 0 reclaims 0
+    | 1.0/1 due 1001 rev 1 ready since 1003 executions 0 retries 0 reclaims 0
+    | 1.0/2 due 1002 rev 1 ready since 1003 executions 0 retries 0 reclaims 0
+    | 1.0/3 due 1003 rev 1 ready since 1003 executions 0 retries 0 reclaims 0
+at 1003 cancel 0123456789012345678901234567890123456789012345678901234567890123/0123456789012345678901234567890123456789012345678901234567890123 -> CANCELLED 1.0, 1.0/0 cancelled, 1.0/1 cancelled, 1.0/2 cancelled, 1.0/3 cancelled

@@ -1,0 +1,232 @@
+//! The binary as a shell sees it: what stdout has, what stderr has, and how it exits. Each test has a `raftsman dev` of its
+//! own, on ports that the system chose.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+const RAFTSMAN: &str = env!("CARGO_BIN_EXE_raftsman");
+
+/// A cluster in a process; it ends with the test.
+struct Dev {
+    process: Child,
+    stdout: BufReader<ChildStdout>,
+    address: String,
+    /// Where its data is; killed, it cannot delete that itself.
+    _temporary: tempfile::TempDir,
+}
+
+impl Dev {
+    fn start() -> Dev {
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        let mut process = raftsman(&["dev", "--port", "0"])
+            .env("TMPDIR", temporary.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the binary is built");
+        let mut stdout = BufReader::new(process.stdout.take().expect("it is piped"));
+        let mut told = String::new();
+        // The last line that it prints once everything runs.
+        while !told.contains("Ctrl-C") {
+            let read = stdout.read_line(&mut told).expect("it prints text");
+            assert!(read > 0, "it ended after saying:\n{told}");
+        }
+        let banner = told.lines().find_map(|line| line.trim().strip_prefix("JobTrackers  n1 "));
+        let address = banner.unwrap_or_else(|| panic!("no address in:\n{told}")).to_owned();
+        Dev { process, stdout, address, _temporary: temporary }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        raftsman(arguments).env("RAFTSMAN_ADDR", &self.address).output().expect("the binary is built")
+    }
+
+    /// Exit code, stdout and stderr of a command.
+    fn told(&self, arguments: &[&str]) -> (i32, String, String) {
+        told(self.run(arguments))
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        // It may have ended by itself, and a test that fails has said why.
+        let _gone = self.process.kill();
+        let _reaped = self.process.wait();
+    }
+}
+
+/// The binary without whatever the environment of this test says.
+fn raftsman(arguments: &[&str]) -> Command {
+    let mut command = Command::new(RAFTSMAN);
+    command.args(arguments).stdin(Stdio::null());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("RAFTSMAN_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+fn told(output: Output) -> (i32, String, String) {
+    let text = |bytes| String::from_utf8(bytes).expect("it prints text");
+    (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+}
+
+/// An address where nobody listens.
+fn nobody() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    listener.local_addr().expect("it is bound").to_string()
+}
+
+fn interrupt(process: &Child) {
+    let sent = Command::new("kill").args(["-INT", &process.id().to_string()]).status();
+    assert!(sent.expect("there is a kill command").success());
+}
+
+#[test]
+fn one_job_and_out() {
+    let (code, stdout, stderr) =
+        told(raftsman(&["dev", "--once", "--port", "0"]).output().expect("the binary is built"));
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    assert!(stdout.contains("finished: SUCCEEDED on TaskTracker dev\n  hello from"), "{stdout}");
+    assert!(stdout.contains("one plus one is 2"), "{stdout}");
+}
+
+#[test]
+fn a_job_is_submitted_waited_for_and_shown_in_every_format() {
+    let dev = Dev::start();
+    let (code, stdout, stderr) =
+        dev.told(&["job", "submit", "echo", "--payload", "{\"hi\":1}", "--task-id", "t1", "--wait"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.starts_with("ID ") && stdout.contains("SUCCEEDED  {\"hi\":1}"), "{stdout}");
+    assert!(stderr.contains("accepted, waiting"), "messages go to stderr: {stderr}");
+
+    let (_, id, _) = dev.told(&["job", "list", "-o", "id"]);
+    let id = id.trim();
+    let (_, by_name, _) = dev.told(&["job", "get", "--task-id", "t1", "-o", "json"]);
+    let by_name: serde_json::Value = serde_json::from_str(&by_name).expect("it is one JSON document");
+    assert_eq!((by_name["job_id"].as_str(), by_name["state"].as_str()), (Some(id), Some("SUCCEEDED")));
+    let (_, lines, _) = dev.told(&["job", "runs", id, "-o", "jsonl"]);
+    let run: serde_json::Value = serde_json::from_str(lines.trim()).expect("a line is JSON");
+    assert_eq!(run["result"]["hi"], 1);
+    let (_, bare, _) = dev.told(&["job", "list", "--no-headers", "--state", "dead"]);
+    assert_eq!(bare, "");
+}
+
+#[test]
+fn every_exit_code_tells_what_happened() {
+    let dev = Dev::start();
+    let submit = |more: &[&str]| dev.told(&[&["job", "submit", "sh"], more].concat());
+    // 7: the job ended unsuccessfully.
+    let (code, stdout, _) = submit(&["--payload", "echo no >&2; exit 3", "--wait"]);
+    assert!(code == 7 && stdout.contains("DEAD"), "{code}: {stdout}");
+    // 2: clap, and fields that only the cluster understands.
+    let (code, _, stderr) = submit(&["--every", "1s", "--in", "1s"]);
+    assert!(code == 2 && stderr.contains("cannot be used with"), "{code}: {stderr}");
+    let (code, _, stderr) = submit(&["--cron", "nonsense"]);
+    assert!(code == 2 && stderr.contains("cron.expression: has 1 field"), "{code}: {stderr}");
+    let (code, _, stderr) = submit(&["--retries", "-1", "--priority", "7", "--every", "0s"]);
+    assert!(
+        code == 2 && stderr.contains("repeat.interval:") && stderr.contains("retry.retries_max:"),
+        "{code}: {stderr}"
+    );
+    // 3: not found. 6: conflict.
+    assert_eq!(dev.told(&["job", "get", "1.0"]).0, 3);
+    assert_eq!(dev.told(&["job", "cancel", "1.0"]).0, 3);
+    let (_, id, _) = submit(&["--in", "1h", "-o", "id"]);
+    let (code, stdout, _) = dev.told(&["job", "cancel", id.trim()]);
+    assert!(code == 0 && stdout.contains("CANCELLED"), "{code}: {stdout}");
+    let (code, _, stderr) = dev.told(&["job", "cancel", id.trim()]);
+    assert!(code == 6 && stderr.contains("had ended as CANCELLED"), "{code}: {stderr}");
+    // 4: unavailable.
+    let (code, _, stderr) = dev.told(&["job", "list", "--addr", &nobody(), "--patience", "300ms"]);
+    assert!(code == 4 && stderr.contains("NO_JOBTRACKER"), "{code}: {stderr}");
+    // A wait that was not long enough is no end of the job.
+    let (_, id, _) = submit(&["--in", "1h", "-o", "id"]);
+    assert_eq!(dev.told(&["job", "wait", id.trim(), "--timeout", "10ms"]).0, 4);
+}
+
+#[test]
+fn ctrl_c_ends_a_wait_with_130_and_dev_with_0() {
+    let mut dev = Dev::start();
+    let mut waits = raftsman(&["job", "submit", "sh", "--in", "1h", "--wait"])
+        .env("RAFTSMAN_ADDR", &dev.address)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary is built");
+    let mut said = String::new();
+    BufReader::new(waits.stderr.take().expect("it is piped")).read_line(&mut said).expect("it prints text");
+    assert!(said.contains("waiting"), "{said}");
+    interrupt(&waits);
+    assert_eq!(waits.wait().expect("it was started").code(), Some(130));
+
+    interrupt(&dev.process);
+    assert_eq!(dev.process.wait().expect("it was started").code(), Some(0));
+    let mut rest = String::new();
+    dev.stdout.read_to_string(&mut rest).expect("it prints text");
+    assert_eq!(rest, "");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let mut preview = raftsman(&["cron", "preview", "* * * * *", "-n", "1000"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary is built");
+    drop(preview.stdout.take());
+    let (code, _, stderr) = told(preview.wait_with_output().expect("it was started"));
+    assert_eq!((code, stderr.contains("rror")), (0, false), "{stderr}");
+}
+
+#[test]
+fn a_cron_is_explained_without_a_cluster() {
+    let line = [
+        "cron",
+        "preview",
+        "0 30 2 * * ?",
+        "--tz",
+        "America/New_York",
+        "-n",
+        "2",
+        "--after",
+        "2026-03-07T08:00:00Z",
+    ];
+    let (code, stdout, stderr) = told(raftsman(&line).output().expect("the binary is built"));
+    assert_eq!((code, stderr.as_str()), (0, "at 02:30 (America/New_York)\n"));
+    expect_test::expect![[r#"
+        LOCAL                           UTC
+        Sun 2026-03-08 03:30:00 -04:00  2026-03-08T07:30:00.000Z
+        Mon 2026-03-09 02:30:00 -04:00  2026-03-09T06:30:00.000Z
+    "#]]
+    .assert_eq(&stdout);
+    let never = told(raftsman(&["cron", "preview", "0 0 0 31 2 ?"]).output().expect("the binary is built"));
+    assert!(never.0 == 2 && never.2.contains("cron.expression:"), "{never:?}");
+}
+
+#[test]
+fn a_configuration_is_explained_and_checked() {
+    let shown = raftsman(&["config", "show"])
+        .env("RAFTSMAN_RAFT__HEARTBEAT", "50ms")
+        .output()
+        .expect("the binary is built");
+    let (code, stdout, _) = told(shown);
+    assert!(code == 0 && stdout.contains("environment RAFTSMAN_RAFT__HEARTBEAT"), "{code}: {stdout}");
+    let wrong = [
+        "config",
+        "validate",
+        "--set",
+        "raft.heartbeat=1s",
+        "--set",
+        "raft.heartbaet=1s",
+        "--set",
+        "auth.mode=token",
+    ];
+    let (code, _, stderr) = told(raftsman(&wrong).output().expect("the binary is built"));
+    assert_eq!(code, 1);
+    for told in [
+        "raft.election_timeout_min: is 500ms",
+        "raft.heartbaet: is not a setting",
+        "auth.mode: is not available yet",
+    ] {
+        assert!(stderr.contains(told), "{stderr}");
+    }
+}
