@@ -101,7 +101,7 @@ async fn kill(stage: &mut Stage) -> anyhow::Result<u64> {
     signal(&stage.jobtrackers[leader], Signal::KILL)?;
     let at = monotonic_ns();
     // The dead leave their port and their lock first.
-    stage.jobtrackers[leader].process.wait()?;
+    stage.jobtrackers[leader].process.child.wait()?;
     pause(CALM_MS).await;
     let place = &stage.jobtrackers[leader].place;
     let process = place.start()?;
@@ -200,9 +200,9 @@ impl Silences {
     }
 }
 
-/// The longest time between two starts, the first of which may be before the blow, and the last before the next blow.
+/// The longest time between two starts that is not wholly before the blow, nor wholly after the next one.
 fn longest_silence(starts: &[u64], blow: u64, next_blow: u64) -> u64 {
     let from = starts.partition_point(|at| *at < blow).saturating_sub(1);
-    let to = starts.partition_point(|at| *at < next_blow);
+    let to = starts.partition_point(|at| *at < next_blow).saturating_add(1).min(starts.len());
     starts[from..to].windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(u64::MAX)
 }

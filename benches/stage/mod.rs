@@ -24,8 +24,8 @@ use starts::Start;
 
 pub(crate) use roles::play;
 
-/// Executions at a time: what two cores finish in a few round trips.
-pub(crate) const SLOTS: u32 = 2_000;
+/// Executions at a time, unless told: what two cores finish in a few round trips.
+const SLOTS: u32 = 4_000;
 /// Below the range from which the system takes ports by itself, so that a restarted JobTracker finds its own free.
 const PORTS: std::ops::Range<u16> = 20_000..30_000;
 
@@ -76,7 +76,8 @@ impl Stage {
         self.trackers_made += 1;
         let name = format!("w{}", self.trackers_made);
         let dir = self.dir.path().join(&name);
-        let args = ["tasktracker", group, &client_addresses(&self.jobtrackers), path(&dir)?];
+        let slots = option("--slots", SLOTS)?.to_string();
+        let args = ["tasktracker", group, &client_addresses(&self.jobtrackers), path(&dir)?, &slots];
         let process = Process::start(&name, &args)?;
         Ok(TaskTracker { process, starts: dir.join("starts") })
     }

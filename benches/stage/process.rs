@@ -6,13 +6,10 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::Context as _;
 
-/// The unit of /proc/<pid>/stat on Linux, whatever the kernel's own tick is.
-const TICK_US: u64 = 10_000;
-
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) name: String,
-    child: Child,
+    pub(crate) child: Child,
     stdin: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
 }
@@ -45,11 +42,6 @@ impl Process {
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
-
-    pub(crate) fn wait(&mut self) -> anyhow::Result<()> {
-        self.child.wait()?;
-        Ok(())
-    }
 }
 
 impl Drop for Process {
@@ -58,23 +50,4 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// User and system time that a process has used, in microseconds.
-pub(crate) fn cpu_us(pid: u32) -> anyhow::Result<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let after_name = stat.rsplit_once(')').context("a stat line has a name")?.1;
-    let ticks: Vec<u64> =
-        after_name.split_whitespace().skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
-    Ok(ticks.iter().sum::<u64>() * TICK_US)
-}
-
-/// Time that all processors were busy, in microseconds.
-pub(crate) fn machine_busy_us() -> anyhow::Result<u64> {
-    let stat = std::fs::read_to_string("/proc/stat")?;
-    let first = stat.lines().next().context("it has a line for all processors")?;
-    let ticks: Vec<u64> = first.split_whitespace().skip(1).map(str::parse).collect::<Result<_, _>>()?;
-    // user nice system idle iowait irq softirq steal
-    let busy = |(at, _): &(usize, &u64)| matches!(at, 0..=2 | 5..=7);
-    Ok(ticks.iter().enumerate().filter(busy).map(|(_, ticks)| ticks).sum::<u64>() * TICK_US)
 }

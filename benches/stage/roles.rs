@@ -1,4 +1,4 @@
-//! What a child process does: `jobtracker NAME DIR CLIENT PEER` or `tasktracker GROUP ADDRESSES DIR`.
+//! What a child process does: `jobtracker NAME DIR CLIENT PEER` or `tasktracker GROUP ADDRESSES DIR SLOTS`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +10,6 @@ use raftsman::tasktracker::RawRun;
 use raftsman::{JobContext, RawRunner, TaskTracker, rpc};
 use tokio::sync::mpsc;
 
-use super::SLOTS;
 use super::clock::monotonic_ns;
 use super::load::job_number;
 use super::starts::{Start, Starts};
@@ -21,7 +20,9 @@ pub(crate) fn play() -> anyhow::Result<bool> {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args.as_slice() {
         ["jobtracker", name, dir, client, peer] => block_on(jobtracker(name, dir, client, peer)),
-        ["tasktracker", group, addresses, dir] => block_on(tasktracker(group, addresses, dir.into())),
+        ["tasktracker", group, addresses, dir, slots] => {
+            block_on(tasktracker(group, addresses, dir.into(), slots.parse()?))
+        }
         _ => return Ok(false),
     }?;
     Ok(true)
@@ -49,13 +50,13 @@ async fn jobtracker(name: &str, dir: &str, client: &str, peer: &str) -> anyhow::
     Ok(())
 }
 
-async fn tasktracker(group: &str, addresses: &str, dir: PathBuf) -> anyhow::Result<()> {
+async fn tasktracker(group: &str, addresses: &str, dir: PathBuf, slots: u32) -> anyhow::Result<()> {
     let starts = Arc::new(Starts::default());
     let mut commands = commands();
     let running = TaskTracker::builder(group)
         .addresses(addresses)
         .data_dir(&dir)
-        .concurrency(SLOTS)
+        .concurrency(slots)
         .register_any(NoOp(Arc::clone(&starts)))
         .run_until(until_told(&mut commands, &starts));
     running.await?;

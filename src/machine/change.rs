@@ -3,6 +3,7 @@
 //! Reads see the command's own writes; the indexes show the state before it. The overlay is taken over as a whole when
 //! the command is done, so a command cannot half-apply.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -46,13 +47,23 @@ pub(super) struct Change<'a> {
     ids: &'a mut Ids,
     effects: &'a mut Vec<Effect>,
     writes: BTreeMap<Key, Write>,
+    /// The watched row that was read last from the tables: what is read is often what is written next.
+    last_read: RefCell<Option<(Key, Option<Row>)>>,
     new_limits: Option<Limits>,
     new_clients_swept: Option<ClientId>,
 }
 
 impl<'a> Change<'a> {
     pub(super) fn new(tables: &'a Tables, ids: &'a mut Ids, effects: &'a mut Vec<Effect>) -> Change<'a> {
-        Change { tables, ids, effects, writes: BTreeMap::new(), new_limits: None, new_clients_swept: None }
+        Change {
+            tables,
+            ids,
+            effects,
+            writes: BTreeMap::new(),
+            last_read: RefCell::new(None),
+            new_limits: None,
+            new_clients_swept: None,
+        }
     }
 
     /// The changed rows, and the meta row if something that the command may change in it did.
@@ -107,7 +118,21 @@ impl<'a> Change<'a> {
     fn get(&self, key: &Key) -> Result<Option<Row>, BaseError> {
         match self.writes.get(key) {
             Some(write) => Ok(write.new.clone()),
-            None => self.tables.get(key),
+            None => {
+                let row = self.tables.get(key)?;
+                if Indexes::watches(key) {
+                    self.last_read.replace(Some((key.clone(), row.clone())));
+                }
+                Ok(row)
+            }
+        }
+    }
+
+    /// The row as it was before this command.
+    fn before(&self, key: &Key) -> Result<Option<Row>, BaseError> {
+        match self.last_read.take() {
+            Some((read, row)) if read == *key => Ok(row),
+            Some(_) | None => self.tables.get(key),
         }
     }
 
@@ -146,7 +171,7 @@ impl<'a> Change<'a> {
             write.new = new;
             return Ok(());
         }
-        let old = if Indexes::watches(&key) { self.tables.get(&key)? } else { None };
+        let old = if Indexes::watches(&key) { self.before(&key)? } else { None };
         self.writes.insert(key, Write { new, old });
         Ok(())
     }
@@ -184,10 +209,10 @@ impl Change<'_> {
     table!(Arc<PeriodicRow> as Periodic, get periodic(job: JobId) by Key::Periodic(job));
     table!(Arc<LedgerRow> as Ledger, get ledger(run: RunId) by Key::Ledger(run));
     table!(Arc<TrackerRow> as Tracker, get tracker(group: &NodeGroup, who: &Identity) by Key::Tracker(group.clone(), who.clone()));
-    table!(GroupRow as Group, get group_row(group: &NodeGroup) by Key::Group(group.clone()));
+    table!(Box<GroupRow> as Group, get group_row(group: &NodeGroup) by Key::Group(group.clone()));
     table!(ClientRow as Client, get client(client: ClientId) by Key::Client(client));
     table!(Answer as Answer, get answer(client: ClientId, sequence: u64) by Key::Answer(client, sequence));
-    table!(RequestRow as Request, get request(request: &RequestId) by Key::Request(request.clone()));
+    table!(Box<RequestRow> as Request, get request(request: &RequestId) by Key::Request(request.clone()));
 
     pub(super) fn put_job(&mut self, job: JobId, row: JobRow) -> Result<(), BaseError> {
         self.put(Key::Job(job), Row::Job(Arc::new(row)))
@@ -242,7 +267,7 @@ impl Change<'_> {
 
     pub(super) fn put_request(&mut self, request: &RequestId, row: RequestRow) -> Result<(), BaseError> {
         self.put(Key::RequestAge(row.at, request.clone()), Row::RequestAge)?;
-        self.put(Key::Request(request.clone()), Row::Request(row))
+        self.put(Key::Request(request.clone()), Row::Request(Box::new(row)))
     }
 
     /// For rows that nothing reads by key: the expiry index and the job log.
@@ -256,9 +281,15 @@ impl Change<'_> {
         group: &NodeGroup,
         change: impl FnOnce(&mut GroupRow),
     ) -> Result<(), BaseError> {
+        let key = Key::Group(group.clone());
+        // A batch counts once a job.
+        if let Some(Write { new: Some(Row::Group(row)), .. }) = self.writes.get_mut(&key) {
+            change(row);
+            return Ok(());
+        }
         let mut row = self.group_row(group)?.unwrap_or_default();
         change(&mut row);
-        self.put(Key::Group(group.clone()), Row::Group(row))
+        self.put(key, Row::Group(row))
     }
 
     /// The specification that a run of this revision uses.

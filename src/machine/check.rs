@@ -134,7 +134,7 @@ impl Rows {
                 self.job_log.insert((run, position));
             }
             (Key::Tracker(group, who), Row::Tracker(row)) => drop(self.trackers.insert((group, who), row)),
-            (Key::Group(group), Row::Group(row)) => drop(self.groups.insert(group, row)),
+            (Key::Group(group), Row::Group(row)) => drop(self.groups.insert(group, *row)),
             (Key::Client(client), Row::Client(row)) => drop(self.clients.insert(client, row)),
             (Key::Answer(client, sequence), Row::Answer(_)) => {
                 self.answers.insert((client, sequence));

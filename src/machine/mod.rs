@@ -88,7 +88,7 @@ impl Machine {
             writes.iter().for_each(|(key, write)| digest.add(key, write.new.as_ref()));
             self.tables.commit(index, writes);
             if let Some(meta) = meta {
-                digest.add(&Key::Meta, Some(&Row::Meta(meta)));
+                digest.add(&Key::Meta, Some(&Row::Meta(Box::new(meta))));
                 self.tables.meta = meta;
             }
         }

@@ -15,6 +15,8 @@ use crate::domain::{
 };
 
 /// A value of one of the tables, of the variant that its key says.
+///
+/// Small, since layers and overlays keep rows in ordered maps that move them about: what is large is behind a pointer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Row {
     Job(Arc<JobRow>),
@@ -24,17 +26,19 @@ pub enum Row {
     Periodic(Arc<PeriodicRow>),
     Ledger(Arc<LedgerRow>),
     Finished,
-    JobLog(JobLogRow),
+    JobLog(Box<JobLogRow>),
     Tracker(Arc<TrackerRow>),
-    Group(GroupRow),
+    Group(Box<GroupRow>),
     Client(ClientRow),
     Answer(Answer),
-    Request(RequestRow),
+    Request(Box<RequestRow>),
     RequestAge,
-    Meta(MetaRow),
+    Meta(Box<MetaRow>),
     /// Opaque to the machine: consensus keeps its marks in the same layer as the rows they belong to.
     Mark(Bytes),
 }
+
+const _: () = assert!(size_of::<Row>() <= 40, "a row is moved often");
 
 /// A job as of its newest revision. Put once a revision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

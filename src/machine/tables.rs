@@ -43,7 +43,7 @@ impl Tables {
         let mut tables =
             Tables { base, active, sealed, indexes: Indexes::default(), meta: MetaRow::default() };
         if let Some(Row::Meta(meta)) = tables.get(&Key::Meta)? {
-            tables.meta = meta;
+            tables.meta = *meta;
         }
         let mut indexes = Indexes::default();
         for (from, to) in Key::indexed_ranges() {
@@ -119,7 +119,7 @@ impl Tables {
         if self.active.is_empty() {
             return None;
         }
-        self.active.put(self.meta.applied, Key::Meta, Some(Row::Meta(self.meta)));
+        self.active.put(self.meta.applied, Key::Meta, Some(Row::Meta(Box::new(self.meta))));
         let layer = Arc::new(std::mem::take(&mut self.active));
         self.sealed.push_back(Arc::clone(&layer));
         Some(layer)

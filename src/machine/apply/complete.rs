@@ -111,5 +111,5 @@ fn write_down_stale(change: &mut Change<'_>, result: &Completion) -> Result<(), 
     let what = JobLogKind::StaleCompletion { action: result.outcome.action };
     let row = JobLogRow { at: change.now(), execution: result.execution, what };
     let key = Key::JobLog(result.run, change.new_id());
-    change.put_plain(key, Row::JobLog(row))
+    change.put_plain(key, Row::JobLog(Box::new(row)))
 }

@@ -550,16 +550,16 @@ pub(super) fn row() -> BoxedStrategy<Row> {
         periodic().prop_map(|row| Row::Periodic(Arc::new(row))),
         ledger().prop_map(|row| Row::Ledger(Arc::new(row))),
         Just(Row::Finished),
-        job_log().prop_map(Row::JobLog),
+        job_log().prop_map(|row| Row::JobLog(Box::new(row))),
     ];
     let rest = prop_oneof![
         tracker().prop_map(|row| Row::Tracker(Arc::new(row))),
-        group_row().prop_map(Row::Group),
+        group_row().prop_map(|row| Row::Group(Box::new(row))),
         (any::<u64>(), at()).prop_map(|(high, last_used)| Row::Client(ClientRow { high, last_used })),
         answer().prop_map(Row::Answer),
-        (at(), answer()).prop_map(|(at, answer)| Row::Request(RequestRow { at, answer })),
+        (at(), answer()).prop_map(|(at, answer)| Row::Request(Box::new(RequestRow { at, answer }))),
         Just(Row::RequestAge),
-        meta().prop_map(Row::Meta),
+        meta().prop_map(|row| Row::Meta(Box::new(row))),
         payload().prop_map(Row::Mark),
     ];
     prop_oneof![jobs, rest].boxed()
