@@ -179,8 +179,11 @@ async fn remove(global: &Global, node: String, yes: bool) -> Outcome {
 
 async fn transfer_leader(global: &Global, to: Option<String>) -> Outcome {
     let client = global.connect.client().await?;
+    let ask = async |via, request| cluster(via).status(request).await;
+    // The call is repeated when its leader is gone, which is just what it asks for: the term makes it happen once.
+    let term = client.read(pb::StatusRequest {}, ask).await?.term;
     let call = async |via, request| cluster(via).transfer_leader(request).await;
-    let request = pb::TransferLeaderRequest { node: to.unwrap_or_default() };
+    let request = pb::TransferLeaderRequest { node: to.unwrap_or_default(), term };
     let answer = client.call(request, call).await?;
     print_address(global, &answer.leader.unwrap_or_default())
 }

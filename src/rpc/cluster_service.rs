@@ -126,17 +126,24 @@ impl ClusterService for Cluster {
         if let Some(mut leader) = self.leader_elsewhere(&request).await? {
             return leader.transfer_leader(relayed(request)).await;
         }
-        let wanted = request.into_inner().node;
+        let pb::TransferLeaderRequest { node: wanted, term } = request.into_inner();
         let metrics = self.0.raft().metrics();
+        if term != 0 && metrics.term != term {
+            return Ok(Response::new(self.leads_now()));
+        }
         let to = if wanted.is_empty() { best_successor(&metrics)? } else { self.find(&wanted)? };
         self.0.raft().transfer_leader(to).await.map_err(|error| membership(&error))?;
-        let seen = self.0.leadership().borrow().clone();
-        let leader = seen.leader.map(|leader| address(&Member { id: leader.id, node: leader.node }));
-        Ok(Response::new(pb::TransferLeaderResponse { leader, term: seen.term }))
+        Ok(Response::new(self.leads_now()))
     }
 }
 
 impl Cluster {
+    fn leads_now(&self) -> pb::TransferLeaderResponse {
+        let seen = self.0.leadership().borrow().clone();
+        let leader = seen.leader.map(|leader| address(&Member { id: leader.id, node: leader.node }));
+        pb::TransferLeaderResponse { leader, term: seen.term }
+    }
+
     async fn node(&self, metrics: &NodeMetrics, member: &Member) -> pb::ClusterNode {
         let learner = metrics.learners.iter().any(|learner| learner.id == member.id);
         let status = if member.id == metrics.id {

@@ -5,5 +5,6 @@
 mod bad_input;
 mod cluster;
 mod jobs;
+mod members;
 mod probes;
 mod sdk;

@@ -1411,6 +1411,10 @@ pub struct TransferLeaderRequest {
     /// Id or name; empty means whoever is best.
     #[prost(string, tag = "1")]
     pub node: ::prost::alloc::string::String,
+    /// Only if this is still the term; in a later one nothing is done, so that a repeated call does not move it again.
+    /// 0 means whatever term it is.
+    #[prost(uint64, tag = "2")]
+    pub term: u64,
 }
 /// See ClusterService.TransferLeader.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
