@@ -64,13 +64,14 @@ impl World {
     fn what_is_left(&self) -> String {
         let indexes = self.machine().tables().indexes();
         format!(
-            "{} executing, {} waiting, groups ready {:?}, rhythms {:?}, trackers {:#?}, calls quiet: {}",
+            "{} executing, {} waiting, groups ready {:?}, rhythms {:?}, calls quiet: {}, trackers {:?}, office {:?}",
             indexes.executing(),
             indexes.waiting(),
             indexes.ready_groups().collect::<Vec<_>>(),
             self.rhythms(),
-            self.trackers,
             self.calls.is_quiet(),
+            self.trackers,
+            self.office,
         )
     }
 

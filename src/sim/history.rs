@@ -41,7 +41,7 @@ pub(super) struct Revision {
     pub(super) spec: Arc<JobSpec>,
     /// Cluster time when it came.
     pub(super) from: Timestamp,
-    /// Cluster time when a cancel or a newer revision ended it.
+    /// When a cancel or a newer revision ended it: what was due before then must have its fate.
     pub(super) until: Option<Timestamp>,
 }
 
@@ -64,6 +64,8 @@ pub(super) struct History {
     pub(super) now: Timestamp,
     /// What the world's true time is, with the small error that a majority of right clocks has.
     pub(super) truth: Timestamp,
+    /// What was due until then was settled by whoever leads.
+    pub(super) settled_until: Timestamp,
     index: u64,
     pub(super) executions: BTreeMap<ExecutionId, Execution>,
     current: BTreeMap<RunId, ExecutionId>,
@@ -218,11 +220,12 @@ impl History {
         let executing: Vec<RunId> = self.executing_of(job).collect();
         self.sealed.extend(executing);
         self.cancelled.remove(&job);
+        let settled_until = self.settled_until;
         let Some(revisions) = self.jobs.get_mut(&job) else {
             return Err(format!("job {job} was replaced and never accepted"));
         };
         if let Some(last) = revisions.last_mut() {
-            last.until = last.until.or(Some(revision.from));
+            last.until = last.until.or(Some(settled_until));
             if revision.number != last.number + 1 {
                 return Err(format!("revision {} of job {job} follows {}", revision.number, last.number));
             }
@@ -276,10 +279,10 @@ impl History {
         self.cancelled.insert(job, self.index);
         let executing: Vec<RunId> = self.executing_of(job).collect();
         self.sealed.extend(executing);
-        let now = self.now;
+        let settled_until = self.settled_until;
         let revisions = self.jobs.get_mut(&job).ok_or_else(|| format!("unknown job {job} was cancelled"))?;
         if let Some(last) = revisions.last_mut() {
-            last.until = last.until.or(Some(now));
+            last.until = last.until.or(Some(settled_until));
         }
         Ok(())
     }

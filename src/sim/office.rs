@@ -15,7 +15,7 @@ use crate::machine::command::{
     TrackerOnline,
 };
 use crate::machine::limits::PLAN_JOBS_MAX;
-use crate::machine::reply::{CompleteAnswer, Push};
+use crate::machine::reply::Push;
 use crate::machine::row::LiveState;
 use crate::machine::{Applied, Command, Effect, LogEntry, Machine, Reply};
 
@@ -73,6 +73,7 @@ pub(super) struct Office {
     planning: bool,
     ending: BTreeSet<SessionId>,
     expire_at: Ms,
+    pub(super) since: Ms,
     pub(super) out: Vec<Out>,
     /// Pushes that a hello did not know.
     pub(super) pushed_again: u64,
@@ -116,6 +117,7 @@ impl Office {
             planning: false,
             ending: BTreeSet::new(),
             expire_at: now.ms + EXPIRE_EVERY,
+            since: now.ms,
             out: Vec::new(),
             pushed_again: 0,
             refused: 0,
@@ -329,6 +331,7 @@ impl Office {
 
     fn dispatches(&mut self, now: Now, machine: &Machine) -> Vec<(Command, Origin)> {
         let dirty = std::mem::take(&mut self.dirty);
+        dirty.iter().for_each(|group| self.count_executing(now, machine, group));
         let groups: BTreeMap<NodeGroup, Ready> = dirty
             .into_iter()
             .filter_map(|group| self.estimate(machine, &group).map(|ready| (group, ready)))
@@ -344,6 +347,15 @@ impl Office {
             Intent::Offline { .. } | Intent::Terminate { .. } | Intent::Reclaim { .. } => None,
         };
         self.dispatcher.step(now.instant, Event::Ready { groups }).into_iter().filter_map(dispatch).collect()
+    }
+
+    /// The tables may be ahead of the replies that were seen here, so only they tell what is executing.
+    fn count_executing(&mut self, now: Now, machine: &Machine, group: &NodeGroup) {
+        let sessions: Vec<SessionId> = self.dispatcher.roster().sessions(group).collect();
+        for session in sessions {
+            let executing = machine.tables().indexes().executing_on(session);
+            self.dispatcher.step(now.instant, Event::Counted { session, executing });
+        }
     }
 
     /// What is ready in a group, with what is in flight, without what was asked for.
@@ -376,6 +388,11 @@ impl Office {
             self.expect_less(group, kind, *count);
         }
         for (origin, reply) in proposed.origins.into_iter().zip(applied.replies) {
+            if let Origin::Completed { session, executions } = &origin {
+                let (session, executions) = (*session, executions.len());
+                self.dispatcher.step(now.instant, Event::Concluded { session, executions });
+                self.mark_dirty(machine, session);
+            }
             self.answer(now, machine, origin, reply);
         }
         applied.effects.into_iter().for_each(|effect| self.effect(effect));
@@ -398,18 +415,12 @@ impl Office {
             }
             (Origin::Hello { stream, .. }, _) => self.out.push(Out::Tell(stream, ToTracker::Refused)),
             (Origin::Completed { session, executions }, Reply::Completed(answers)) => {
-                if answers.contains(&CompleteAnswer::Stale) {
-                    let executing = machine.tables().indexes().executing_on(session);
-                    self.dispatcher.step(now.instant, Event::Counted { session, executing });
-                }
                 self.tell(session, ToTracker::CompletedAck(executions.into_iter().zip(answers).collect()));
             }
             (Origin::Dispatch { session, asked }, Reply::Dispatched(dispatched)) => {
                 let pushes = dispatched.pushes;
                 self.dispatcher.step(now.instant, Event::Started { session, asked, pushes: pushes.clone() });
-                if (pushes.len() as u32) < asked {
-                    self.mark_dirty(machine, session);
-                }
+                self.mark_dirty(machine, session);
                 if !pushes.is_empty() {
                     self.tell(session, ToTracker::Push { term: self.term, pushes });
                 }

@@ -11,9 +11,6 @@ use crate::domain::{Action, JobId, JobType, Millis, NodeGroup, RunId, Schedule, 
 use crate::machine::row::{AttemptEnd, Fate, GroupRow, JobRow, LedgerRow, Row, SkipReason};
 use crate::machine::{Key, Machine, RunState};
 
-/// An instant that was due this shortly before the end of its job need not have been seen: a tick was under way.
-const LAST_TICK: Millis = Millis::from_secs(2);
-
 /// The runs of one job as the ledger has them.
 type Runs = BTreeMap<u64, Arc<LedgerRow>>;
 
@@ -233,7 +230,7 @@ fn settled(revision: &Revision, runs: &Runs) -> Vec<(Timestamp, Timestamp, u64)>
 fn instants(id: JobId, revision: &Revision, runs: &Runs, rare: &mut Vec<(Rare, u64)>) -> Result<(), Broken> {
     let settled = settled(revision, runs);
     let end = settled.last().map_or(revision.from, |(_, last, _)| *last);
-    let until = revision.until.map(|until| until - LAST_TICK);
+    let until = revision.until;
     match &revision.spec.schedule {
         Schedule::RealTime | Schedule::TriggerTime(_) => return one_shot(revision, &settled),
         Schedule::Cron(cron) => {

@@ -26,30 +26,87 @@ use crate::machine::reply::Push;
 const TRACKER_WAKES: Ms = 100;
 /// Every so many entries all tables are checked.
 const CHECK_EVERY: u64 = 97;
+/// A leader that is in office for so long has settled all that was due when it came.
+const SETTLES_WITHIN: Ms = 2_000;
 /// How far right clocks are off.
 pub(super) const SKEW: Ms = 15;
 
 #[derive(Debug)]
 pub(super) enum Happening {
-    Commit { term: u64 },
-    Apply { node: usize, up_to: u64 },
-    ToLeader { stream: u64, message: FromTracker },
-    ToTracker { tracker: usize, stream: u64, sent: Ms, message: ToTracker },
-    Lost { tracker: usize, stream: u64 },
-    Detached { stream: u64 },
-    Ended { tracker: usize, start: u64, execution: ExecutionId, interrupted: bool },
-    TimedOut { tracker: usize, start: u64, execution: ExecutionId },
-    Crash { tracker: usize, start: u64 },
-    Restart { tracker: usize },
-    Thaw { tracker: usize },
-    TrackerWake { tracker: usize },
-    LeaderWake { term: u64 },
-    Planned { term: u64, plans: Vec<JobPlan> },
+    Commit {
+        term: u64,
+    },
+    Apply {
+        node: usize,
+        up_to: u64,
+    },
+    /// The leader's loop hears what came of an entry; its tables may be ahead by then.
+    Heard {
+        term: u64,
+        index: u64,
+    },
+    ToLeader {
+        stream: u64,
+        message: FromTracker,
+    },
+    ToTracker {
+        tracker: usize,
+        stream: u64,
+        sent: Ms,
+        message: ToTracker,
+    },
+    Lost {
+        tracker: usize,
+        stream: u64,
+    },
+    Detached {
+        stream: u64,
+    },
+    Ended {
+        tracker: usize,
+        start: u64,
+        execution: ExecutionId,
+        interrupted: bool,
+    },
+    TimedOut {
+        tracker: usize,
+        start: u64,
+        execution: ExecutionId,
+    },
+    Crash {
+        tracker: usize,
+        start: u64,
+    },
+    Restart {
+        tracker: usize,
+    },
+    Thaw {
+        tracker: usize,
+    },
+    TrackerWake {
+        tracker: usize,
+    },
+    LeaderWake {
+        term: u64,
+    },
+    Planned {
+        term: u64,
+        plans: Vec<JobPlan>,
+    },
     Elect,
-    NodeUp { node: usize },
-    Call { call: u64 },
-    Answer { call: u64, reply: Reply },
-    Unknown { call: u64 },
+    NodeUp {
+        node: usize,
+    },
+    Call {
+        call: u64,
+    },
+    Answer {
+        call: u64,
+        reply: Reply,
+    },
+    Unknown {
+        call: u64,
+    },
 }
 
 /// One stream between a TaskTracker and the leader of a term; messages keep their order.
@@ -75,6 +132,7 @@ pub(super) struct World {
     pub(super) office: Option<Office>,
     pub(super) term: u64,
     commit_at: Ms,
+    heard_at: Ms,
     pub(super) trackers: Vec<Tracker>,
     /// What reached a TaskTracker while it was frozen.
     pub(super) backlogs: Vec<Vec<Happening>>,
@@ -106,6 +164,7 @@ impl World {
             office: None,
             term: 0,
             commit_at: 0,
+            heard_at: 0,
             trackers: Vec::new(),
             backlogs: Vec::new(),
             thawed: Vec::new(),
@@ -179,6 +238,13 @@ impl World {
         match what {
             Happening::Commit { term } => self.commit(term),
             Happening::Apply { node, up_to } => self.apply(node, up_to)?,
+            Happening::Heard { term, index } => {
+                let now = self.present();
+                if let Some(office) = self.office.as_mut().filter(|office| office.term == term) {
+                    let applied = self.cluster.applied(index).clone();
+                    office.applied(now, &self.cluster.replicas[office.node].machine, index, applied);
+                }
+            }
             Happening::ToLeader { stream, message } => self.to_leader(stream, message),
             Happening::Detached { stream } => {
                 self.links.remove(&stream);
@@ -242,8 +308,9 @@ impl World {
         self.history.counts.add(Rare::LostPushesAgain, std::mem::take(&mut office.pushed_again));
         self.history.counts.add(Rare::IdentityInUse, std::mem::take(&mut office.refused));
         for _ in 0..proposals {
-            self.commit_at = self.commit_at.max(self.now) + self.rng.between(1, 8);
-            self.at(self.commit_at, Happening::Commit { term });
+            let at = self.commit_at.max(self.now) + self.rng.between(1, 8);
+            self.commit_at = at;
+            self.at(at, Happening::Commit { term });
         }
         out.into_iter().for_each(|out| self.send(out));
     }
@@ -312,10 +379,12 @@ impl World {
             if index % CHECK_EVERY == 0 && first {
                 self.check(node)?;
             }
-            let now = self.present();
-            if let Some(office) = self.office.as_mut().filter(|office| office.node == node) {
-                let applied = self.cluster.applied(index).clone();
-                office.applied(now, &self.cluster.replicas[node].machine, index, applied);
+            if let Some(term) =
+                self.office.as_ref().filter(|office| office.node == node).map(|office| office.term)
+            {
+                let at = self.heard_at.max(self.now) + self.rng.between(0, 2);
+                self.heard_at = at;
+                self.at(at, Happening::Heard { term, index });
             }
         }
         Ok(())
@@ -351,6 +420,9 @@ impl World {
         let (now, truth) = (self.present(), self.truth());
         let Some(office) = self.office.as_mut().filter(|office| office.term == term) else { return };
         office.tick(now);
+        if office.since + SETTLES_WITHIN < now.ms {
+            self.history.settled_until = self.epoch + Millis::new(now.ms - SETTLES_WITHIN);
+        }
         let machine = &self.cluster.replicas[office.node].machine;
         let unplanned = office.take_unplanned(machine);
         if !unplanned.is_empty() {
@@ -556,6 +628,10 @@ impl World {
                 known.run
             ));
         }
+        if self.is_stalled(number) {
+            // It may find in its mailbox what was given to it before it was declared gone.
+            return Ok(());
+        }
         for (other, tracker) in self.trackers.iter().enumerate().filter(|(other, _)| *other != number) {
             let same = tracker.running_of(run).filter(|older| !self.is_excused(other, *older));
             if let Some(older) = same {
@@ -571,8 +647,15 @@ impl World {
     fn is_excused(&self, tracker: usize, execution: ExecutionId) -> bool {
         let timed_out = End::Reclaimed(crate::machine::command::ReclaimReason::TimedOut);
         let end = self.history.executions.get(&execution).and_then(|execution| execution.end);
-        let stalled = self.is_frozen(tracker) || self.thawed[tracker] + RECLAIM_AFTER > self.now;
-        !self.trackers[tracker].alive || stalled || self.deaf.contains(&execution) || end == Some(timed_out)
+        !self.trackers[tracker].alive
+            || self.is_stalled(tracker)
+            || self.deaf.contains(&execution)
+            || end == Some(timed_out)
+    }
+
+    /// It stands still, or did so until a moment ago.
+    fn is_stalled(&self, tracker: usize) -> bool {
+        self.is_frozen(tracker) || self.thawed[tracker] + RECLAIM_AFTER > self.now
     }
 
     pub(super) fn kill_tracker(&mut self, number: usize) {
