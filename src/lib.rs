@@ -19,6 +19,8 @@ pub mod machine;
 pub mod raft;
 #[cfg(feature = "server")]
 pub mod rpc;
+#[cfg(all(test, feature = "machine"))]
+mod sim;
 #[cfg(feature = "server")]
 pub mod store;
 #[cfg(feature = "sdk")]

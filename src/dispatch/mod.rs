@@ -47,9 +47,12 @@ pub enum Event {
     Started { session: SessionId, asked: u32, pushes: Vec<Push> },
     /// A `Dispatch` was lost with its proposal.
     Lost { session: SessionId, asked: u32 },
-    /// Executions of the session ended.
+    /// It is proposed that executions of the session ended: their slots may be asked for in the same entry.
     Freed { session: SessionId, executions: Vec<ExecutionId> },
-    /// The tables say that the session executes this many.
+    /// That proposal was applied or is lost: from here on the tables tell.
+    Concluded { session: SessionId, executions: usize },
+    /// The tables say that the session executes this many. Told before each `Ready`: the tables may be ahead of the
+    /// replies that the leader has seen, so a count that was kept up to date by replies would drift.
     Counted { session: SessionId, executing: usize },
     /// These groups have this much ready, all that is in flight included.
     Ready { groups: BTreeMap<NodeGroup, Ready> },
@@ -104,6 +107,7 @@ impl Dispatcher {
                 executions.iter().for_each(|execution| self.timeouts.forget(*execution));
                 self.roster.freed(session, executions.len());
             }
+            Event::Concluded { session, executions } => self.roster.concluded(session, executions),
             Event::Counted { session, executing } => self.roster.counted(session, executing),
             Event::Thawed => self.roster.thawed(now),
             Event::Ready { groups } => return self.deal(groups),
@@ -146,4 +150,58 @@ impl Dispatcher {
 /// The kinds that a TaskTracker takes; none named takes all.
 pub fn takes(kinds: &BTreeSet<Kind>, kind: &Kind) -> bool {
     kinds.is_empty() || kinds.contains(kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dispatcher(capacity: u32) -> (Dispatcher, Instant, SessionId, NodeGroup) {
+        let patience =
+            Patience { reclaim_after: Duration::from_secs(10), terminate_grace: Duration::from_secs(1) };
+        #[expect(clippy::disallowed_methods, reason = "any instant will do")]
+        let now = Instant::now();
+        let (mut dispatcher, session) = (Dispatcher::new(patience), SessionId::from_u64(1));
+        let node_group = NodeGroup::new("trade").unwrap();
+        let attached =
+            Attached { stream: 1, node_group: node_group.clone(), kinds: BTreeSet::new(), capacity };
+        dispatcher.step(now, Event::Attached { session, attached, executing: 0 });
+        (dispatcher, now, session, node_group)
+    }
+
+    fn wants(dispatcher: &mut Dispatcher, now: Instant, group: &NodeGroup, ready: usize) -> Vec<u32> {
+        let ready = BTreeMap::from([(Kind::new("any").unwrap(), ready)]);
+        let intents = dispatcher.step(now, Event::Ready { groups: BTreeMap::from([(group.clone(), ready)]) });
+        let want = |intent| match intent {
+            Intent::Dispatch { want, .. } => Some(want),
+            Intent::Offline { .. } | Intent::Terminate { .. } | Intent::Reclaim { .. } => None,
+        };
+        intents.into_iter().filter_map(want).collect()
+    }
+
+    /// Found by the seeded world (seed 14): a hello and a dispatch in one entry, so that the tables knew of executions
+    /// whose reply was still to come, and they were counted twice for ever.
+    #[test]
+    fn what_the_tables_know_already_is_not_counted_again() {
+        let (mut dispatcher, now, session, group) = dispatcher(4);
+        assert_eq!(wants(&mut dispatcher, now, &group, 9), [4]);
+        dispatcher.step(now, Event::Counted { session, executing: 4 });
+        dispatcher.step(now, Event::Started { session, asked: 4, pushes: Vec::new() });
+        assert_eq!(wants(&mut dispatcher, now, &group, 9), [0; 0]);
+        dispatcher.step(now, Event::Counted { session, executing: 0 });
+        assert_eq!(wants(&mut dispatcher, now, &group, 9), [4]);
+    }
+
+    #[test]
+    fn a_slot_whose_end_is_proposed_may_be_asked_for_and_is_not_freed_twice() {
+        let (mut dispatcher, now, session, group) = dispatcher(1);
+        dispatcher.step(now, Event::Counted { session, executing: 1 });
+        assert_eq!(wants(&mut dispatcher, now, &group, 9), [0; 0]);
+        dispatcher.step(now, Event::Freed { session, executions: vec![ExecutionId::from_u64(7)] });
+        assert_eq!(wants(&mut dispatcher, now, &group, 9), [1]);
+        dispatcher.step(now, Event::Concluded { session, executions: 1 });
+        dispatcher.step(now, Event::Started { session, asked: 1, pushes: Vec::new() });
+        dispatcher.step(now, Event::Counted { session, executing: 1 });
+        assert_eq!(wants(&mut dispatcher, now, &group, 9), [0; 0]);
+    }
 }

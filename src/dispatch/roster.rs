@@ -21,8 +21,10 @@ pub(super) struct Tracker {
     pub(super) node_group: NodeGroup,
     attached: Option<Attached>,
     accepting: bool,
-    /// What the tables said that it executes, kept up to date by replies.
+    /// What the tables said that it executes.
     executing: usize,
+    /// Executions whose end is proposed.
+    freeing: usize,
     /// Slots that proposals in flight have asked for.
     asked: u32,
     /// A running number: the smaller, the longer ago it got work.
@@ -34,7 +36,8 @@ impl Tracker {
     /// How many more executions it may be given.
     pub(super) fn free(&self) -> u32 {
         let Some(attached) = self.attached.as_ref().filter(|_| self.accepting) else { return 0 };
-        let taken = u32::try_from(self.executing).unwrap_or(u32::MAX).saturating_add(self.asked);
+        let executing = self.executing.saturating_sub(self.freeing);
+        let taken = u32::try_from(executing).unwrap_or(u32::MAX).saturating_add(self.asked);
         attached.capacity.saturating_sub(taken)
     }
 
@@ -70,18 +73,26 @@ impl Roster {
         self.of_group(group).map(|(_, tracker)| tracker.asked).sum()
     }
 
+    /// The sessions of a group.
+    pub fn sessions(&self, group: &NodeGroup) -> impl Iterator<Item = SessionId> {
+        self.of_group(group).map(|(session, _)| session)
+    }
+
     pub(super) fn of_group(&self, group: &NodeGroup) -> impl Iterator<Item = (SessionId, &Tracker)> {
         let sessions = self.groups.get(group).into_iter().flatten();
         sessions.filter_map(|session| self.trackers.get(session).map(|tracker| (*session, tracker)))
     }
 
     pub(super) fn attach(&mut self, now: Instant, session: SessionId, attached: Attached, executing: usize) {
-        let (asked, last_used) =
-            self.trackers.get(&session).map_or((0, 0), |known| (known.asked, known.last_used));
+        let (asked, freeing, last_used) = self
+            .trackers
+            .get(&session)
+            .map_or((0, 0, 0), |known| (known.asked, known.freeing, known.last_used));
         self.groups.entry(attached.node_group.clone()).or_default().insert(session);
         let node_group = attached.node_group.clone();
         let (attached, accepting) = (Some(attached), true);
-        let tracker = Tracker { node_group, attached, accepting, executing, asked, last_used, heard: now };
+        let tracker =
+            Tracker { node_group, attached, accepting, executing, freeing, asked, last_used, heard: now };
         self.trackers.insert(session, tracker);
     }
 
@@ -96,7 +107,9 @@ impl Roster {
     pub(super) fn know(&mut self, now: Instant, session: SessionId, node_group: NodeGroup) {
         self.groups.entry(node_group.clone()).or_default().insert(session);
         let (attached, accepting, executing, asked) = (None, false, 0, 0);
-        let tracker = Tracker { node_group, attached, accepting, executing, asked, last_used: 0, heard: now };
+        let (freeing, last_used) = (0, 0);
+        let tracker =
+            Tracker { node_group, attached, accepting, executing, freeing, asked, last_used, heard: now };
         self.trackers.entry(session).or_insert(tracker);
     }
 
@@ -132,7 +145,13 @@ impl Roster {
 
     pub(super) fn freed(&mut self, session: SessionId, count: usize) {
         if let Some(tracker) = self.trackers.get_mut(&session) {
-            tracker.executing = tracker.executing.saturating_sub(count);
+            tracker.freeing += count;
+        }
+    }
+
+    pub(super) fn concluded(&mut self, session: SessionId, count: usize) {
+        if let Some(tracker) = self.trackers.get_mut(&session) {
+            tracker.freeing = tracker.freeing.saturating_sub(count);
         }
     }
 

@@ -20,7 +20,7 @@ use crate::machine::command::{
     ReclaimReason, Return, TrackerOffline, TrackerOnline,
 };
 use crate::machine::limits::PLAN_JOBS_MAX;
-use crate::machine::reply::{CompleteAnswer, Push};
+use crate::machine::reply::Push;
 use crate::machine::row::LiveState;
 use crate::machine::{Applied, BaseError, Command, Effect, LogEntry, Machine, Reply};
 
@@ -448,7 +448,9 @@ impl Leading {
         }
         let dirty = std::mem::take(&mut self.dirty);
         let groups: BTreeMap<_, _> = {
-            let machine = self.machine.read();
+            let machine = Arc::clone(&self.machine);
+            let machine = machine.read();
+            dirty.iter().for_each(|group| self.count_executing(now, &machine, group));
             dirty
                 .into_iter()
                 .filter_map(|group| self.estimate(&machine, &group).map(|ready| (group, ready)))
@@ -463,6 +465,15 @@ impl Leading {
             Intent::Offline { .. } | Intent::Terminate { .. } | Intent::Reclaim { .. } => None,
         };
         intents.into_iter().filter_map(dispatch).collect()
+    }
+
+    /// The tables may be ahead of the replies that were seen here, so only they tell what is executing.
+    fn count_executing(&mut self, now: Instant, machine: &Machine, group: &NodeGroup) {
+        let sessions: Vec<SessionId> = self.dispatcher.roster().sessions(group).collect();
+        for session in sessions {
+            let executing = machine.tables().indexes().executing_on(session);
+            self.dispatcher.step(now, Event::Counted { session, executing });
+        }
     }
 
     /// What is ready in a group, with what is in flight, without what was asked for.
@@ -504,6 +515,7 @@ impl Leading {
             }
         };
         for (origin, reply) in proposed.origins.into_iter().zip(replies) {
+            self.conclude(now, &origin);
             self.answer(now, origin, index, reply)?;
         }
         effects.into_iter().for_each(|effect| self.effect(effect));
@@ -512,6 +524,15 @@ impl Leading {
         }
         self.next_due = self.machine.read().tables().indexes().next_due();
         Ok(())
+    }
+
+    /// Whatever became of a proposal, it is under way no more: slots that it would free are free, or are not.
+    fn conclude(&mut self, now: Instant, origin: &Origin) {
+        if let Origin::Completed { session, executions } = origin {
+            let (session, executions) = (*session, executions.len());
+            self.dispatcher.step(now, Event::Concluded { session, executions });
+            self.mark_dirty_group_of(session);
+        }
     }
 
     fn expect_less(&mut self, group: &NodeGroup, kind: &Kind, count: usize) {
@@ -535,7 +556,7 @@ impl Leading {
             }
             (Origin::Hello(attaching), Reply::Online(session)) => self.attach(now, session, *attaching)?,
             (Origin::Completed { session, executions }, Reply::Completed(answers)) => {
-                self.acknowledge(now, session, executions, answers);
+                self.tell(session, ToTracker::CompletedAck(executions.into_iter().zip(answers).collect()));
             }
             (Origin::BizLogs { session, up_to }, _) => self.tell(session, ToTracker::BizLogsAck(up_to)),
             (Origin::Dispatch { session, asked }, Reply::Dispatched(dispatched)) => {
@@ -557,20 +578,6 @@ impl Leading {
             (Origin::Completed { .. } | Origin::Own, _) => {}
         }
         Ok(())
-    }
-
-    fn acknowledge(
-        &mut self,
-        now: Instant,
-        session: SessionId,
-        executions: Vec<ExecutionId>,
-        answers: Vec<CompleteAnswer>,
-    ) {
-        // A stale or repeated result freed no slot, though the roster was told so when it was proposed: count again.
-        let executing = self.machine.read().tables().indexes().executing_on(session);
-        self.dispatcher.step(now, Event::Counted { session, executing });
-        self.mark_dirty_group_of(session);
-        self.tell(session, ToTracker::CompletedAck(executions.into_iter().zip(answers).collect()));
     }
 
     fn attach(&mut self, now: Instant, session: SessionId, attaching: Attaching) -> Result<(), BaseError> {
@@ -614,9 +621,8 @@ impl Leading {
 
     fn started(&mut self, now: Instant, session: SessionId, asked: u32, pushes: Vec<Push>) {
         self.dispatcher.step(now, Event::Started { session, asked, pushes: pushes.clone() });
-        if (pushes.len() as u32) < asked {
-            self.mark_dirty_group_of(session);
-        }
+        // While it was under way, slots may have been counted as both asked for and executing.
+        self.mark_dirty_group_of(session);
         if !pushes.is_empty() {
             self.tell(session, ToTracker::Push { term: self.term, pushes });
         }
@@ -669,6 +675,7 @@ impl Leading {
 
     fn lost(&mut self, now: Instant, origins: Vec<Origin>, definite: bool) {
         for origin in origins {
+            self.conclude(now, &origin);
             match origin {
                 Origin::Caller { reply, .. } => {
                     let outcome = if definite { Outcome::NotApplied } else { Outcome::Unknown };

@@ -1,0 +1,24 @@
+//! A world from one seed: the machine, the dispatcher and the planner as they ship, in a world of TaskTrackers that die,
+//! stall and come back late, of leaders that change in the middle of things, of proposals that are lost or committed
+//! behind their proposer's back, of clocks that are wrong, of clients that ask again.
+//!
+//! One thread, virtual time, no sockets, no files. The same seed gives the same history, so a seed is a bug report:
+//! `RAFTSMAN_SEED=n` runs one again, `RAFTSMAN_SEEDS=n` runs the first n. What is checked while it goes is in `history`,
+//! what is checked in the end in `promises`; `rare` counts what a run must have met to prove anything.
+//!
+//! Not here: consensus, storage, the network and the SDK themselves, which have tests of their own.
+
+mod calls;
+mod cluster;
+mod deeds;
+mod drain;
+mod history;
+mod jobs;
+mod office;
+mod promises;
+mod rare;
+mod replica;
+mod rng;
+mod tests;
+mod tracker;
+mod world;

@@ -1,0 +1,112 @@
+//! What a run of many seeds must have met: a green run that never saw a stale completion proves nothing.
+
+use std::fmt::Write as _;
+
+macro_rules! rare {
+    ($($name:ident: $least:literal per mille, $what:literal;)+) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum Rare { $($name),+ }
+
+        /// Its words, and how often a thousand seeds meet it at least.
+        const EVENTS: &[(&str, u64)] = &[$(($what, $least)),+];
+    };
+}
+
+rare! {
+    Executions: 30_000 per mille, "executions begun";
+    Completions: 30_000 per mille, "results accepted";
+    StaleCompletions: 400 per mille, "stale results, answered and without effect";
+    ResultsAgain: 400 per mille, "accepted results that came again";
+    ReclaimsSilent: 300 per mille, "reclaims from a silent TaskTracker";
+    ReclaimsRestarted: 300 per mille, "reclaims from a restarted TaskTracker";
+    ReclaimsUnknown: 10 per mille, "reclaims of what a TaskTracker did not know";
+    ReclaimsTimedOut: 3 per mille, "reclaims of what did not stop in time";
+    ReclaimsLeft: 1 per mille, "reclaims from a TaskTracker that left";
+    DeadByReclaims: 50 per mille, "runs that are dead by reclaims";
+    DeadByRetries: 200 per mille, "runs that are dead by retries";
+    LostPushesAgain: 300 per mille, "lost pushes that were pushed again";
+    DuplicatePushes: 200 per mille, "pushes that came twice";
+    LatePushes: 300 per mille, "pushes that came more than half a second late";
+    Returns: 200 per mille, "executions given back";
+    SelfFenced: 50 per mille, "executions interrupted because the cluster was silent";
+    Zombies: 100 per mille, "TaskTrackers that came back after they were declared gone";
+    OwedAfterRestart: 100 per mille, "restarts with owed results";
+    OwedLost: 30 per mille, "restarts that lost owed results";
+    TakenOver: 50 per mille, "executions taken over by a new start";
+    Drains: 50 per mille, "TaskTrackers that drained and left";
+    IdentityInUse: 50 per mille, "hellos that were refused at the door";
+    LeaderChanges: 4_000 per mille, "leader changes";
+    LeaderChangesMidFlight: 300 per mille, "leader changes with proposals in flight";
+    ProposalsLost: 100 per mille, "proposals that were lost";
+    ProposalsCommittedLater: 100 per mille, "proposals that were committed without their proposer";
+    UnknownOutcomes: 200 per mille, "requests whose outcome was unknown";
+    AnswersAgain: 500 per mille, "requests that came again and got the first answer";
+    Crashes: 1_500 per mille, "JobTrackers that crashed and replayed";
+    Snapshots: 100 per mille, "snapshots installed";
+    PowerCuts: 50 per mille, "power cuts of all JobTrackers";
+    ClockJumps: 300 per mille, "clocks that jumped";
+    Outages: 50 per mille, "long outages";
+    Cancelled: 300 per mille, "cancels answered CANCELLED";
+    CancelRequested: 300 per mille, "cancels answered CANCEL_REQUESTED";
+    CancelWhileExecuting: 200 per mille, "cancels while executing";
+    CancelBetweenAttempts: 20 per mille, "cancels between attempts";
+    AlreadyFinished: 100 per mille, "cancels answered ALREADY_FINISHED";
+    NotFound: 20 per mille, "cancels answered NOT_FOUND";
+    Terminated: 100 per mille, "executions terminated";
+    RetriedByHand: 100 per mille, "runs retried by hand";
+    Exists: 100 per mille, "submits answered EXISTS";
+    Replaced: 200 per mille, "submits that replaced a job";
+    ReplacedWhileExecuting: 50 per mille, "replacements while executing";
+    Superseded: 50 per mille, "runs that a newer revision superseded";
+    RetriesSuperseded: 20 per mille, "retries that the next cycle superseded";
+    SkippedPreviousLive: 200 per mille, "instants skipped because the previous cycle was live";
+    SkippedMisfired: 50 per mille, "instants skipped as misfires";
+    SkippedDeadline: 30 per mille, "instants skipped after their start deadline";
+    Instants: 5_000 per mille, "instants of periodic jobs";
+    CronInstants: 2_000 per mille, "instants of crons";
+    EndedByThemselves: 100 per mille, "periodic jobs that ended by themselves";
+    BizLines: 500 per mille, "entries with lines of user code";
+    Checks: 5_000 per mille, "checks of all tables";
+}
+
+const COUNT: usize = EVENTS.len();
+
+#[derive(Clone, Debug)]
+pub(super) struct Counts([u64; COUNT]);
+
+impl Default for Counts {
+    fn default() -> Counts {
+        Counts([0; COUNT])
+    }
+}
+
+impl Counts {
+    pub(super) fn saw(&mut self, what: Rare) {
+        self.add(what, 1);
+    }
+
+    pub(super) fn add(&mut self, what: Rare, count: u64) {
+        self.0[what as usize] += count;
+    }
+
+    pub(super) fn merge(&mut self, other: &Counts) {
+        self.0.iter_mut().zip(other.0).for_each(|(mine, theirs)| *mine += theirs);
+    }
+
+    /// What was met too rarely in so many seeds.
+    pub(super) fn missing(&self, seeds: u64) -> Vec<String> {
+        let too_few = |((what, least), count): (&(&str, u64), u64)| {
+            let least = least * seeds / 1000;
+            (count < least).then(|| format!("{what}: {count}, at least {least} wanted"))
+        };
+        EVENTS.iter().zip(self.0).filter_map(too_few).collect()
+    }
+
+    pub(super) fn report(&self) -> String {
+        let mut report = String::new();
+        for ((what, _), count) in EVENTS.iter().zip(self.0) {
+            writeln!(report, "{count:>9} {what}").expect("a String takes everything");
+        }
+        report
+    }
+}
