@@ -19,6 +19,10 @@ pub use timeouts::{Overdue, Timeouts};
 use crate::domain::{ExecutionId, Kind, NodeGroup, RunId, SessionId};
 use crate::machine::reply::Push;
 
+/// How long a session that gave pushes back is given no other: what fills its slots, such as executions that were
+/// reclaimed and do not stop, is unknown to the tables, and the same runs would go to and fro as fast as entries commit.
+const RETURN_REST: Duration = Duration::from_millis(200);
+
 /// How the leader treats silence and overdue runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
@@ -51,6 +55,8 @@ pub enum Event {
     Freed { session: SessionId, executions: Vec<ExecutionId> },
     /// That proposal was applied or is lost: from here on the tables tell.
     Concluded { session: SessionId, executions: usize },
+    /// The session gave pushes back: it has less room than the tables say.
+    Returned { session: SessionId },
     /// The tables say that the session executes this many. Told before each `Ready`: the tables may be ahead of the
     /// replies that the leader has seen, so a count that was kept up to date by replies would drift.
     Counted { session: SessionId, executing: usize },
@@ -73,6 +79,8 @@ pub enum Intent {
     Terminate { session: SessionId, execution: ExecutionId, run: RunId },
     /// Propose to take back an execution that did not stop.
     Reclaim { execution: ExecutionId },
+    /// TaskTrackers of the group may be given work again.
+    Look { node_group: NodeGroup },
 }
 
 #[derive(Debug)]
@@ -108,6 +116,7 @@ impl Dispatcher {
                 self.roster.freed(session, executions.len());
             }
             Event::Concluded { session, executions } => self.roster.concluded(session, executions),
+            Event::Returned { session } => self.roster.rest(now + RETURN_REST, session),
             Event::Counted { session, executing } => self.roster.counted(session, executing),
             Event::Thawed => self.roster.thawed(now),
             Event::Ready { groups } => return self.deal(groups),
@@ -119,7 +128,7 @@ impl Dispatcher {
     /// When `Event::Tick` would find something.
     pub fn next_check(&self) -> Option<Instant> {
         let silence = self.roster.earliest_heard().map(|heard| heard + self.patience.reclaim_after);
-        silence.into_iter().chain(self.timeouts.next()).min()
+        silence.into_iter().chain(self.timeouts.next()).chain(self.roster.earliest_rested()).min()
     }
 
     pub fn roster(&self) -> &Roster {
@@ -143,7 +152,8 @@ impl Dispatcher {
             Overdue::Terminate { session, execution, run } => Intent::Terminate { session, execution, run },
             Overdue::Reclaim { execution } => Intent::Reclaim { execution },
         });
-        offline.chain(overdue).collect()
+        let rested = self.roster.rested(now).into_iter().map(|node_group| Intent::Look { node_group });
+        offline.chain(overdue).chain(rested).collect()
     }
 }
 
@@ -174,7 +184,10 @@ mod tests {
         let intents = dispatcher.step(now, Event::Ready { groups: BTreeMap::from([(group.clone(), ready)]) });
         let want = |intent| match intent {
             Intent::Dispatch { want, .. } => Some(want),
-            Intent::Offline { .. } | Intent::Terminate { .. } | Intent::Reclaim { .. } => None,
+            Intent::Offline { .. }
+            | Intent::Terminate { .. }
+            | Intent::Reclaim { .. }
+            | Intent::Look { .. } => None,
         };
         intents.into_iter().filter_map(want).collect()
     }
@@ -203,5 +216,21 @@ mod tests {
         dispatcher.step(now, Event::Started { session, asked: 1, pushes: Vec::new() });
         dispatcher.step(now, Event::Counted { session, executing: 1 });
         assert_eq!(wants(&mut dispatcher, now, &group, 9), [0; 0]);
+    }
+
+    /// Found by the seeded world: a TaskTracker whose slots were full of what had been reclaimed gave the same runs back
+    /// a thousand times.
+    #[test]
+    fn who_gives_pushes_back_rests_before_it_is_given_others() {
+        let (mut dispatcher, now, session, group) = dispatcher(2);
+        dispatcher.step(now, Event::Returned { session });
+        assert_eq!(wants(&mut dispatcher, now, &group, 9), [0; 0]);
+        let later = dispatcher.next_check().expect("it rests for a while");
+        assert_eq!(later, now + RETURN_REST);
+        assert_eq!(dispatcher.step(later, Event::Tick), [Intent::Look { node_group: group.clone() }]);
+        assert_eq!(wants(&mut dispatcher, later, &group, 9), [2]);
+        dispatcher.step(later, Event::Returned { session });
+        dispatcher.step(later, Event::Accepting { session, accepting: true });
+        assert_eq!(wants(&mut dispatcher, later, &group, 9), [2]);
     }
 }

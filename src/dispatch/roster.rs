@@ -21,6 +21,8 @@ pub(super) struct Tracker {
     pub(super) node_group: NodeGroup,
     attached: Option<Attached>,
     accepting: bool,
+    /// It gave pushes back and gets none until then.
+    rests_until: Option<Instant>,
     /// What the tables said that it executes.
     executing: usize,
     /// Executions whose end is proposed.
@@ -35,7 +37,8 @@ pub(super) struct Tracker {
 impl Tracker {
     /// How many more executions it may be given.
     pub(super) fn free(&self) -> u32 {
-        let Some(attached) = self.attached.as_ref().filter(|_| self.accepting) else { return 0 };
+        let takes_work = self.accepting && self.rests_until.is_none();
+        let Some(attached) = self.attached.as_ref().filter(|_| takes_work) else { return 0 };
         let executing = self.executing.saturating_sub(self.freeing);
         let taken = u32::try_from(executing).unwrap_or(u32::MAX).saturating_add(self.asked);
         attached.capacity.saturating_sub(taken)
@@ -90,9 +93,18 @@ impl Roster {
             .map_or((0, 0, 0), |known| (known.asked, known.freeing, known.last_used));
         self.groups.entry(attached.node_group.clone()).or_default().insert(session);
         let node_group = attached.node_group.clone();
-        let (attached, accepting) = (Some(attached), true);
-        let tracker =
-            Tracker { node_group, attached, accepting, executing, freeing, asked, last_used, heard: now };
+        let (attached, accepting, rests_until) = (Some(attached), true, None);
+        let tracker = Tracker {
+            node_group,
+            attached,
+            accepting,
+            rests_until,
+            executing,
+            freeing,
+            asked,
+            last_used,
+            heard: now,
+        };
         self.trackers.insert(session, tracker);
     }
 
@@ -107,9 +119,18 @@ impl Roster {
     pub(super) fn know(&mut self, now: Instant, session: SessionId, node_group: NodeGroup) {
         self.groups.entry(node_group.clone()).or_default().insert(session);
         let (attached, accepting, executing, asked) = (None, false, 0, 0);
-        let (freeing, last_used) = (0, 0);
-        let tracker =
-            Tracker { node_group, attached, accepting, executing, freeing, asked, last_used, heard: now };
+        let (freeing, last_used, rests_until) = (0, 0, None);
+        let tracker = Tracker {
+            node_group,
+            attached,
+            accepting,
+            rests_until,
+            executing,
+            freeing,
+            asked,
+            last_used,
+            heard: now,
+        };
         self.trackers.entry(session).or_insert(tracker);
     }
 
@@ -132,7 +153,30 @@ impl Roster {
     pub(super) fn accept(&mut self, session: SessionId, accepting: bool) {
         if let Some(tracker) = self.trackers.get_mut(&session) {
             tracker.accepting = accepting;
+            tracker.rests_until = tracker.rests_until.filter(|_| !accepting);
         }
+    }
+
+    pub(super) fn rest(&mut self, until: Instant, session: SessionId) {
+        if let Some(tracker) = self.trackers.get_mut(&session) {
+            tracker.rests_until = Some(until);
+        }
+    }
+
+    /// The groups of those whose rest is over.
+    pub(super) fn rested(&mut self, now: Instant) -> BTreeSet<NodeGroup> {
+        let mut groups = BTreeSet::new();
+        for tracker in self.trackers.values_mut() {
+            if tracker.rests_until.is_some_and(|until| until <= now) {
+                tracker.rests_until = None;
+                groups.insert(tracker.node_group.clone());
+            }
+        }
+        groups
+    }
+
+    pub(super) fn earliest_rested(&self) -> Option<Instant> {
+        self.trackers.values().filter_map(|tracker| tracker.rests_until).min()
     }
 
     /// A `Dispatch` that asked for `asked` slots started `got` executions.

@@ -7,7 +7,7 @@ use super::promises;
 use super::world::{Happening, World};
 use crate::domain::JobId;
 use crate::machine::command::{Cancel, JobRef, RequestKey};
-use crate::machine::{Command, JobFilter, Machine};
+use crate::machine::{Command, Machine};
 
 /// All must be over so soon after the world has healed.
 const DRAIN_MAX: u64 = 300_000;
@@ -77,8 +77,9 @@ impl World {
 
     /// Jobs that have a rhythm.
     fn rhythms(&self) -> Vec<JobId> {
-        let page = self.machine().tables().jobs(&JobFilter::default(), None, usize::MAX).expect("memory");
-        page.rows.into_iter().filter(|job| job.periodic.is_some()).map(|job| job.id).collect()
+        let tables = self.machine().tables();
+        let has_rhythm = |job: &JobId| tables.periodic_row(*job).expect("memory").is_some();
+        self.history.jobs.keys().copied().filter(has_rhythm).collect()
     }
 
     fn cancel_rhythms(&mut self) {

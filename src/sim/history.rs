@@ -95,6 +95,7 @@ impl History {
     /// An entry was committed and applied for the first time.
     pub(super) fn entry(&mut self, entry: &LogEntry, applied: &Applied) -> Result<(), Broken> {
         self.index = applied.index;
+        self.saw(Rare::Entries);
         self.now = self.now.max(entry.at);
         if entry.at > self.truth {
             return Err(format!("entry {} is from the future: {} at {}", self.index, entry.at, self.truth));
@@ -135,6 +136,9 @@ impl History {
                 Ok(())
             }
             (Command::Dispatch(dispatch), Reply::Dispatched(dispatched)) => {
+                if dispatched.pushes.is_empty() {
+                    self.saw(Rare::IdleDispatches);
+                }
                 for push in &dispatched.pushes {
                     self.dispatched(dispatch.session, push)?;
                 }

@@ -150,6 +150,7 @@ impl Office {
                 self.urgent.push_back((Command::Complete(Complete { results }), origin));
             }
             FromTracker::Returned(executions) => {
+                self.dispatcher.step(now.instant, Event::Returned { session });
                 let origin = Origin::Completed { session, executions: executions.clone() };
                 self.urgent.push_back((Command::Return(Return { executions }), origin));
             }
@@ -246,6 +247,9 @@ impl Office {
                 Intent::Reclaim { execution } => {
                     let (executions, reason) = (vec![execution], ReclaimReason::TimedOut);
                     self.urgent.push_back((Command::Reclaim(Reclaim { executions, reason }), Origin::Own));
+                }
+                Intent::Look { node_group } => {
+                    self.dirty.insert(node_group);
                 }
                 Intent::Offline { .. } | Intent::Dispatch { .. } => {}
             }
@@ -344,7 +348,10 @@ impl Office {
                 let origin = Origin::Dispatch { session, asked: want };
                 Some((Command::Dispatch(Dispatch { session, want }), origin))
             }
-            Intent::Offline { .. } | Intent::Terminate { .. } | Intent::Reclaim { .. } => None,
+            Intent::Offline { .. }
+            | Intent::Terminate { .. }
+            | Intent::Reclaim { .. }
+            | Intent::Look { .. } => None,
         };
         self.dispatcher.step(now.instant, Event::Ready { groups }).into_iter().filter_map(dispatch).collect()
     }

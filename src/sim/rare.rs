@@ -13,6 +13,8 @@ macro_rules! rare {
 }
 
 rare! {
+    Entries: 100_000 per mille, "entries committed";
+    IdleDispatches: 0 per mille, "dispatches that started nothing";
     Executions: 30_000 per mille, "executions begun";
     Completions: 30_000 per mille, "results accepted";
     StaleCompletions: 400 per mille, "stale results, answered and without effect";

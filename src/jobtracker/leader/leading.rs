@@ -236,6 +236,7 @@ impl Leading {
         match what {
             FromTracker::Completed(results) => self.completed(session, results),
             FromTracker::Returned(executions) => {
+                self.dispatcher.step(now, Event::Returned { session });
                 let command = Command::Return(Return { executions: executions.clone() });
                 self.lanes.push(Lane::Drain, command, Origin::Completed { session, executions });
             }
@@ -358,6 +359,9 @@ impl Leading {
                         Origin::Own,
                     );
                 }
+                Intent::Look { node_group } => {
+                    self.dirty.insert(node_group);
+                }
                 Intent::Offline { .. } | Intent::Dispatch { .. } => {}
             }
         }
@@ -462,7 +466,10 @@ impl Leading {
                 let origin = Origin::Dispatch { session, asked: want };
                 Some((Command::Dispatch(Dispatch { session, want }), origin))
             }
-            Intent::Offline { .. } | Intent::Terminate { .. } | Intent::Reclaim { .. } => None,
+            Intent::Offline { .. }
+            | Intent::Terminate { .. }
+            | Intent::Reclaim { .. }
+            | Intent::Look { .. } => None,
         };
         intents.into_iter().filter_map(dispatch).collect()
     }
