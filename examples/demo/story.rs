@@ -70,9 +70,13 @@ async fn act(
 ) -> anyhow::Result<Played> {
     let mut cluster = Cluster::start(binary, directory, &directory.join("effects"))?;
     progress.say(&format!("started JobTrackers and TaskTrackers at {}", cluster.addresses));
-    let client = JobClient::builder().addresses(&cluster.addresses).identity("demo").connect().await?;
-    cluster.init(&client).await?;
-    let leader = cluster.whole(&client).await?;
+    let (client, leader) = match connect(&cluster).await {
+        Ok(connected) => connected,
+        Err(error) => {
+            let ended = cluster.unexpected_ends().join(", ");
+            return Err(error.context(format!("the cluster did not come up ({ended})")));
+        }
+    };
     progress.leader(&leader);
     progress.say(&format!("a cluster of three; {leader} leads"));
     let mut workload = Workload::new(client.clone(), effects.clone());
@@ -92,6 +96,14 @@ async fn act(
     problems.extend(cluster.unexpected_ends());
     problems.extend(cluster.stop().await);
     Ok(Played { workload, struck, ledger, problems })
+}
+
+/// Makes the cluster one, and says who leads it.
+async fn connect(cluster: &Cluster) -> anyhow::Result<(JobClient, String)> {
+    let client = JobClient::builder().addresses(&cluster.addresses).identity("demo").connect().await?;
+    cluster.init(&client).await?;
+    let leader = cluster.whole(&client).await?;
+    Ok((client, leader))
 }
 
 /// Submits the files in parts, and strikes in the middle of each but the last.
