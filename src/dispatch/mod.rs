@@ -229,6 +229,7 @@ mod tests {
         assert_eq!(later, now + RETURN_REST);
         assert_eq!(dispatcher.step(later, Event::Tick), [Intent::Look { node_group: group.clone() }]);
         assert_eq!(wants(&mut dispatcher, later, &group, 9), [2]);
+        dispatcher.step(later, Event::Started { session, asked: 2, pushes: Vec::new() });
         dispatcher.step(later, Event::Returned { session });
         dispatcher.step(later, Event::Accepting { session, accepting: true });
         assert_eq!(wants(&mut dispatcher, later, &group, 9), [2]);

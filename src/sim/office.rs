@@ -136,7 +136,7 @@ impl Office {
         }
     }
 
-    pub(super) fn from_tracker(&mut self, now: Now, machine: &Machine, stream: u64, message: FromTracker) {
+    pub(super) fn hear(&mut self, now: Now, machine: &Machine, stream: u64, message: FromTracker) {
         if let FromTracker::Hello(hello) = message {
             return self.hello(machine, hello, stream);
         }

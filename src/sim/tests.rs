@@ -11,7 +11,7 @@ use super::world::World;
 
 const STEPS: usize = 500;
 /// What `make test` runs; `make jepsen` asks for more.
-const SEEDS_DEFAULT: u64 = 400;
+const SEEDS_DEFAULT: u64 = 200;
 /// Fewer seeds need not have met everything.
 const SEEDS_TO_COUNT: u64 = 200;
 

@@ -245,7 +245,7 @@ impl World {
                     office.applied(now, &self.cluster.replicas[office.node].machine, index, applied);
                 }
             }
-            Happening::ToLeader { stream, message } => self.to_leader(stream, message),
+            Happening::ToLeader { stream, message } => self.tell_leader(stream, message),
             Happening::Detached { stream } => {
                 self.links.remove(&stream);
                 let now = self.present();
@@ -258,7 +258,7 @@ impl World {
                 }
             }
             Happening::ToTracker { .. } | Happening::Lost { .. } | Happening::Ended { .. } => {
-                self.to_tracker(what)?;
+                self.tell_tracker(what)?;
             }
             Happening::TimedOut { tracker, start, execution } => {
                 if self.trackers[tracker].start == start && !self.is_frozen(tracker) {
@@ -408,11 +408,11 @@ impl World {
         }
     }
 
-    fn to_leader(&mut self, stream: u64, message: FromTracker) {
+    fn tell_leader(&mut self, stream: u64, message: FromTracker) {
         let (now, term) = (self.present(), self.links.get(&stream).map(|link| link.term));
         if let Some(office) = self.office.as_mut().filter(|office| Some(office.term) == term) {
             let machine = &self.cluster.replicas[office.node].machine;
-            office.from_tracker(now, machine, stream, message);
+            office.hear(now, machine, stream, message);
         }
     }
 
@@ -466,7 +466,7 @@ impl World {
         self.trackers[tracker].frozen_until > self.now
     }
 
-    fn to_tracker(&mut self, what: Happening) -> Result<(), Broken> {
+    fn tell_tracker(&mut self, what: Happening) -> Result<(), Broken> {
         let (Happening::ToTracker { tracker, .. }
         | Happening::Lost { tracker, .. }
         | Happening::Ended { tracker, .. }) = &what
@@ -479,19 +479,19 @@ impl World {
             return Ok(());
         }
         match what {
-            Happening::ToTracker { stream, sent, message, .. } => {
-                if self.trackers[tracker].alive && self.trackers[tracker].stream == Some(stream) {
-                    if matches!(message, ToTracker::Push { .. }) && sent + 500 < self.now {
-                        self.history.saw(Rare::LatePushes);
-                    }
-                    self.with_tracker(tracker, |tracker, now, acts| tracker.heard(now, message, acts))?;
+            Happening::ToTracker { stream, sent, message, .. }
+                if self.trackers[tracker].alive && self.trackers[tracker].stream == Some(stream) =>
+            {
+                if matches!(message, ToTracker::Push { .. }) && sent + 500 < self.now {
+                    self.history.saw(Rare::LatePushes);
                 }
+                self.with_tracker(tracker, |tracker, now, acts| tracker.heard(now, message, acts))?;
             }
-            Happening::Lost { stream, .. } => {
-                if self.trackers[tracker].stream == Some(stream) {
-                    self.trackers[tracker].lost(self.now);
-                }
+            Happening::Lost { stream, .. } if self.trackers[tracker].stream == Some(stream) => {
+                self.trackers[tracker].lost(self.now);
             }
+            // The stream is not the TaskTracker's any more.
+            Happening::ToTracker { .. } | Happening::Lost { .. } => {}
             Happening::Ended { start, execution, interrupted, .. } => {
                 let at = self.truth();
                 let process = &self.trackers[tracker];
@@ -691,7 +691,7 @@ impl World {
             self.with_tracker(number, |tracker, now, acts| tracker.wake(now, acts))?;
         }
         for what in std::mem::take(&mut self.backlogs[number]) {
-            self.to_tracker(what)?;
+            self.tell_tracker(what)?;
         }
         Ok(())
     }
