@@ -21,8 +21,8 @@ impl World {
     pub(super) fn step(&mut self) -> Result<(), Broken> {
         let pause = match self.rng.between(0, 999) {
             0..=599 => self.rng.between(0, 40),
-            600..=899 => self.rng.between(40, 250),
-            900..=994 => self.rng.between(250, 1_200),
+            600..=934 => self.rng.between(40, 250),
+            935..=994 => self.rng.between(250, 1_000),
             _ => self.rng.between(1_200, 8_000),
         };
         self.run_until(self.now + pause)?;
@@ -266,7 +266,7 @@ impl World {
             Fall::Dies => self.rng.between(5, 700),
             Fall::CutOff => self.rng.between(500, 1_500),
             Fall::PowerCut => 500,
-            Fall::Outage => self.rng.between(8_000, 120_000),
+            Fall::Outage => self.rng.between(8_000, 90_000),
         };
         if fall == Fall::Outage {
             self.history.saw(Rare::Outages);

@@ -17,7 +17,7 @@ impl World {
     /// The first promise that was broken, or that something never ended.
     pub(super) fn end(&mut self) -> Result<(), Broken> {
         self.heal()?;
-        self.run_until(self.now + 6_000)?;
+        self.run_until(self.now + 4_000)?;
         let limit = self.now + DRAIN_MAX;
         while !self.is_drained() {
             if self.now > limit {

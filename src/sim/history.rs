@@ -67,7 +67,11 @@ pub(super) struct History {
     /// What was due until then was settled by whoever leads.
     pub(super) settled_until: Timestamp,
     index: u64,
+    /// Counts the commands, over all entries.
+    order: u64,
     pub(super) executions: BTreeMap<ExecutionId, Execution>,
+    /// Those whose user code began.
+    pub(super) begun: BTreeSet<ExecutionId>,
     current: BTreeMap<RunId, ExecutionId>,
     /// All executions of a run, in the order of the log.
     pub(super) of_run: BTreeMap<RunId, Vec<ExecutionId>>,
@@ -77,13 +81,15 @@ pub(super) struct History {
     identities: BTreeMap<(NodeGroup, Identity), SessionId>,
     answers: BTreeMap<Asked, Reply>,
     pub(super) jobs: BTreeMap<JobId, Vec<Revision>>,
-    /// Jobs that were cancelled and since when.
+    /// Jobs that were cancelled, and by which command.
     cancelled: BTreeMap<JobId, u64>,
     /// Runs that were promised to have no further attempt.
     pub(super) sealed: BTreeSet<RunId>,
-    /// Runs by hand and when they were made.
+    /// Runs by hand, and the command that made them.
     pub(super) by_hand: BTreeMap<RunId, u64>,
     pub(super) stale: u64,
+    /// Prints the commands whose text, or whose reply's, holds this.
+    pub(super) trace: Option<String>,
     pub(super) counts: Counts,
 }
 
@@ -101,12 +107,19 @@ impl History {
             return Err(format!("entry {} is from the future: {} at {}", self.index, entry.at, self.truth));
         }
         for (command, reply) in entry.commands.iter().zip(&applied.replies) {
+            if let Some(of) = &self.trace {
+                let line = format!("{} at {}: {command:?} -> {reply:?}", self.index, self.now);
+                if line.contains(of) {
+                    println!("{line}");
+                }
+            }
             self.command(command, reply).map_err(|broken| format!("at {}: {broken}", self.index))?;
         }
         Ok(())
     }
 
     fn command(&mut self, command: &Command, reply: &Reply) -> Result<(), Broken> {
+        self.order += 1;
         match (command, reply) {
             (Command::Submit(submit), reply) if self.is_first(&submit.request, reply)? => {
                 self.submitted(submit, reply)
@@ -246,6 +259,7 @@ impl History {
                 if let Some(run) = self.executing_of(*job).next() {
                     return Err(format!("job {job} was answered CANCELLED while run {run} executes"));
                 }
+                self.was_never_dispatched(*job)?;
                 self.stop(*job)
             }
             CancelAnswer::CancelRequested(job) => {
@@ -278,9 +292,32 @@ impl History {
         }
     }
 
+    /// Nothing of the live run of a job was dispatched, unless it was given back.
+    fn was_never_dispatched(&mut self, job: JobId) -> Result<(), Broken> {
+        let only = self.jobs.get(&job).and_then(|revisions| match revisions.as_slice() {
+            [only] => Some(only.spec.job_type()),
+            _ => None,
+        });
+        let is_one_shot = matches!(only, Some(JobType::RealTime | JobType::TriggerTime));
+        if !is_one_shot || self.by_hand.keys().any(|run| run.job == job) {
+            return Ok(());
+        }
+        let executions: Vec<ExecutionId> =
+            self.runs_of(job).flat_map(|run| self.of_run[&run].iter().copied()).collect();
+        for execution in executions {
+            if self.executions[&execution].end != Some(End::Returned) {
+                return Err(format!("job {job} was answered CANCELLED, and {execution} had been dispatched"));
+            }
+            if self.begun.contains(&execution) {
+                self.saw(Rare::CancelledAfterInterrupt);
+            }
+        }
+        Ok(())
+    }
+
     /// From here on nothing of the job is dispatched.
     fn stop(&mut self, job: JobId) -> Result<(), Broken> {
-        self.cancelled.insert(job, self.index);
+        self.cancelled.insert(job, self.order);
         let executing: Vec<RunId> = self.executing_of(job).collect();
         self.sealed.extend(executing);
         let settled_until = self.settled_until;
@@ -314,7 +351,7 @@ impl History {
         let Reply::Retried(run) = reply else { return Ok(()) };
         self.saw(Rare::RetriedByHand);
         if run.job != of.job
-            || self.by_hand.insert(*run, self.index).is_some()
+            || self.by_hand.insert(*run, self.order).is_some()
             || self.of_run.contains_key(run)
         {
             return Err(format!("run {of} was retried as {run}, which is not new"));
@@ -391,7 +428,7 @@ impl History {
         let by_hand = self.by_hand.get(&run).copied().unwrap_or(0);
         match self.cancelled.get(&run.job) {
             Some(at) if *at >= by_hand => {
-                Err(format!("run {run} was dispatched after its job was cancelled at {at}"))
+                Err(format!("run {run} was dispatched after its job was cancelled"))
             }
             Some(_) | None => Ok(()),
         }

@@ -43,9 +43,9 @@ pub(super) fn spec(rng: &mut Rng, now: Timestamp) -> JobSpec {
 
 fn schedule(rng: &mut Rng, now: Timestamp) -> Schedule {
     match rng.between(0, 99) {
-        0..=44 => Schedule::RealTime,
-        45..=74 => Schedule::TriggerTime(now + Millis::new(rng.between(0, 8_000))),
-        75..=86 => Schedule::Cron(cron(rng)),
+        0..=49 => Schedule::RealTime,
+        50..=79 => Schedule::TriggerTime(now + Millis::new(rng.between(0, 8_000))),
+        80..=90 => Schedule::Cron(cron(rng)),
         _ => Schedule::Repeat(repeat(rng, now)),
     }
 }
@@ -68,7 +68,7 @@ fn cron(rng: &mut Rng) -> CronSchedule {
 }
 
 fn repeat(rng: &mut Rng, now: Timestamp) -> RepeatSchedule {
-    let interval = Millis::new(*rng.pick(&[400, 700, 1_500, 5_000]));
+    let interval = Millis::new(*rng.pick(&[500, 900, 1_500, 5_000]));
     let count = rng.percent(60).then(|| rng.between(1, 12));
     let first = rng.percent(40).then(|| now + Millis::new(rng.between(0, 3_000)));
     RepeatSchedule { interval, count, first }

@@ -3,7 +3,8 @@
 //! behind their proposer's back, of clocks that are wrong, of clients that ask again.
 //!
 //! One thread, virtual time, no sockets, no files. The same seed gives the same history, so a seed is a bug report:
-//! `RAFTSMAN_SEED=n` runs one again, `RAFTSMAN_SEEDS=n` runs the first n. What is checked while it goes is in `history`,
+//! `RAFTSMAN_SEED=n` runs one again (with `RAFTSMAN_TRACE=42.0` it prints what the log says of that job or execution),
+//! `RAFTSMAN_SEEDS=n` runs the first n. What is checked while it goes is in `history`,
 //! what is checked in the end in `promises`; `rare` counts what a run must have met to prove anything.
 //!
 //! Not here: consensus, storage, the network and the SDK themselves, which have tests of their own.

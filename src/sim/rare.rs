@@ -28,6 +28,7 @@ rare! {
     DeadByRetries: 200 per mille, "runs that are dead by retries";
     LostPushesAgain: 300 per mille, "lost pushes that were pushed again";
     DuplicatePushes: 200 per mille, "pushes that came twice";
+    PushesDropped: 200 per mille, "pushes that never came";
     LatePushes: 300 per mille, "pushes that came more than half a second late";
     Returns: 200 per mille, "executions given back";
     SelfFenced: 50 per mille, "executions interrupted because the cluster was silent";
@@ -49,6 +50,7 @@ rare! {
     ClockJumps: 300 per mille, "clocks that jumped";
     Outages: 50 per mille, "long outages";
     Cancelled: 300 per mille, "cancels answered CANCELLED";
+    CancelledAfterInterrupt: 0 per mille, "CANCELLED of what had begun, was interrupted and given back (a known gap)";
     CancelRequested: 300 per mille, "cancels answered CANCEL_REQUESTED";
     CancelWhileExecuting: 200 per mille, "cancels while executing";
     CancelBetweenAttempts: 20 per mille, "cancels between attempts";

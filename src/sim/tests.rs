@@ -18,6 +18,7 @@ const SEEDS_TO_COUNT: u64 = 200;
 /// The whole life of one world: what it met, and the digest that it ended with.
 fn live(seed: u64) -> Result<(Counts, u64), String> {
     let mut world = World::new(seed);
+    world.history.trace = std::env::var("RAFTSMAN_TRACE").ok();
     let lived = catch_unwind(AssertUnwindSafe(|| {
         world.prepare();
         (0..STEPS).try_for_each(|_| world.step())?;

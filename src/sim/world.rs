@@ -25,7 +25,7 @@ use crate::machine::reply::Push;
 
 const TRACKER_WAKES: Ms = 100;
 /// Every so many entries all tables are checked.
-const CHECK_EVERY: u64 = 97;
+const CHECK_EVERY: u64 = 151;
 /// A leader that is in office for so long has settled all that was due when it came.
 const SETTLES_WITHIN: Ms = 2_000;
 /// How far right clocks are off.
@@ -328,7 +328,11 @@ impl World {
 
     fn tell(&mut self, stream: u64, message: ToTracker) {
         let delay = self.rng.between(1, 4);
-        let twice = matches!(message, ToTracker::Push { .. }) && !self.calm && self.rng.percent(2);
+        let is_push = matches!(message, ToTracker::Push { .. }) && !self.calm;
+        if is_push && self.rng.percent(1) {
+            return self.history.saw(Rare::PushesDropped);
+        }
+        let twice = is_push && self.rng.percent(2);
         let Some(link) = self.links.get_mut(&stream) else { return };
         link.to_tracker_at = link.to_tracker_at.max(self.now) + delay + std::mem::take(&mut link.slow);
         let (at, tracker, sent) = (link.to_tracker_at, link.tracker, self.now);
@@ -597,6 +601,7 @@ impl World {
     fn begin(&mut self, number: usize, push: &Push) -> Result<(), Broken> {
         let (tracker, start, execution) = (number, self.trackers[number].start, push.execution);
         self.may_begin(number, push)?;
+        self.history.begun.insert(execution);
         let long = match self.rng.between(0, 9) {
             0..=5 => self.rng.between(2, 100),
             6..=8 => self.rng.between(100, 1_500),
@@ -627,6 +632,9 @@ impl World {
                 "execution {execution} is of run {} and was begun as one of {run}",
                 known.run
             ));
+        }
+        if known.end == Some(End::Returned) {
+            return Err(format!("execution {execution} of run {run} was begun after it had been given back"));
         }
         if self.is_stalled(number) {
             // It may find in its mailbox what was given to it before it was declared gone.
