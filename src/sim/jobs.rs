@@ -43,9 +43,9 @@ pub(super) fn spec(rng: &mut Rng, now: Timestamp) -> JobSpec {
 
 fn schedule(rng: &mut Rng, now: Timestamp) -> Schedule {
     match rng.between(0, 99) {
-        0..=49 => Schedule::RealTime,
-        50..=79 => Schedule::TriggerTime(now + Millis::new(rng.between(0, 8_000))),
-        80..=90 => Schedule::Cron(cron(rng)),
+        0..=52 => Schedule::RealTime,
+        53..=84 => Schedule::TriggerTime(now + Millis::new(rng.between(0, 8_000))),
+        85..=93 => Schedule::Cron(cron(rng)),
         _ => Schedule::Repeat(repeat(rng, now)),
     }
 }
