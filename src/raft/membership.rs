@@ -90,9 +90,9 @@ impl RaftNode {
     }
 
     fn check_caught_up(&self, node: NodeId) -> Result<(), MembershipError> {
-        let metrics = self.metrics();
+        let metrics = self.leading_metrics()?;
         let max = self.shared.config.promote_lag_max;
-        if metrics.role != Role::Leader || metrics.voters.iter().any(|voter| voter.id == node) {
+        if metrics.voters.iter().any(|voter| voter.id == node) {
             return Ok(());
         }
         if !metrics.learners.iter().any(|learner| learner.id == node) {
@@ -108,7 +108,7 @@ impl RaftNode {
     /// # Errors
     /// If it is no member, the last voter, or as for [`RaftNode::add_learner`].
     pub async fn remove(&self, node: NodeId) -> Result<(), MembershipError> {
-        let metrics = self.metrics();
+        let metrics = self.leading_metrics()?;
         let among = |members: &[Member]| members.iter().any(|member| member.id == node);
         let ids = BTreeSet::from([node]);
         let change = match (among(&metrics.voters), among(&metrics.learners)) {
@@ -124,17 +124,23 @@ impl RaftNode {
     /// # Errors
     /// If this node does not lead, the other is no voter, or it does not lead within the election timeout.
     pub async fn transfer_leader(&self, to: NodeId) -> Result<(), MembershipError> {
-        let metrics = self.metrics();
-        if metrics.role != Role::Leader {
-            let leader = self.shared.leadership.borrow().leader.clone();
-            let leader = leader.map(|leader| Member { id: leader.id, node: leader.node });
-            return Err(MembershipError::NotLeader { leader });
-        }
+        let metrics = self.leading_metrics()?;
         if !metrics.voters.iter().any(|voter| voter.id == to) {
             return Err(MembershipError::UnknownNode(to));
         }
         self.shared.core.trigger_transfer(to).await.map_err(|_| MembershipError::Stopped)?;
         self.until_it_leads(to).await
+    }
+
+    /// Only a leader judges who is a member: what a follower has seen may be old.
+    fn leading_metrics(&self) -> Result<NodeMetrics, MembershipError> {
+        let metrics = self.metrics();
+        if metrics.role == Role::Leader {
+            return Ok(metrics);
+        }
+        let leader = self.shared.leadership.borrow().leader.clone();
+        let leader = leader.map(|leader| Member { id: leader.id, node: leader.node });
+        Err(MembershipError::NotLeader { leader })
     }
 
     async fn until_it_leads(&self, to: NodeId) -> Result<(), MembershipError> {
