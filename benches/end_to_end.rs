@@ -15,6 +15,8 @@ use stage::ledger::{Verdict, verify};
 use stage::load::{Load, Submitted};
 use stage::starts::Start;
 use stage::{Stage, TaskTracker, pause};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior};
 
 /// Submits under way at a time; the SDK makes batches of them.
 const CALLERS: usize = 1_000;
@@ -26,6 +28,10 @@ const TRICKLE_JOBS: usize = 1_000;
 const TRICKLE_EVERY: Duration = Duration::from_millis(5);
 /// The unit of /proc/<pid>/stat on Linux, whatever the kernel's own tick is.
 const TICK_US: u64 = 10_000;
+
+/// As the binary has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> anyhow::Result<()> {
     if stage::play()? {
@@ -86,6 +92,35 @@ async fn finish(
     Ok(Run { submitted, starts, verdict })
 }
 
+/// So many callers, each with one submit under way, until the time is over.
+async fn saturate(load: &Load, callers: usize, time: Duration) -> Vec<Submitted> {
+    let end = Instant::now() + time;
+    let mut tasks = JoinSet::new();
+    for _ in 0..callers {
+        let load = load.clone();
+        tasks.spawn(async move {
+            let mut done = Vec::new();
+            while Instant::now() < end {
+                done.push(load.submit().await);
+            }
+            done
+        });
+    }
+    tasks.join_all().await.into_iter().flatten().collect()
+}
+
+/// One job at a time, one every `every`.
+async fn trickle(load: &Load, jobs: usize, every: Duration) -> Vec<Submitted> {
+    let mut beat = tokio::time::interval(every);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut done = Vec::with_capacity(jobs);
+    for _ in 0..jobs {
+        beat.tick().await;
+        done.push(load.submit().await);
+    }
+    done
+}
+
 struct Latency {
     ack: Times,
     start: Times,
@@ -122,9 +157,9 @@ async fn unloaded(stage: &mut Stage) -> anyhow::Result<Latency> {
     let group = "unloaded";
     let mut tracker = stage.tasktracker(group)?;
     let load = Load::on(&stage.client, group);
-    let mut submitted = load.trickle(100, TRICKLE_EVERY).await;
+    let mut submitted = trickle(&load, 100, TRICKLE_EVERY).await;
     let warm = submitted.len() as u64;
-    submitted.extend(load.trickle(TRICKLE_JOBS, TRICKLE_EVERY).await);
+    submitted.extend(trickle(&load, TRICKLE_JOBS, TRICKLE_EVERY).await);
     tracker.drain(submitted.len() as u64)?;
     let mut run = finish(stage, group, tracker, submitted).await?;
     run.submitted.retain(|one| one.job >= warm);
@@ -197,7 +232,7 @@ impl Peak {
 async fn peak(stage: &mut Stage, callers: usize, time: Duration) -> anyhow::Result<Peak> {
     // The group's own tracker of each part, so that "all of it is acknowledged" is the tracker's drain.
     let mut tracker = stage.tasktracker("warm-up")?;
-    let warm_up = Load::on(&stage.client, "warm-up").saturate(callers, WARM_UP).await;
+    let warm_up = saturate(&Load::on(&stage.client, "warm-up"), callers, WARM_UP).await;
     tracker.drain(warm_up.len() as u64)?;
     drop(tracker);
     let group = "peak";
@@ -209,7 +244,7 @@ async fn peak(stage: &mut Stage, callers: usize, time: Duration) -> anyhow::Resu
     processes.push(("client".into(), std::process::id()));
     let used = || processes.iter().map(|(_, pid)| cpu_us(*pid)).collect::<Result<Vec<_>, _>>();
     let (before, busy_before) = (used()?, machine_busy_us()?);
-    let submitted = Load::on(&stage.client, group).saturate(callers, time).await;
+    let submitted = saturate(&Load::on(&stage.client, group), callers, time).await;
     let jobs = submitted.len() as u64;
     let drained = tracker.drain(jobs)?;
     let (after, busy) = (used()?, machine_busy_us()? - busy_before);

@@ -39,6 +39,10 @@ const KILL_P50_MAX: f64 = 100.0;
 const KILL_MAX: f64 = 500.0;
 const STOP_MAX: f64 = 2_500.0;
 
+/// As the binary has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> anyhow::Result<()> {
     if stage::play()? {
         return Ok(());
@@ -74,8 +78,9 @@ async fn bench() -> anyhow::Result<()> {
     let verdict = verify(&stage.client, group, &submitted, &starts).await?;
     println!("{} jobs at {rate} jobs/s", submitted.len());
     verdict.report();
-    let killed = Silences::of(&killed, &submitted, &starts);
-    let frozen = Silences::of(&frozen, &submitted, &starts);
+    let blows: Vec<u64> = killed.iter().chain(&frozen).copied().collect();
+    let killed = Silences::of(&killed, &blows, &submitted, &starts);
+    let frozen = Silences::of(&frozen, &blows, &submitted, &starts);
     killed.print("SIGKILL of the leader");
     frozen.print("SIGSTOP of the leader");
     println!(
@@ -171,22 +176,29 @@ struct Silences {
     longest: Times,
     /// From each to the first start of a job that was submitted after it.
     next: Times,
+    /// The longest silences in milliseconds, in the order of the blows.
+    each: Vec<f64>,
 }
 
 impl Silences {
-    fn of(blows: &[u64], submitted: &[Submitted], starts: &[Start]) -> Silences {
+    /// The effects of `some` of all `blows`, which are in order.
+    fn of(some: &[u64], blows: &[u64], submitted: &[Submitted], starts: &[Start]) -> Silences {
         let mut at: Vec<u64> = starts.iter().map(|start| start.at_ns).collect();
         at.sort_unstable();
         let mut submitted_at =
             vec![u64::MAX; submitted.iter().map(|one| one.job + 1).max().unwrap_or(0) as usize];
         submitted.iter().for_each(|one| submitted_at[one.job as usize] = one.at_ns);
-        let ends: Vec<u64> = blows.iter().copied().skip(1).chain([u64::MAX]).collect();
-        let longest = blows.iter().zip(&ends).map(|(blow, end)| longest_silence(&at, *blow, *end));
-        let next = blows.iter().map(|blow| {
+        let longest = some.iter().map(|blow| {
+            let next_blow = blows.iter().find(|next| *next > blow).copied();
+            longest_silence(&at, *blow, next_blow.unwrap_or(u64::MAX))
+        });
+        let next = some.iter().map(|blow| {
             let after = starts.iter().filter(|start| submitted_at[start.job as usize] >= *blow);
             after.map(|start| start.at_ns).filter(|at| at >= blow).min().map_or(u64::MAX, |at| at - blow)
         });
-        Silences { longest: Times::of_ns(longest), next: Times::of_ns(next) }
+        let longest: Vec<u64> = longest.collect();
+        let each = longest.iter().map(|ns| *ns as f64 / 1e6).collect();
+        Silences { longest: Times::of_ns(longest), next: Times::of_ns(next), each }
     }
 
     fn worst(&self) -> f64 {
@@ -195,14 +207,16 @@ impl Silences {
 
     fn print(&self, what: &str) {
         println!("{what}");
+        println!("  each, in order       {:.0?}", self.each);
         println!("  longest silence      {}", self.longest);
         println!("  next submitted start {}", self.next);
     }
 }
 
-/// The longest time between two starts that is not wholly before the blow, nor wholly after the next one.
+/// The longest time between two starts, of which the second is after the blow and, the first of them apart, before the next
+/// blow: what that one silences is its own.
 fn longest_silence(starts: &[u64], blow: u64, next_blow: u64) -> u64 {
     let from = starts.partition_point(|at| *at < blow).saturating_sub(1);
-    let to = starts.partition_point(|at| *at < next_blow).saturating_add(1).min(starts.len());
+    let to = starts.partition_point(|at| *at < next_blow).max(from + 2).min(starts.len());
     starts[from..to].windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(u64::MAX)
 }

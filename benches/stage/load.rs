@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use raftsman::JobClient;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 
 use super::clock::monotonic_ns;
 
@@ -35,42 +35,13 @@ impl Load {
         Load { client: client.clone(), group: group.into(), next: Arc::new(AtomicU64::new(0)) }
     }
 
-    async fn submit(&self) -> Submitted {
+    pub(crate) async fn submit(&self) -> Submitted {
         let job = self.next.fetch_add(1, Ordering::Relaxed);
         let at_ns = monotonic_ns();
         let submit = self.client.submit_raw("noop", payload(job));
         let answer = submit.node_group(&*self.group).task_id(job.to_string()).await;
         let acked = answer.map(|_| monotonic_ns()).map_err(|error| error.to_string());
         Submitted { job, at_ns, acked }
-    }
-
-    /// So many callers, each with one submit under way, until the time is over.
-    pub(crate) async fn saturate(&self, callers: usize, time: Duration) -> Vec<Submitted> {
-        let end = Instant::now() + time;
-        let mut tasks = JoinSet::new();
-        for _ in 0..callers {
-            let load = self.clone();
-            tasks.spawn(async move {
-                let mut done = Vec::new();
-                while Instant::now() < end {
-                    done.push(load.submit().await);
-                }
-                done
-            });
-        }
-        tasks.join_all().await.into_iter().flatten().collect()
-    }
-
-    /// One job at a time, one every `every`.
-    pub(crate) async fn trickle(&self, jobs: usize, every: Duration) -> Vec<Submitted> {
-        let mut beat = tokio::time::interval(every);
-        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut done = Vec::with_capacity(jobs);
-        for _ in 0..jobs {
-            beat.tick().await;
-            done.push(self.submit().await);
-        }
-        done
     }
 
     /// So many jobs a second, however long each takes, until `stop` is ready.

@@ -17,7 +17,7 @@ pub use action::{Action, Outcome};
 pub use biz_log::{BizLogLevel, BizLogLine};
 pub use field_error::FieldError;
 pub use ids::{ClientId, ExecutionId, JobId, ParseIdError, Position, RunId, SessionId};
-pub use job::{JobSpec, JobType, OnConflict, PRIORITY_DEFAULT, TraceContext, limits};
+pub use job::{JobSpec, JobType, OnConflict, PRIORITY_DEFAULT, TraceContext, limits, share_names};
 pub use names::{ContentType, Identity, Kind, NodeGroup, RequestId, TaskId};
 pub use retry::{Backoff, RetryPolicy};
 pub use schedule::{CronSchedule, DstRule, MisfirePolicy, RepeatSchedule, Schedule};

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -128,14 +129,6 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// The row as it was before this command.
-    fn before(&self, key: &Key) -> Result<Option<Row>, BaseError> {
-        match self.last_read.take() {
-            Some((read, row)) if read == *key => Ok(row),
-            Some(_) | None => self.tables.get(key),
-        }
-    }
-
     /// The first `limit` rows of a range, with this command's own writes.
     pub(super) fn scan(&self, from: &Key, to: &Key, limit: usize) -> Result<Vec<(Key, Row)>, BaseError> {
         let mut written = self.writes.range(from..to).peekable();
@@ -167,12 +160,18 @@ impl<'a> Change<'a> {
     }
 
     fn write(&mut self, key: Key, new: Option<Row>) -> Result<(), BaseError> {
-        if let Some(write) = self.writes.get_mut(&key) {
-            write.new = new;
-            return Ok(());
+        match self.writes.entry(key) {
+            Entry::Occupied(mut write) => write.get_mut().new = new,
+            Entry::Vacant(place) => {
+                let key = place.key();
+                let old = match self.last_read.take() {
+                    Some((read, row)) if read == *key => row,
+                    Some(_) | None if Indexes::watches(key) => self.tables.get(key)?,
+                    Some(_) | None => None,
+                };
+                place.insert(Write { new, old });
+            }
         }
-        let old = if Indexes::watches(&key) { self.before(&key)? } else { None };
-        self.writes.insert(key, Write { new, old });
         Ok(())
     }
 

@@ -19,7 +19,7 @@ use super::command::{Command, LogEntry, Submit};
 use super::key::tag;
 use super::reply::Reply;
 use super::row::{BodyRow, JobRow, Row};
-use crate::domain::{JobSpec, Timestamp};
+use crate::domain::{JobSpec, Timestamp, share_names};
 
 /// The format of an entry and of its frames.
 const VERSION: u8 = 1;
@@ -322,6 +322,7 @@ impl Frame {
     fn submit(self) -> Result<Submit, CodecError> {
         let mut submit: Submit = self.decode()?;
         self.fill(submit.jobs.iter_mut())?;
+        share_names(&mut submit.jobs);
         Ok(submit)
     }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::codec;
 use super::key::Key;
@@ -48,6 +48,20 @@ impl Layer {
     /// The changes in the order of their keys, as the disk stores them: `None` deletes.
     pub fn encoded(&self) -> impl Iterator<Item = (Vec<u8>, Option<Bytes>)> + '_ {
         self.rows.iter().map(|(key, row)| (key.to_bytes(), row.as_ref().map(codec::encode_row)))
+    }
+
+    /// The same, one at a time into memory that is used again.
+    pub fn each_encoded(&self, mut tell: impl FnMut(&[u8], Option<&[u8]>)) {
+        let (mut key_bytes, mut row_bytes) = (Vec::new(), BytesMut::new());
+        for (key, row) in &self.rows {
+            key_bytes.clear();
+            key.write(&mut key_bytes);
+            row_bytes.clear();
+            if let Some(row) = row {
+                codec::put_row(&mut row_bytes, row);
+            }
+            tell(&key_bytes, row.as_ref().map(|_| &row_bytes[..]));
+        }
     }
 
     /// `None`: this layer does not know. `Some(None)`: deleted.

@@ -10,7 +10,7 @@ use super::edge::{
 };
 use super::{page, views};
 use crate::calendar::PreparedCron;
-use crate::domain::{FieldError, Identity, JobId, JobSpec, Kind, NodeGroup, RunId, Timestamp};
+use crate::domain::{FieldError, Identity, JobId, JobSpec, Kind, NodeGroup, RunId, Timestamp, share_names};
 use crate::jobtracker::JobTracker;
 use crate::machine::command::{Cancel, ClientOpen, JobRef, Retry, Submit, Terminate};
 use crate::machine::limits::{CLIENT_WINDOW, SUBMIT_JOBS_MAX};
@@ -49,7 +49,8 @@ impl JobService for Jobs {
             return Err(Fault::not_applied(Reason::RequestTooLarge, text).into());
         }
         let now = self.0.now();
-        let parsed: Vec<_> = request.jobs.into_iter().map(|job| parse(job, now)).collect();
+        let mut parsed: Vec<_> = request.jobs.into_iter().map(|job| parse(job, now)).collect();
+        share_names(parsed.iter_mut().flatten());
         let jobs: Vec<Arc<JobSpec>> =
             parsed.iter().filter_map(|parsed| parsed.as_ref().ok().cloned()).collect();
         if jobs.is_empty() {

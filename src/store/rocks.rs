@@ -6,7 +6,6 @@
 use std::fmt;
 use std::path::Path;
 
-use bytes::Bytes;
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
     BlockBasedOptions, Cache, DB, DBCompressionType, FlushOptions, IteratorMode, LogLevel, Options,
@@ -14,7 +13,7 @@ use rocksdb::{
 };
 
 use super::files::OwnedDir;
-use crate::machine::{Base, BaseError, RawRow};
+use crate::machine::{Base, BaseError, Layer, RawRow};
 
 /// Twice what is written between two flushes, so that RocksDB does not flush on its own.
 const WRITE_BUFFER_BYTES: usize = 128 << 20;
@@ -24,8 +23,6 @@ const BLOCK_CACHE_BYTES: usize = 64 << 20;
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
 /// The part of a memtable that its own filter takes: most looks for a new task key end there.
 const MEMTABLE_BLOOM_RATIO: f64 = 0.02;
-/// What a row takes in a batch, roughly: a batch that grows by doubling copies itself and touches fresh pages each time.
-const BATCH_ROW_BYTES: usize = 192;
 
 /// One generation of the state on disk. Its directory goes away with it once it is obsolete.
 pub struct RocksBase {
@@ -48,18 +45,17 @@ impl RocksBase {
         Ok(RocksBase { db, dir: OwnedDir::kept(dir.to_owned()) })
     }
 
-    /// Writes one batch: a value puts a row, none deletes it.
+    /// Writes one layer as one batch.
     ///
     /// # Errors
     /// If the disk fails.
-    pub fn write(&self, changes: impl Iterator<Item = (Vec<u8>, Option<Bytes>)>) -> Result<(), BaseError> {
-        let mut batch = WriteBatch::with_capacity_bytes(changes.size_hint().0 * BATCH_ROW_BYTES);
-        for (key, row) in changes {
-            match row {
-                Some(row) => batch.put(key, row),
-                None => batch.delete(key),
-            }
-        }
+    pub fn write(&self, layer: &Layer) -> Result<(), BaseError> {
+        // A batch that grows by doubling copies itself, and touches fresh pages each time.
+        let mut batch = WriteBatch::with_capacity_bytes(layer.bytes());
+        layer.each_encoded(|key, row| match row {
+            Some(row) => batch.put(key, row),
+            None => batch.delete(key),
+        });
         let mut without_log = WriteOptions::default();
         without_log.disable_wal(true);
         self.db.write_opt(batch, &without_log).map_err(failed)

@@ -42,6 +42,18 @@ pub(super) fn decide(gone_term: u64, mine: &Standing, others: &[Standing], step:
     Decision::TryAfter(step * before_me)
 }
 
+/// Whether this node granted its vote to another one while it waited for its turn: that election gets its time first, since
+/// a candidate of a later term would end it.
+pub(super) fn gives_way(before: &Standing, now: &Standing) -> bool {
+    now.vote != before.vote && now.vote.leader_id.voted_for != now.node
+}
+
+/// How long an election may take before it is tried again. It doubles: a try ends the one before it, so on a disk that
+/// syncs slower than the first step a constant time would never elect anybody.
+pub(super) fn time_to_be_elected(step: Duration, tries: u32) -> Duration {
+    step * 2u32.saturating_pow(tries)
+}
+
 /// What the end of the watch on the leader and the attempt to come back say together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Proof {
@@ -95,6 +107,22 @@ mod tests {
         assert_eq!(decide(3, &follower(1, 7), &[follower(2, 7)], STEP), after(0));
         assert_eq!(decide(3, &follower(2, 7), &[follower(1, 7)], STEP), after(1));
         assert_eq!(decide(3, &follower(4, 7), &[follower(1, 7), follower(2, 7)], STEP), after(2));
+    }
+
+    #[test]
+    fn who_voted_for_another_survivor_waits_for_that_election() {
+        let before = follower(2, 7);
+        let granted = standing(2, Vote::new(4, 1), 7);
+        assert!(gives_way(&before, &granted));
+        assert!(!gives_way(&before, &before), "nothing happened: it is its turn");
+        assert!(!gives_way(&granted, &granted), "that election had its time");
+        assert!(!gives_way(&before, &standing(2, Vote::new(4, 2), 7)), "its own candidacy");
+    }
+
+    #[test]
+    fn each_try_has_twice_the_time_of_the_one_before() {
+        let times = [0, 1, 3].map(|tries| time_to_be_elected(STEP, tries));
+        assert_eq!(times, [STEP, 2 * STEP, 8 * STEP]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use openraft::raft::TransferLeaderRequest;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use self::decide::{Decision, Proof, Standing, Watched, decide};
+use self::decide::{Decision, Proof, Standing, Watched, decide, gives_way, time_to_be_elected};
 use super::convert;
 use super::core::Core;
 use super::dial::DialError;
@@ -24,8 +24,8 @@ use super::pb;
 use super::peers::{CallError, Lane, Peers};
 use crate::store::NodeId;
 
-/// After so many tries the timers have taken over anyway.
-const TRIES_MAX: u32 = 10;
+/// After so many tries, each with twice the time of the one before, the timers have taken over anyway.
+const TRIES_MAX: u32 = 6;
 /// A listener that is about to vanish is seen through at once; one that stays is not pestered.
 const LOOKS_AT_ONCE: u32 = 3;
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
@@ -121,19 +121,24 @@ impl Survivor {
     }
 
     async fn take_over(&self, gone: &Leader) {
-        for _ in 0..TRIES_MAX {
+        for tries in 0..TRIES_MAX {
             let Some(mine) = self.my_standing().await else { return };
             let others = self.ask_the_others(gone.id).await;
             match decide(gone.term, &mine, &others, self.step) {
                 Decision::Leave => return,
                 Decision::TryAfter(delay) => tokio::time::sleep(delay).await,
             }
-            tracing::info!(gone = gone.id, term = gone.term, "the leader's process is gone; taking over");
-            if !self.try_to_lead().await {
-                return;
+            let Some(now) = self.my_standing().await else { return };
+            if gives_way(&mine, &now) {
+                tracing::info!(term = now.vote.leader_id.term, "another survivor is being elected");
+            } else {
+                tracing::info!(gone = gone.id, term = gone.term, "the leader's process is gone; taking over");
+                if !self.try_to_lead().await {
+                    return;
+                }
             }
             // If it works, another leads, and this is dropped.
-            tokio::time::sleep(self.step).await;
+            tokio::time::sleep(time_to_be_elected(self.step, tries)).await;
         }
     }
 

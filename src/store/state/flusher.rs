@@ -218,7 +218,7 @@ impl Shared {
 
 impl Target {
     fn write(&mut self, layer: &Layer, policy: &FlushPolicy) -> Result<(), BaseError> {
-        self.base.write(layer.encoded())?;
+        self.base.write(layer)?;
         self.written = Some(layer.last_index());
         self.unflushed_bytes += layer.bytes();
         if self.unflushed_bytes >= policy.flush_bytes && self.flushing.is_none() {
