@@ -1,0 +1,5 @@
+//! `jst`: real clusters under faults, checked exactly.
+
+mod history;
+
+fn main() {}
