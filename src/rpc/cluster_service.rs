@@ -213,8 +213,12 @@ impl Cluster {
         })
     }
 
+    /// Their names, in order.
     fn voters(&self) -> Vec<String> {
-        self.0.raft().metrics().voters.iter().map(|member| member.node.name.clone()).collect()
+        let voters = self.0.raft().metrics().voters;
+        let mut names: Vec<_> = voters.into_iter().map(|member| member.node.name).collect();
+        names.sort();
+        names
     }
 
     /// The voters that would be left must have a majority that answers.
