@@ -3,12 +3,14 @@
 
 pub mod config;
 pub mod leader;
+mod log_tail;
 pub mod metrics;
 mod node;
 pub mod session;
 mod snapshots;
 mod waiters;
 
+pub use log_tail::{LogTail, LogTailError};
 pub use node::{
     ClientPort, CommandError, Committed, JobTracker, NodeError, NodeOptions, SessionTimes, lane_of,
 };
