@@ -96,7 +96,8 @@ impl Office {
             let row = machine.tables().tracker_row(group, who).expect("memory does not fail");
             if row.is_some_and(|row| row.is_online()) {
                 dispatcher.step(now.instant, Event::Known { session, node_group: group.clone() });
-                let pushes = pushes_of(machine, session, |_| true);
+                let pushes =
+                    executions_of(machine, session, |_| true).into_iter().map(|(push, _)| push).collect();
                 dispatcher.step(now.instant, Event::Started { session, asked: 0, pushes });
             }
         }
@@ -458,7 +459,14 @@ impl Office {
                 self.out.push(Out::Tell(stream, ToTracker::Terminate(*execution)));
             }
         }
-        let pushes = pushes_of(machine, session, |execution| !held.contains(&execution));
+        let missing = executions_of(machine, session, |execution| !held.contains(&execution));
+        let (stopped, wanted): (Vec<_>, Vec<_>) = missing.into_iter().partition(|(_, stopped)| *stopped);
+        if !stopped.is_empty() {
+            let executions = stopped.into_iter().map(|(push, _)| push.execution).collect();
+            let reclaim = Reclaim { executions, reason: ReclaimReason::Unknown };
+            self.urgent.push_back((Command::Reclaim(reclaim), Origin::Own));
+        }
+        let pushes: Vec<Push> = wanted.into_iter().map(|(push, _)| push).collect();
         self.pushed_again += pushes.len() as u64;
         if !pushes.is_empty() {
             self.out.push(Out::Tell(stream, ToTracker::Push { term: self.term, pushes }));
@@ -491,7 +499,7 @@ impl Office {
                 self.tell(session, ToTracker::Terminate(execution))
             }
             Effect::NeedsPlan(_) => self.needs_plan = true,
-            Effect::Finished(_) => {}
+            Effect::Finished(_) | Effect::MoreToExpire => {}
         }
     }
 
@@ -553,15 +561,19 @@ fn is_stopped(machine: &Machine, run: RunId) -> bool {
     machine.tables().live_run(run).expect("memory").is_none_or(|live| live.stop.is_some())
 }
 
-/// The session's executions as pushes, found again in the tables.
-fn pushes_of(machine: &Machine, session: SessionId, wanted: impl Fn(ExecutionId) -> bool) -> Vec<Push> {
+/// The session's executions as pushes, found again in the tables, and whether they were told to stop.
+fn executions_of(
+    machine: &Machine,
+    session: SessionId,
+    wanted: impl Fn(ExecutionId) -> bool,
+) -> Vec<(Push, bool)> {
     let tables = machine.tables();
     let push = |execution: ExecutionId| {
         let (run, _) = tables.indexes().execution(execution)?;
         let live = tables.live_run(run).expect("memory")?;
         let spec = tables.spec_of(run, &live).expect("memory")?;
         let (due, attempt, retries, reclaims) = (live.due, live.executions, live.retries, live.reclaims);
-        Some(Push { execution, run, spec, due, attempt, retries, reclaims })
+        Some((Push { execution, run, spec, due, attempt, retries, reclaims }, live.stop.is_some()))
     };
     tables.indexes().executions_of(session).filter(|execution| wanted(*execution)).filter_map(push).collect()
 }
