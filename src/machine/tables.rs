@@ -151,7 +151,8 @@ impl Iterator for Merge<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let in_layers = self.layers.iter_mut().filter_map(|layer| layer.peek().map(|(key, _)| *key)).min();
+            let in_layers =
+                self.layers.iter_mut().filter_map(|layer| layer.peek().map(|(key, _)| *key)).min();
             let (key, is_on_disk) = match (in_layers, self.disk.peek()) {
                 (Some(key), None) => (key, false),
                 (Some(key), Some(Ok((other, _)))) if key <= other => (key, key == other),
