@@ -12,6 +12,7 @@ use super::cluster::{Cluster, NODES};
 use super::history::{Broken, History};
 use super::jobs;
 use super::office::{Now, Office};
+use super::rare::Rare;
 use super::rng::Rng;
 use super::tracker::{FromTracker, Ms, ToTracker, Tracker};
 use crate::domain::{Clock, ExecutionId, Identity, Millis, NodeGroup, SystemClock, Timestamp};
@@ -175,16 +176,17 @@ impl World {
         world
     }
 
-    /// Each group has a TaskTracker that takes all kinds.
+    /// Each group has a TaskTracker that takes all kinds, some have more.
     fn people(&mut self) {
         for node in 0..NODES {
             self.cluster.offsets[node] = self.rng.between(0, 2 * SKEW) as i64 - SKEW as i64;
         }
-        let extra = self.rng.below(3);
+        let extra = self.rng.below(4);
         for number in 0..jobs::GROUPS.len() + extra {
             let group = NodeGroup::new(jobs::GROUPS[number % 2]).expect("a short name");
             let who = Identity::new(format!("w{number}")).expect("a short name");
-            let kinds = if number < 2 { BTreeSet::new() } else { [jobs::kind(jobs::KINDS[0])].into() };
+            let takes_all = number < jobs::GROUPS.len() || self.rng.percent(50);
+            let kinds = if takes_all { BTreeSet::new() } else { [jobs::kind(jobs::KINDS[0])].into() };
             let capacity = self.rng.between(1, 6) as u32;
             self.trackers.push(Tracker::new(group, who, kinds, capacity));
             self.backlogs.push(Vec::new());
@@ -270,10 +272,14 @@ impl World {
             Happening::Thaw { tracker } => self.thaw(tracker)?,
             Happening::LeaderWake { term } => self.leader_wake(term),
             Happening::Planned { term, plans } => {
-                self.office
-                    .iter_mut()
-                    .filter(|office| office.term == term)
-                    .for_each(|office| office.planned(plans.clone()));
+                let twice = self.rng.percent(2) && !self.calm;
+                if let Some(office) = self.office.as_mut().filter(|office| office.term == term) {
+                    if twice && !plans.is_empty() {
+                        self.history.saw(Rare::PlansTwice);
+                        office.planned(plans.clone());
+                    }
+                    office.planned(plans);
+                }
             }
             Happening::Elect => self.elect()?,
             Happening::NodeUp { node } => {
