@@ -38,7 +38,7 @@ rare! {
     TakenOver: 300 per mille, "executions taken over by a new start";
     Drains: 700 per mille, "TaskTrackers that drained and left";
     IdentityInUse: 600 per mille, "hellos that were refused at the door";
-    PlansTwice: 1_000 per mille, "plans that came twice";
+    PlansTwice: 100 per mille, "plans that came twice";
     LeaderChanges: 4_000 per mille, "leader changes";
     LeaderChangesMidFlight: 400 per mille, "leader changes with proposals in flight";
     ProposalsLost: 200 per mille, "proposals that were lost";
