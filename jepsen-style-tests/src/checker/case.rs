@@ -1,0 +1,110 @@
+//! What the rules look at: the evidence, and what is derived from it once for all of them.
+
+use std::collections::BTreeMap;
+
+use super::agreed_log::AgreedLog;
+use super::evidence::Evidence;
+use super::operation::{self, Operation};
+use super::replay::Replay;
+use super::trace::Trace;
+use crate::history::{FaultEdge, FaultOutcome};
+
+#[derive(Debug)]
+pub(crate) struct Case<'a> {
+    pub(crate) evidence: &'a Evidence,
+    pub(crate) log: AgreedLog,
+    pub(crate) operations: Vec<Operation>,
+    pub(crate) malformed: Vec<String>,
+    pub(crate) replay: Replay,
+    pub(crate) trace: Trace,
+    pub(crate) faults: Vec<Window>,
+    /// Where in the log a request is: the indexes of its commands and their places in the entries.
+    pub(crate) requests: BTreeMap<String, Vec<(u64, usize)>>,
+}
+
+/// One fault from its start to its end.
+#[derive(Clone, Debug)]
+pub(crate) struct Window {
+    pub(crate) what: String,
+    pub(crate) detail: String,
+    pub(crate) targets: Vec<String>,
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+    pub(crate) closed: bool,
+    pub(crate) outcome: FaultOutcome,
+}
+
+impl Window {
+    pub(crate) fn overlaps(&self, from: u64, to: u64) -> bool {
+        self.from <= to && from <= self.to
+    }
+
+    pub(crate) fn hits(&self, target: &str) -> bool {
+        self.targets.iter().any(|one| one == target)
+    }
+}
+
+impl Case<'_> {
+    pub(crate) fn new(evidence: &Evidence) -> Case<'_> {
+        let log = AgreedLog::merge(evidence);
+        let (operations, malformed) = operation::pair(&evidence.history);
+        let replay = Replay::run(&log, &operations);
+        let trace = Trace::follow(&log, &replay);
+        let mut requests: BTreeMap<String, Vec<(u64, usize)>> = BTreeMap::new();
+        for entry in log.entries.values() {
+            for (place, logged) in entry.commands.iter().enumerate() {
+                if let Some(request) = logged.command.request() {
+                    requests.entry(request.name()).or_default().push((entry.index, place));
+                }
+            }
+        }
+        let faults = windows(evidence);
+        Case { evidence, log, operations, malformed, replay, trace, faults, requests }
+    }
+
+    /// Whether any fault was in place at some time between the two, or until shortly before.
+    pub(crate) fn disturbed(&self, from: u64, to: u64, aftermath_ns: u64) -> bool {
+        let from = from.saturating_sub(aftermath_ns);
+        let mut faults = self.faults.iter().filter(|fault| fault.outcome != FaultOutcome::Skipped);
+        faults.any(|fault| fault.overlaps(from, to))
+    }
+
+    /// Since the start of the run, for people.
+    pub(crate) fn when(&self, t: u64) -> String {
+        super::words::seconds(t, self.evidence.info.started_ns)
+    }
+}
+
+fn windows(evidence: &Evidence) -> Vec<Window> {
+    let mut open: BTreeMap<u64, Window> = BTreeMap::new();
+    let mut all = Vec::new();
+    let end = evidence.end_ns();
+    let mut edges: Vec<_> = evidence.faults.iter().collect();
+    edges.sort_by_key(|edge| edge.t);
+    for edge in edges {
+        match edge.f {
+            FaultEdge::Start => {
+                let window = Window {
+                    what: edge.what.clone(),
+                    detail: edge.detail.clone(),
+                    targets: edge.targets.clone(),
+                    from: edge.t,
+                    to: end,
+                    closed: edge.outcome == FaultOutcome::Skipped,
+                    outcome: edge.outcome,
+                };
+                all.extend(open.insert(edge.id, window));
+            }
+            FaultEdge::Stop => {
+                if let Some(mut window) = open.remove(&edge.id) {
+                    window.to = edge.t;
+                    window.closed = true;
+                    all.push(window);
+                }
+            }
+        }
+    }
+    all.extend(open.into_values());
+    all.sort_by_key(|window| window.from);
+    all
+}
