@@ -292,8 +292,8 @@ fn without_payload(word: &str) -> String {
 fn reason(word: &str) -> String {
     let Some(text) = word.strip_prefix("refused: ") else { return word.to_owned() };
     let reasons = [
-        ("client session", "unknown_client"),
         ("too old", "request_too_old"),
+        ("client session", "unknown_client"),
         ("current one", "unknown_session"),
         ("unknown or expired", "unknown_run"),
         ("is not executing", "not_executing"),
@@ -303,9 +303,7 @@ fn reason(word: &str) -> String {
         ("another kind", "request_mismatch"),
         ("limits refused", "bad_limits"),
     ];
-    let found = reasons.iter().filter(|(part, _)| text.contains(part));
-    // A request that is too old names its client session, too.
-    let reason = found.max_by_key(|(part, _)| *part == "too old").unwrap_or_else(|| panic!("{text}"));
+    let reason = reasons.iter().find(|(part, _)| text.contains(part)).unwrap_or_else(|| panic!("{text}"));
     format!("refused: {}", reason.1)
 }
 

@@ -11,8 +11,10 @@ impl Model {
         let Completion { execution, action, retry_after } = result;
         let Some((at, _)) = self.executing.get(execution).copied() else {
             let known = self.known.get(execution).copied().and_then(|at| self.run(at));
-            let again = known.is_some_and(|run| run.said.contains(&(*execution, *action)));
-            self.ids.unsure |= !again;
+            let again = known.map(|run| run.said.contains(&(*execution, *action)));
+            // A stale completion of a run that is known is noted under an id.
+            self.ids.unsure |= again == Some(false);
+            let again = again.unwrap_or(false);
             return Ok(if again { CompleteAnswer::Accepted } else { CompleteAnswer::Stale });
         };
         let now = self.now;
