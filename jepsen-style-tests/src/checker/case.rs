@@ -7,7 +7,8 @@ use super::evidence::Evidence;
 use super::operation::{self, Operation};
 use super::replay::Replay;
 use super::trace::Trace;
-use crate::history::{FaultEdge, FaultOutcome};
+use super::words::{Id, RunRef};
+use crate::history::{Exec, FaultEdge, FaultOutcome};
 
 #[derive(Debug)]
 pub(crate) struct Case<'a> {
@@ -18,6 +19,9 @@ pub(crate) struct Case<'a> {
     pub(crate) replay: Replay,
     pub(crate) trace: Trace,
     pub(crate) faults: Vec<Window>,
+    /// What TaskTrackers saw, by execution and by job.
+    execs_of_execution: BTreeMap<Id, Vec<&'a Exec>>,
+    execs_of_job: BTreeMap<Id, Vec<&'a Exec>>,
     /// Where in the log a request is: the indexes of its commands and their places in the entries.
     pub(crate) requests: BTreeMap<String, Vec<(u64, usize)>>,
 }
@@ -58,8 +62,37 @@ impl Case<'_> {
                 }
             }
         }
+        let mut execs_of_execution: BTreeMap<Id, Vec<&Exec>> = BTreeMap::new();
+        let mut execs_of_job: BTreeMap<Id, Vec<&Exec>> = BTreeMap::new();
+        for exec in &evidence.execs {
+            execs_of_execution.entry(Id(exec.execution)).or_default().push(exec);
+            if let Ok(run) = exec.run.parse::<RunRef>() {
+                execs_of_job.entry(run.job).or_default().push(exec);
+            }
+        }
         let faults = windows(evidence);
-        Case { evidence, log, operations, malformed, replay, trace, faults, requests }
+        Case {
+            evidence,
+            log,
+            operations,
+            malformed,
+            replay,
+            trace,
+            faults,
+            execs_of_execution,
+            execs_of_job,
+            requests,
+        }
+    }
+
+    /// What was seen of an execution.
+    pub(crate) fn seen_of(&self, execution: Id) -> impl Iterator<Item = &Exec> {
+        self.execs_of_execution.get(&execution).into_iter().flatten().copied()
+    }
+
+    /// What was seen of a job's executions.
+    pub(crate) fn seen_of_job(&self, job: Id) -> impl Iterator<Item = &Exec> {
+        self.execs_of_job.get(&job).into_iter().flatten().copied()
     }
 
     /// Whether any fault was in place at some time between the two, or until shortly before.

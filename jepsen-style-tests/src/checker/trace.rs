@@ -14,6 +14,7 @@ pub(crate) struct Trace {
     /// In the order of the log.
     pub(crate) executions: Vec<Execution>,
     pub(crate) by_id: BTreeMap<Id, usize>,
+    by_job: BTreeMap<Id, Vec<usize>>,
     pub(crate) jobs: BTreeMap<Id, JobTrace>,
     pub(crate) completions: Vec<Completed>,
     pub(crate) cancels: Vec<Cancelled>,
@@ -91,6 +92,8 @@ pub(crate) struct Completed {
 #[derive(Debug)]
 pub(crate) struct Cancelled {
     pub(crate) index: u64,
+    /// The machine's time.
+    pub(crate) at: i64,
     pub(crate) target: JobRef,
     pub(crate) answer: CancelAnswer,
     /// The job's executions under way at that place.
@@ -128,11 +131,12 @@ impl Trace {
             }
             (Command::Cancel { job, .. }, Reply::Cancelled(answer)) => {
                 let of = answer.job();
-                let executing = self.executing.iter();
-                let executing = executing.filter(|(_, i)| Some(self.executions[**i].run.job) == of);
-                let executing = executing.map(|(id, _)| *id).collect();
+                let executing = of.into_iter().flat_map(|of| self.of_job(of));
+                let executing = executing.filter(|execution| execution.ended.is_none());
+                let executing = executing.map(|execution| execution.id).collect();
                 self.cancels.push(Cancelled {
                     index,
+                    at: now,
                     target: job.clone(),
                     answer: answer.clone(),
                     executing,
@@ -168,6 +172,7 @@ impl Trace {
                     let on_it = on_it.filter(|i| self.executions[**i].session == *session).count();
                     let capacity = self.trackers.get(session).map_or(0, |session| session.capacity);
                     self.by_id.insert(push.execution, self.executions.len());
+                    self.by_job.entry(push.run.job).or_default().push(self.executions.len());
                     self.executing.insert(push.execution, self.executions.len());
                     self.executions.push(Execution {
                         id: push.execution,
@@ -184,16 +189,20 @@ impl Trace {
                 }
             }
             (Command::Return { executions }, Reply::Done {}) => {
-                executions.iter().for_each(|id| drop(self.end(index, *id, End::Returned)));
+                for id in executions {
+                    self.end(index, *id, End::Returned);
+                }
             }
             (Command::Reclaim { executions, .. }, Reply::Done {}) => {
-                executions.iter().for_each(|id| drop(self.end(index, *id, End::Reclaimed)));
+                for id in executions {
+                    self.end(index, *id, End::Reclaimed);
+                }
             }
             (Command::Complete { results }, Reply::Completed(answers)) => {
                 for (result, answer) in results.iter().zip(answers) {
                     let (execution, action, answer) = (result.execution, result.action, *answer);
                     let ended_it = answer == CompleteAnswer::Accepted
-                        && self.end(index, execution, End::Completed(action)).is_some();
+                        && self.end(index, execution, End::Completed(action));
                     self.completions.push(Completed { index, execution, action, answer, ended_it });
                 }
             }
@@ -219,10 +228,11 @@ impl Trace {
         }
     }
 
-    fn end(&mut self, index: u64, id: Id, how: End) -> Option<()> {
-        let i = self.executing.remove(&id)?;
+    /// Whether it was under way.
+    fn end(&mut self, index: u64, id: Id, how: End) -> bool {
+        let Some(i) = self.executing.remove(&id) else { return false };
         self.executions[i].ended = Some((index, how));
-        Some(())
+        true
     }
 
     fn session_over(&mut self, index: u64, session: Id, heir: Option<(Id, &[Id])>) {
@@ -238,13 +248,21 @@ impl Trace {
                     let i = self.executing[&id];
                     self.executions[i].session = heir;
                 }
-                _ => drop(self.end(index, id, End::Reclaimed)),
+                _ => {
+                    self.end(index, id, End::Reclaimed);
+                }
             }
         }
     }
 
-    /// The TaskTracker that had an execution.
-    pub(crate) fn tracker_of(&self, execution: &Execution) -> Option<&Session> {
-        self.trackers.get(&execution.session)
+    /// All executions of a job, in the order of the log.
+    pub(crate) fn of_job(&self, id: Id) -> impl Iterator<Item = &Execution> {
+        self.by_job.get(&id).into_iter().flatten().map(|i| &self.executions[*i])
+    }
+
+    /// The first tick at or behind an index that saw this time.
+    pub(crate) fn first_tick(&self, index: u64, due: i64) -> Option<(u64, i64)> {
+        let i = self.ticks.partition_point(|(at, now)| *at < index || *now < due);
+        self.ticks.get(i).copied()
     }
 }

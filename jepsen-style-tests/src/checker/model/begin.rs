@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::rhythm::Rhythm;
-use super::{Beyond, Job, Model, Run, Skip, State, Stop, Tracker};
+use super::{Beyond, Job, Model, Run, Settled, Skip, State, Stop, Tracker};
 use crate::checker::command::{JobType, OnConflict, Spec};
 use crate::checker::reply::{Fate, Push, Reply, SubmitAnswer};
 use crate::checker::words::{At, Id, RunRef};
@@ -32,6 +32,7 @@ impl Model {
             cancelled: false,
             last_ended: None,
             skipping: None,
+            settled: Vec::new(),
         };
         self.jobs.insert(id, job);
         self.start_schedule(id)?;
@@ -43,7 +44,9 @@ impl Model {
         let now = self.now;
         let job = self.jobs.get_mut(&id).expect("only called for a job that is there");
         match job.spec.job_type {
-            JobType::RealTime => drop(self.new_run(id, now)),
+            JobType::RealTime => {
+                self.new_run(id, now);
+            }
             JobType::TriggerTime => {
                 let due = job.spec.due.ok_or("a trigger-time job without due")?.0.max(now);
                 self.new_run(id, due);
@@ -264,7 +267,8 @@ impl Job {
     }
 
     /// A row for instants that never ran; neighbours of the same reason share it.
-    pub(super) fn skip(&mut self, due: i64, why: Skip) {
+    pub(super) fn skip(&mut self, due: i64, last: i64, why: Skip) {
+        self.settled.push(Settled { first: due, last, skipped: Some(why) });
         let number = self.next_number();
         if self.skipping.is_some_and(|(last, before)| before == why && last + 1 == number) {
             return;

@@ -131,11 +131,11 @@ impl Model {
         let (before, priority, due) = (run.state, run.spec.priority, run.due);
         let group = run.spec.node_group.clone();
         run.state = State::Ended(fate);
-        match before {
-            State::Waiting { until } => drop(self.waiting.remove(&(until, priority, at))),
-            State::Ready => drop(self.ready.remove(&(group, priority, due, at))),
-            State::Executing(_) | State::Ended(_) => {}
-        }
+        let _was_queued = match before {
+            State::Waiting { until } => self.waiting.remove(&(until, priority, at)),
+            State::Ready => self.ready.remove(&(group, priority, due, at)),
+            State::Executing(_) | State::Ended(_) => false,
+        };
         let job = self.jobs.get_mut(&at.job).expect("it has the run");
         job.live -= 1;
         job.last_ended = Some(fate);

@@ -61,6 +61,32 @@ pub(crate) struct Job {
     last_ended: Option<Fate>,
     /// Why the latest rows were skipped, if they were skipped as instants: neighbours share a row.
     skipping: Option<(u64, Skip)>,
+    settled: Vec<Settled>,
+}
+
+/// What became of an instant of a periodic job, or of a range of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Settled {
+    first: i64,
+    last: i64,
+    /// None of one that became a run.
+    skipped: Option<Skip>,
+}
+
+impl Settled {
+    pub(crate) fn covers(&self, due: i64) -> bool {
+        (self.first..=self.last).contains(&due)
+    }
+
+    pub(crate) fn word(&self) -> &'static str {
+        match self.skipped {
+            None => "became a run that was never dispatched",
+            Some(Skip::PreviousLive) => "skipped, previous still live",
+            Some(Skip::Misfired) => "skipped, missed",
+            Some(Skip::Deadline) => "skipped, past the start deadline",
+            Some(Skip::TooManyLive) => "skipped, too many live",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,8 +241,17 @@ impl Model {
         })
     }
 
+    fn reclaims_max(&self) -> u64 {
+        self.reclaims_max.unwrap_or(RECLAIMS_MAX)
+    }
+
     fn run(&mut self, run: RunRef) -> Option<&mut Run> {
         self.jobs.get_mut(&run.job)?.runs.get_mut(&run.number)
+    }
+
+    /// What became of the instants of a periodic job.
+    pub(crate) fn settled(&self, id: Id) -> &[Settled] {
+        self.jobs.get(&id).map(|job| job.settled.as_slice()).unwrap_or_default()
     }
 
     pub(crate) fn executing(&self) -> impl Iterator<Item = (Id, RunRef)> {
@@ -268,11 +303,5 @@ impl Job {
         }
         fates.dedup();
         fates
-    }
-}
-
-impl Model {
-    fn reclaims_max(&self) -> u64 {
-        self.reclaims_max.unwrap_or(RECLAIMS_MAX)
     }
 }

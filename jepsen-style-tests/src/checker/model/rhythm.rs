@@ -1,6 +1,6 @@
 //! Instants of periodic jobs: a grid, or what the leader's calendar planned. Each is settled once, in order.
 
-use super::{Beyond, Job, Model, Run, Skip};
+use super::{Beyond, Job, Model, Run, Settled, Skip};
 use crate::checker::command::{JobPlan, Misfire, Plans};
 use crate::checker::reply::Reply;
 use crate::checker::words::Id;
@@ -114,7 +114,7 @@ impl Model {
         let decided = if stalled { missed - kept } else { due.len() };
         for (i, at) in due.iter().take(decided).enumerate() {
             if i < missed - kept {
-                self.jobs.get_mut(&id).expect("a periodic job is a job").skip(*at, Skip::Misfired);
+                self.jobs.get_mut(&id).expect("a periodic job is a job").skip(*at, *at, Skip::Misfired);
             } else {
                 self.instant(id, *at);
             }
@@ -135,8 +135,11 @@ impl Model {
             _ => None,
         };
         match why {
-            Some(why) => job.skip(due, why),
-            None => drop(self.new_run(id, due)),
+            Some(why) => job.skip(due, due, why),
+            None => {
+                job.settled.push(Settled { first: due, last: due, skipped: None });
+                self.new_run(id, due);
+            }
         }
     }
 
@@ -197,7 +200,7 @@ impl Job {
         if let Some(range) = plan.skipped {
             // Older than what the plan goes over, so missed as well.
             let first = self.rhythm.next().unwrap_or(range.first.0);
-            self.skip(first, Skip::Misfired);
+            self.skip(first, range.last.0, Skip::Misfired);
         }
         let Rhythm::Planned { settled, ahead, ended } = &mut self.rhythm else { return };
         if let Some(range) = plan.skipped {
