@@ -1,11 +1,12 @@
-//! **Every execution that a TaskTracker ever saw is in the agreed log**: nothing is pushed before it is committed. And a
-//! dispatch is in order: a run that is due, to its node group, within free slots.
+//! **Every execution that a TaskTracker ever saw is in the agreed log**: nothing is pushed before it is committed. It is
+//! begun once. And a dispatch is in order: a run that is due, to its node group, within free slots.
 
 use std::collections::BTreeMap;
 
 use super::case::Case;
 use super::finding::Finding;
 use super::words::Id;
+use crate::history::ExecEvent;
 
 pub(super) fn judge(case: &Case<'_>) -> Finding {
     let mut finding = Finding::default();
@@ -16,8 +17,21 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
 
 fn seen_is_agreed(case: &Case<'_>, finding: &mut Finding) {
     let mut seen: BTreeMap<u64, _> = BTreeMap::new();
+    let mut begun = BTreeMap::new();
     for exec in &case.evidence.execs {
         seen.entry(exec.execution).or_insert(exec);
+        if exec.ev == ExecEvent::Begin
+            && let Some(other) = begun.insert(exec.execution, exec)
+        {
+            finding.violation(format!(
+                "{} was begun on {} at {} and again on {} at {}",
+                Id(exec.execution),
+                other.tracker,
+                case.when(other.t),
+                exec.tracker,
+                case.when(exec.t)
+            ));
+        }
     }
     let whole = case.log.gaps().is_empty() && case.log.unreadable.is_empty() && case.trace.unanswered == 0;
     for (token, exec) in seen {

@@ -12,7 +12,6 @@ use crate::history::{Event, EventKind};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Operation {
-    pub(crate) process: u64,
     pub(crate) req: String,
     pub(crate) f: String,
     pub(crate) job: Option<String>,
@@ -157,7 +156,6 @@ pub(crate) fn pair(history: &[Event]) -> (Vec<Operation>, Vec<String>) {
 
 fn invoked(event: &Event) -> Operation {
     Operation {
-        process: event.p,
         req: event.req.clone(),
         f: event.f.clone(),
         job: event.job.clone(),
