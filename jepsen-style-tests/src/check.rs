@@ -121,7 +121,9 @@ fn load(dir: &Path) -> anyhow::Result<Evidence> {
         let of_node = dir.join("nodes").join(node);
         let log = lines(&of_node.join("log.jsonl"), Missing::IsWrong, &mut unreadable);
         logs.insert(node.clone(), log);
-        crashes.extend(crash_markers(node, &of_node.join("stderr.log")));
+        for name in ["jobtracker.log", "stderr.log"] {
+            crashes.extend(crash_markers(node, &of_node.join(name)));
+        }
     }
     Ok(Evidence { info, history, execs, effects, faults, logs, crashes, unreadable })
 }

@@ -248,22 +248,14 @@ pub(crate) enum OnConflict {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(untagged)]
 pub(crate) enum Backoff {
-    #[serde(alias = "fixed_ms")]
-    Fixed(Span),
-    Exponential {
-        #[serde(alias = "initial_ms")]
-        initial: Span,
-        #[serde(alias = "max_ms")]
-        max: Span,
-        #[serde(default)]
-        jitter_percent: u64,
-    },
+    Fixed { fixed_ms: Span },
+    Exponential { initial_ms: Span, max_ms: Span, jitter_percent: u64 },
 }
 
 impl Default for Backoff {
     fn default() -> Backoff {
-        Backoff::Fixed(Span(30_000))
+        Backoff::Fixed { fixed_ms: Span(30_000) }
     }
 }

@@ -56,7 +56,10 @@ impl Finding {
 
     /// Something that could not be judged, and why.
     pub(crate) fn doubt(&mut self, why: impl Into<String>) {
-        self.doubts.push(why.into());
+        let why = why.into();
+        if !self.doubts.contains(&why) && self.doubts.len() < EXAMPLES_MAX {
+            self.doubts.push(why);
+        }
     }
 
     pub(crate) fn verdict(&self) -> Verdict {

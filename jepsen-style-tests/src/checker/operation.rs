@@ -174,7 +174,12 @@ fn answer(f: &str, v: &Value) -> Answer {
     let of = v.get("answer").or_else(|| v.get("answers"));
     if let Some(refused) = of.and_then(|of| of.get("refused")) {
         let reason = refused.get("reason").and_then(Value::as_str).unwrap_or("?");
-        return Answer::Refused(reason.into());
+        // At the door a live job with the same name is an error like others; in the log it is an answer of its own.
+        let holder = refused.get("job").and_then(|job| Id::deserialize(job).ok());
+        return match holder.filter(|_| reason == "JOB_EXISTS") {
+            Some(holder) => Answer::Submitted(vec![SubmitAnswer::Conflict(holder)]),
+            None => Answer::Refused(reason.to_ascii_lowercase()),
+        };
     }
     let read = match f {
         "submit" | "submit_batch" => of.ok_or("no answer".into()).and_then(submitted),

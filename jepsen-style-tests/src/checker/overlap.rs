@@ -19,6 +19,8 @@ struct Attempt<'a> {
     interrupted: Option<u64>,
     /// None while nobody saw its end.
     end: Option<u64>,
+    /// The last that was seen of its process: later it may have been dead.
+    last_sign: u64,
 }
 
 pub(super) fn judge(case: &Case<'_>) -> Finding {
@@ -31,6 +33,10 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
             let (older, newer) = (&pair[0], &pair[1]);
             let over = older.end.is_some_and(|end| end <= newer.begin.t);
             if over || older.begin.t > newer.begin.t {
+                continue;
+            }
+            if older.last_sign <= newer.begin.t {
+                finding.count("attempts of which nothing more was seen", 1);
                 continue;
             }
             finding.count("overlaps", 1);
@@ -64,8 +70,8 @@ fn attempts<'a>(case: &'a Case<'_>) -> BTreeMap<&'a str, Vec<Attempt<'a>>> {
         let of_run = all.entry(&exec.run).or_default();
         match (exec.ev, of_run.get_mut(&exec.execution)) {
             (ExecEvent::Begin, None) => {
-                let end = processes.death(case, exec);
-                of_run.insert(exec.execution, Attempt { begin: exec, interrupted: None, end });
+                let (end, last_sign) = (processes.death(case, exec), processes.last_sign(exec));
+                of_run.insert(exec.execution, Attempt { begin: exec, interrupted: None, end, last_sign });
             }
             (ExecEvent::Interrupted, Some(attempt)) => attempt.interrupted = Some(exec.t),
             (ExecEvent::End, Some(attempt)) => attempt.end = Some(exec.t),
@@ -88,6 +94,10 @@ impl<'a> Processes<'a> {
         Processes(all)
     }
 
+    fn last_sign(&self, of: &Exec) -> u64 {
+        self.0[of.tracker.as_str()][&of.pid].1
+    }
+
     /// When the process that began it was killed, or at the latest when another of its name was first seen after the
     /// last that was seen of it: two processes may bear one name at once.
     fn death(&self, case: &Case<'_>, begin: &Exec) -> Option<u64> {
@@ -96,7 +106,7 @@ impl<'a> Processes<'a> {
             kills && fault.hits(&begin.tracker) && fault.from >= begin.t
         });
         let processes = &self.0[begin.tracker.as_str()];
-        let last_seen = processes[&begin.pid].1;
+        let last_seen = self.last_sign(begin);
         let successors = processes.values().map(|(first, _)| *first).filter(|first| *first > last_seen);
         kills.map(|fault| fault.from).chain(successors).min()
     }

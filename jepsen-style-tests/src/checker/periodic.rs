@@ -49,7 +49,7 @@ pub(super) fn judge_cron(case: &Case<'_>) -> Finding {
 pub(super) fn judge_repeat(case: &Case<'_>) -> Finding {
     let mut finding = Finding::default();
     for era in eras(case, JobType::Repeat) {
-        let first = era.spec.first.map_or(era.from, |first| first.0);
+        let first = era.spec.first.map_or(era.from, |first| first.0.max(era.from));
         let every = era.spec.interval_ms.map_or(0, |span| span.0);
         let instants = grid_instants(first, every, era.spec.repeats(), era.to);
         fates(case, &mut finding, &era, &instants);

@@ -54,8 +54,13 @@ impl Reply {
 pub(crate) enum SubmitAnswer {
     Accepted(Id),
     Exists(Id),
-    Replaced { job: Id, revision: u64 },
+    Replaced {
+        job: Id,
+        revision: u64,
+    },
     Conflict(Id),
+    /// Only to a client, at the door; it is not in the log.
+    Refused(Refusal),
 }
 
 impl SubmitAnswer {
@@ -64,7 +69,7 @@ impl SubmitAnswer {
         match self {
             SubmitAnswer::Accepted(id) | SubmitAnswer::Exists(id) => Some(*id),
             SubmitAnswer::Replaced { job, .. } => Some(*job),
-            SubmitAnswer::Conflict(_) => None,
+            SubmitAnswer::Conflict(_) | SubmitAnswer::Refused(_) => None,
         }
     }
 }

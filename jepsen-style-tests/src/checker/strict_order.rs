@@ -6,7 +6,7 @@
 //! - what surely was not applied is not in the log.
 
 use super::operation::{Answer, Operation, Outcome};
-use super::reply::Reply;
+use super::reply::{Reply, SubmitAnswer};
 use super::{Case, Finding};
 
 pub(super) fn judge(case: &Case<'_>) -> Finding {
@@ -57,7 +57,10 @@ fn answered(case: &Case<'_>, finding: &mut Finding, operation: &Operation, place
         return finding.doubt(format!("{}: nobody knows the reply at {pos}", operation.req));
     }
     let same = replies.iter().any(|reply| match (&operation.answer, reply) {
-        (Answer::Submitted(told), Reply::Submitted(applied)) => told == applied,
+        (Answer::Submitted(told), Reply::Submitted(applied)) => {
+            // What was refused at the door never came here.
+            told.iter().filter(|answer| !matches!(answer, SubmitAnswer::Refused(_))).eq(applied)
+        }
         (Answer::Cancelled(told), Reply::Cancelled(applied)) => told == applied,
         (Answer::Refused(told), Reply::Refused(applied)) => *told == applied.reason,
         (Answer::None, _) => true,

@@ -224,7 +224,10 @@ impl Trace {
                     job.revisions.push(revision);
                 }
             }
-            SubmitAnswer::Accepted(_) | SubmitAnswer::Exists(_) | SubmitAnswer::Conflict(_) => {}
+            SubmitAnswer::Accepted(_)
+            | SubmitAnswer::Exists(_)
+            | SubmitAnswer::Conflict(_)
+            | SubmitAnswer::Refused(_) => {}
         }
     }
 

@@ -180,7 +180,7 @@ fn spec(words: &[&str]) -> Value {
         "task_id": words[0], "node_group": words[1], "kind": option(words, "kind").unwrap_or("k"),
         "priority": option(words, "priority").map_or(100, number),
         "max_retries": option(words, "retries").map_or(0, number),
-        "backoff": {"fixed": option(words, "delay").map_or(30_000, number)},
+        "backoff": {"fixed_ms": option(words, "delay").map_or(30_000, number)},
         "rely_on_prev_cycle": !words.contains(&"norely"),
         "misfire_after_ms": option(words, "misfire_after").map_or(60_000, number),
         "start_deadline_ms": option(words, "deadline").map(number),

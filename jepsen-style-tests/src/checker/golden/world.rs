@@ -255,7 +255,7 @@ impl World {
     fn submit_through(&mut self, what: &Value, node: &str) -> Id {
         self.names += 1;
         let task = format!("t{}", self.names);
-        let mut spec = json!({"task_id": task, "node_group": "g", "kind": "k", "backoff": {"fixed": 50}});
+        let mut spec = json!({"task_id": task, "node_group": "g", "kind": "k", "backoff": {"fixed_ms": 50}});
         for (name, value) in what.as_object().expect("an object") {
             spec[name] = value.clone();
         }

@@ -57,7 +57,8 @@ impl Model {
             }
             JobType::Repeat => {
                 let every = job.spec.interval_ms.ok_or("a repeat job without interval")?.0;
-                let next = job.spec.first.map_or(now, |first| first.0);
+                // As a trigger time that is past: now.
+                let next = job.spec.first.map_or(now, |first| first.0.max(now));
                 job.rhythm = Rhythm::Grid { next, every, left: job.spec.repeats() };
                 self.periodic.insert(id);
             }

@@ -160,8 +160,8 @@ impl Model {
 /// The delay before a retry.
 fn delay(backoff: &Backoff, retry: u64) -> Result<i64, Beyond> {
     match backoff {
-        Backoff::Fixed(delay) => Ok(delay.0),
-        Backoff::Exponential { initial, max, jitter_percent: 0 } => {
+        Backoff::Fixed { fixed_ms } => Ok(fixed_ms.0),
+        Backoff::Exponential { initial_ms: initial, max_ms: max, jitter_percent: 0 } => {
             let doublings = u32::try_from(retry.saturating_sub(1)).unwrap_or(u32::MAX).min(32);
             Ok(initial.0.saturating_mul(1 << doublings).min(max.0))
         }

@@ -28,6 +28,8 @@ impl Op {
     /// None of what is not looked at here.
     pub(super) fn of(operation: &Operation, i: usize) -> Option<Op> {
         match (operation.f.as_str(), &operation.answer) {
+            // Nothing happened.
+            (_, Answer::Refused(_)) => None,
             ("submit" | "submit_batch", answer) => {
                 let answer = match answer {
                     Answer::Submitted(answers) => Some(answers.get(i)?.clone()),
@@ -141,6 +143,11 @@ impl Life {
                 }
             };
         };
+        if let CancelAnswer::AlreadyFinished { job, .. } = answer
+            && self.is_of_an_earlier(*job)
+        {
+            return vec![self];
+        }
         let known = answer.job().and_then(|job| self.is(job));
         match (self, answer, known) {
             (Life::Absent, CancelAnswer::NotFound, _) => vec![self],
@@ -169,6 +176,14 @@ impl Life {
         }
     }
 
+    /// Whether the answer is about an earlier job of the same name, which has ended: nothing is said of this one.
+    fn is_of_an_earlier(self, told: Id) -> bool {
+        match self {
+            Life::Live { id: Some(id), .. } | Life::Ended { id: Some(id), .. } => told < id,
+            Life::Absent | Life::Live { id: None, .. } | Life::Ended { id: None, .. } => false,
+        }
+    }
+
     /// The id, if this job may be that one.
     fn is(self, told: Id) -> Option<Id> {
         match self {
@@ -193,6 +208,7 @@ impl Life {
                 live(id)
             }
             Seen::NotExecuting(_) | Seen::Executing(_) => None,
+            Seen::Ended(id, _) if self.is_of_an_earlier(id) => Some(self),
             Seen::Ended(id, told) => {
                 let Life::Ended { fate, .. } = self else { return None };
                 let id = self.is(id)?;
