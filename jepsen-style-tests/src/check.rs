@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::checker::{Case, CrashMarker, Evidence, Judged, Verdict, check};
 use crate::history::RunInfo;
+use crate::report;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Check {
@@ -34,6 +35,12 @@ impl Check {
         let mut file = fs::File::create(&path).with_context(|| format!("creating {}", path.display()))?;
         serde_json::to_writer_pretty(&mut file, &results)?;
         file.write_all(b"\n")?;
+        if self.report {
+            let path = self.dir.join("report.html");
+            let html = report::render(&case, verdict, &judged);
+            fs::write(&path, html).with_context(|| format!("writing {}", path.display()))?;
+            println!("{}", path.display());
+        }
         Ok(match verdict {
             Verdict::Valid => ExitCode::SUCCESS,
             Verdict::Invalid => ExitCode::from(1),

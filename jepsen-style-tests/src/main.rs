@@ -3,6 +3,7 @@
 mod check;
 mod checker;
 mod history;
+mod report;
 
 use std::process::ExitCode;
 

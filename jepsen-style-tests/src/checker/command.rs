@@ -118,6 +118,12 @@ pub(crate) enum Action {
     ExecuteException,
 }
 
+impl Action {
+    pub(crate) fn is_success(self) -> bool {
+        self == Action::ExecuteSuccess
+    }
+}
+
 /// Plans of one job or of several.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged)]

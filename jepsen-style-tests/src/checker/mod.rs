@@ -29,6 +29,7 @@ mod overlap;
 mod per_job_order;
 mod periodic;
 mod punctual;
+mod reads;
 mod replay;
 mod reply;
 mod strict_order;
@@ -38,6 +39,9 @@ mod words;
 pub(crate) use case::Case;
 pub(crate) use evidence::{CrashMarker, Evidence};
 pub(crate) use finding::{Finding, Verdict};
+pub(crate) use operation::{Operation, Outcome};
+pub(crate) use trace::{End, Execution};
+pub(crate) use words::{Id, RunRef};
 
 /// One rule: its name, its promise in a sentence, and what judges it.
 #[derive(Clone, Copy, Debug)]
@@ -175,6 +179,12 @@ pub(crate) const RULES: &[Rule] = &[
         name: "repeat",
         promise: "a count of n is n instants on one grid",
         judge: periodic::judge_repeat,
+    },
+    Rule {
+        id: "Q1",
+        name: "reads",
+        promise: "a read shows the job as it is, and a list all that match and nothing else",
+        judge: reads::judge,
     },
     Rule {
         id: "V1",

@@ -34,8 +34,54 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
             acknowledged(case, &mut finding, &last_reads, operation, task, answer);
         }
     }
+    left_out(case, &mut finding);
     unasked(case, &mut finding, &attempted);
     finding
+}
+
+/// Lists of everything, read page by page after the heal: each must have every job that was acknowledged before.
+fn left_out(case: &Case<'_>, finding: &mut Finding) {
+    let healed = case.evidence.info.healed_ns;
+    let mut open: BTreeMap<String, (u64, BTreeSet<Id>)> = BTreeMap::new();
+    for read in case.operations.iter().filter(|read| read.invoked >= healed && !read.is_stale_read()) {
+        let Answer::Listed(page) = &read.answer else { continue };
+        let asked = |name: &str| read.asked.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
+        let states = read.asked.get("states").and_then(serde_json::Value::as_array);
+        let filters = ["kind", "task_id_prefix", "job_type"].iter().any(|name| !asked(name).is_empty());
+        if filters || states.is_some_and(|states| !states.is_empty()) {
+            continue;
+        }
+        let token = asked("page_token");
+        let begun = match token.is_empty() {
+            true => Some((read.invoked, BTreeSet::new())),
+            false => open.remove(token),
+        };
+        let Some((begun, mut listed)) = begun else { continue };
+        listed.extend(page.jobs.iter().map(|job| job.id));
+        if !page.next.is_empty() {
+            open.insert(page.next.clone(), (begun, listed));
+            continue;
+        }
+        finding.count("lists of everything", 1);
+        for (id, req) in acknowledged_before(case, begun) {
+            if !listed.contains(&id) {
+                finding.violation(format!("{req}: {id} was acknowledged and is in no page of {}", read.req));
+            }
+        }
+    }
+}
+
+fn acknowledged_before<'a>(case: &'a Case<'_>, t: u64) -> impl Iterator<Item = (Id, &'a str)> {
+    let ended =
+        case.operations.iter().filter(move |operation| operation.ended.is_some_and(|ended| ended < t));
+    ended.flat_map(|operation| {
+        let answers = match &operation.answer {
+            Answer::Submitted(answers) => answers.as_slice(),
+            _ => &[],
+        };
+        let accepted = answers.iter().filter(|answer| matches!(answer, SubmitAnswer::Accepted(_)));
+        accepted.filter_map(|answer| Some((answer.job()?, operation.req.as_str())))
+    })
 }
 
 fn acknowledged(
@@ -87,7 +133,12 @@ fn last_reads<'a>(case: &'a Case<'_>) -> BTreeMap<Id, (u64, Option<&'a JobSeen>)
     for read in case.operations.iter().filter(|read| read.invoked >= healed && !read.is_stale_read()) {
         let t = read.ended.unwrap_or(read.invoked);
         match &read.answer {
-            Answer::Got(Some(job)) => drop(last.insert(job.id, (t, Some(job)))),
+            Answer::Got(Some(job)) => {
+                last.insert(job.id, (t, Some(job)));
+            }
+            Answer::Listed(page) => {
+                last.extend(page.jobs.iter().map(|job| (job.id, (t, Some(job)))));
+            }
             Answer::Got(None) => {
                 let asked = read.asked.get("job_id").and_then(serde_json::Value::as_str);
                 if let Some(id) = asked.and_then(|id| id.parse().ok()) {

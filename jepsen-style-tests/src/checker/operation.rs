@@ -41,7 +41,16 @@ pub(crate) enum Answer {
     Cancelled(CancelAnswer),
     Refused(String),
     Got(Option<JobSeen>),
+    Listed(Page),
     Unreadable(String),
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Page {
+    pub(crate) jobs: Vec<JobSeen>,
+    /// The token of the next one; empty on the last.
+    pub(crate) next: String,
 }
 
 /// What a read showed of a job.
@@ -53,6 +62,12 @@ pub(crate) struct JobSeen {
 }
 
 impl JobSeen {
+    /// Its state in lower case, without the protocol's prefix.
+    pub(crate) fn word(&self) -> String {
+        let state = self.state.to_ascii_lowercase();
+        state.rsplit("state_").next().unwrap_or_default().to_owned()
+    }
+
     pub(crate) fn fate(&self) -> Option<Fate> {
         Fate::from_word(&self.state)
     }
@@ -187,6 +202,7 @@ fn answer(f: &str, v: &Value) -> Answer {
             CancelAnswer::deserialize(of).map(Answer::Cancelled).map_err(|why| format!("{why}: {of}"))
         }),
         "get" => got(v),
+        "list" => listed(v),
         _ => Ok(Answer::None),
     };
     read.unwrap_or_else(Answer::Unreadable)
@@ -204,10 +220,24 @@ fn got(v: &Value) -> Result<Answer, String> {
         Some(Value::Null) => return Ok(Answer::Got(None)),
         Some(job) => job,
     };
+    let mut seen = job_seen(job)?;
+    let runs = v.get("runs").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default().iter();
+    let runs: Result<Vec<_>, _> = runs.map(RunSeen::deserialize).collect();
+    seen.runs = runs.map_err(|why| why.to_string())?;
+    Ok(Answer::Got(Some(seen)))
+}
+
+fn job_seen(job: &Value) -> Result<JobSeen, String> {
     let id = job.get("job_id").or_else(|| job.get("id")).ok_or_else(|| format!("a job without id: {job}"))?;
     let id = Id::deserialize(id).map_err(|why| why.to_string())?;
     let state = job.get("state").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let runs = v.get("runs").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default().iter();
-    let runs: Result<Vec<_>, _> = runs.map(RunSeen::deserialize).collect();
-    Ok(Answer::Got(Some(JobSeen { id, state, runs: runs.map_err(|why| why.to_string())? })))
+    Ok(JobSeen { id, state, runs: Vec::new() })
+}
+
+fn listed(v: &Value) -> Result<Answer, String> {
+    // A list of something else, such as runs.
+    let Some(jobs) = v.get("jobs").and_then(Value::as_array) else { return Ok(Answer::None) };
+    let jobs: Result<Vec<_>, _> = jobs.iter().map(job_seen).collect();
+    let next = v.get("next_page_token").and_then(Value::as_str).unwrap_or_default().to_owned();
+    Ok(Answer::Listed(Page { jobs: jobs?, next }))
 }

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use super::agreed_log::AgreedLog;
 use super::model::Model;
-use super::operation::{Answer, Operation};
-use super::reply::{Fate, Reply};
+use super::operation::Operation;
+use super::reads::Reads;
+use super::reply::Reply;
 
 #[derive(Debug, Default)]
 pub(crate) struct Replay {
@@ -19,17 +20,15 @@ pub(crate) struct Replay {
     pub(crate) disagreement: Option<String>,
     /// Why the replay ended early otherwise.
     pub(crate) stopped: Option<String>,
-    /// Reads that show another state than the model has at their index.
-    pub(crate) wrong_reads: Vec<String>,
-    pub(crate) reads_compared: usize,
+    pub(crate) reads: Reads,
 }
 
 impl Replay {
     pub(crate) fn run(log: &AgreedLog, operations: &[Operation]) -> Replay {
-        let mut replay = Replay::default();
+        let mut replay = Replay { reads: Reads::of(operations), ..Replay::default() };
         let mut reads: Vec<(u64, &Operation)> = operations
             .iter()
-            .filter(|operation| operation.f == "get" && !operation.is_stale_read())
+            .filter(|operation| operation.is_read() && !operation.is_stale_read())
             .filter_map(|operation| Some((operation.rdx?, operation)))
             .collect();
         reads.sort_by_key(|(rdx, _)| *rdx);
@@ -91,33 +90,8 @@ impl Replay {
     }
 
     fn compare_read(&mut self, read: &Operation) {
-        if !self.is_whole() {
-            return;
-        }
-        let Answer::Got(seen) = &read.answer else { return };
-        self.reads_compared += 1;
-        let wrong = |what: String| format!("{} ({}) at index {:?}: {what}", read.req, read.f, read.rdx);
-        let Some(seen) = seen else {
-            let asked = read.asked.get("job_id").and_then(serde_json::Value::as_str);
-            let known = asked.and_then(|id| id.parse().ok()).filter(|id| self.model.jobs.contains_key(id));
-            if let Some(id) = known {
-                self.wrong_reads.push(wrong(format!("{id} was not found and is there")));
-            }
-            return;
-        };
-        let Some(state) = self.model.shown_state(seen.id) else {
-            if !self.model.jobs.contains_key(&seen.id) {
-                self.wrong_reads.push(wrong(format!("{} was found and is not there", seen.id)));
-            }
-            return;
-        };
-        let shown = seen.state.to_ascii_lowercase();
-        let shown = shown.rsplit("state_").next().unwrap_or_default();
-        // An ended job is judged by one of its runs; the contract does not say by which.
-        let both_ended = Fate::from_word(state).is_some() && Fate::from_word(shown).is_some();
-        let periodic = self.model.jobs[&seen.id].spec.is_periodic();
-        if !shown.is_empty() && shown != state && !(both_ended && periodic) {
-            self.wrong_reads.push(wrong(format!("{} was shown {shown} and is {state}", seen.id)));
+        if self.is_whole() {
+            self.reads.compare(&self.model, read);
         }
     }
 }

@@ -137,7 +137,7 @@ const LIES: &[Lie] = &[
     },
     Lie {
         says: "an acknowledged job was not found at the end",
-        noticed_by: &["A2", "A3", "B1"],
+        noticed_by: &["A3", "B1", "Q1"],
         tell: |evidence| {
             let last = evidence
                 .history

@@ -74,6 +74,18 @@ pub(crate) struct Settled {
 }
 
 impl Settled {
+    pub(crate) fn first(&self) -> i64 {
+        self.first
+    }
+
+    pub(crate) fn last(&self) -> i64 {
+        self.last
+    }
+
+    pub(crate) fn was_skipped(&self) -> bool {
+        self.skipped.is_some()
+    }
+
     pub(crate) fn covers(&self, due: i64) -> bool {
         (self.first..=self.last).contains(&due)
     }

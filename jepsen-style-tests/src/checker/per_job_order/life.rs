@@ -45,11 +45,10 @@ impl Op {
             ("cancel", _) => Some(Op::Cancel { answer: None }),
             ("get", Answer::Got(None)) => Some(Op::Get { seen: Some(Seen::Nothing) }),
             ("get", Answer::Got(Some(job))) => {
-                let state = job.state.to_ascii_lowercase();
-                let seen = match (job.fate(), state.rsplit("state_").next()) {
+                let seen = match (job.fate(), job.word().as_str()) {
                     (Some(fate), _) => Seen::Ended(job.id, fate),
-                    (None, Some("executing")) => Seen::Executing(job.id),
-                    (None, Some("waiting" | "ready")) => Seen::NotExecuting(job.id),
+                    (None, "executing") => Seen::Executing(job.id),
+                    (None, "waiting" | "ready") => Seen::NotExecuting(job.id),
                     (None, _) => return None,
                 };
                 Some(Op::Get { seen: Some(seen) })
