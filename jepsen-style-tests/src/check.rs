@@ -12,7 +12,6 @@ use serde::de::DeserializeOwned;
 
 use crate::checker::{Case, CrashMarker, Evidence, Judged, Verdict, check};
 use crate::history::RunInfo;
-use crate::report;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Check {
@@ -24,29 +23,36 @@ pub(crate) struct Check {
 }
 
 impl Check {
-    /// Prints a table of the rules, writes `results.json`; 0 is valid, 1 invalid, 2 unknown.
+    /// 0 is valid, 1 invalid, 2 unknown.
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
-        let evidence = load(&self.dir)?;
-        let case = Case::new(&evidence);
-        let (verdict, judged) = check(&case);
-        print!("{}", table(verdict, &judged));
-        let results = results(&evidence, verdict, &judged);
-        let path = self.dir.join("results.json");
-        let mut file = fs::File::create(&path).with_context(|| format!("creating {}", path.display()))?;
-        serde_json::to_writer_pretty(&mut file, &results)?;
-        file.write_all(b"\n")?;
-        if self.report {
-            let path = self.dir.join("report.html");
-            let html = report::render(&case, verdict, &judged);
-            fs::write(&path, html).with_context(|| format!("writing {}", path.display()))?;
-            println!("{}", path.display());
-        }
-        Ok(match verdict {
+        Ok(match judge(&self.dir, self.report)? {
             Verdict::Valid => ExitCode::SUCCESS,
             Verdict::Invalid => ExitCode::from(1),
             Verdict::Unknown | Verdict::NotExercised => ExitCode::from(2),
         })
     }
+}
+
+/// Judges a run's directory: prints a table of the rules, writes `results.json` and, if wanted, `report.html`.
+///
+/// # Errors
+/// If there is no run that can be read, or the results cannot be written.
+pub(crate) fn judge(dir: &Path, report: bool) -> anyhow::Result<Verdict> {
+    let evidence = load(dir)?;
+    let case = Case::new(&evidence);
+    let (verdict, judged) = check(&case);
+    print!("{}", table(verdict, &judged));
+    let path = dir.join("results.json");
+    let mut file = fs::File::create(&path).with_context(|| format!("creating {}", path.display()))?;
+    serde_json::to_writer_pretty(&mut file, &results(&evidence, verdict, &judged))?;
+    file.write_all(b"\n")?;
+    if report {
+        let path = dir.join("report.html");
+        let html = crate::report::render(&case, verdict, &judged);
+        fs::write(&path, html).with_context(|| format!("writing {}", path.display()))?;
+        println!("{}", path.display());
+    }
+    Ok(verdict)
 }
 
 /// `results.json`.

@@ -102,6 +102,16 @@ impl Case<'_> {
         faults.any(|fault| fault.overlaps(from, to))
     }
 
+    /// When it is calm again after this moment: the end of the last fault of those that follow one another so closely
+    /// that the consequences of each last until the next.
+    pub(crate) fn calm_after(&self, t: u64, aftermath_ns: u64) -> u64 {
+        let faults = self.faults.iter().filter(|fault| fault.outcome != FaultOutcome::Skipped);
+        faults.fold(t, |calm, fault| {
+            let follows = fault.from <= calm.saturating_add(aftermath_ns);
+            if follows && fault.to.saturating_add(aftermath_ns) >= t { calm.max(fault.to) } else { calm }
+        })
+    }
+
     /// Since the start of the run, for people.
     pub(crate) fn when(&self, t: u64) -> String {
         super::words::seconds(t, self.evidence.info.started_ns)

@@ -1,4 +1,5 @@
-//! **After CANCEL_REQUESTED the TaskTracker is told** to stop what executes: within a second while nothing disturbs it.
+//! **After CANCEL_REQUESTED the TaskTracker is told** to stop what executes: within a second while nothing disturbs it,
+//! and again by the next leader or on the next connection, so that it is told at the latest when all is calm.
 
 use super::case::Case;
 use super::finding::Finding;
@@ -30,13 +31,18 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
                 finding.count("ended by themselves in time", 1);
                 continue;
             }
-            if case.disturbed(operation.invoked, until, AFTERMATH_NS) {
-                finding.count("disturbed, not judged", 1);
-                continue;
-            }
+            let disturbed = case.disturbed(operation.invoked, until, AFTERMATH_NS);
+            let calm = case.calm_after(until, AFTERMATH_NS).saturating_add(AFTERMATH_NS);
+            let until = if disturbed { calm } else { until };
             finding.checked(1);
             match of_it(ExecEvent::Interrupted) {
-                Some(told) if told <= until => finding.count("told in time", 1),
+                Some(told) if told <= until => {
+                    finding.count(if disturbed { "told around faults" } else { "told in time" }, 1);
+                }
+                // It ended, or its process did: nobody was left to be told.
+                None if disturbed && ended.is_none_or(|ended| ended <= until) => {
+                    finding.count("ended around faults", 1);
+                }
                 told => finding.violation(format!(
                     "{} was answered cancel requested at {}, and {} was told {}",
                     id,

@@ -51,11 +51,22 @@ pub(super) fn judge_late(case: &Case<'_>) -> Finding {
             continue;
         }
         let due = exec.t.saturating_sub(u64::try_from(late).unwrap_or(0));
+        finding.checked(1);
         if case.disturbed(due, exec.t, AFTERMATH_NS) {
             disturbed.push(late);
+            let calm = case.calm_after(due, AFTERMATH_NS);
+            if exec.t > calm.saturating_add(AFTERMATH_NS) && slots_were_free(case, execution) {
+                finding.violation(format!(
+                    "{} of {} began at {}, {:.0} ms late, with free slots and calm since {}",
+                    execution.id,
+                    execution.run,
+                    case.when(exec.t),
+                    ms(late),
+                    case.when(calm)
+                ));
+            }
             continue;
         }
-        finding.checked(1);
         quiet.push(late);
         if late > LATE_NS && slots_were_free(case, execution) {
             finding.violation(format!(

@@ -9,8 +9,9 @@ use crate::history::FaultOutcome;
 pub(super) const WIDTH: f64 = 1160.0;
 pub(super) const LEFT: f64 = 120.0;
 const RIGHT: f64 = 10.0;
-/// Below the time axis.
+/// Below the time axis, and above the plot.
 const FOOT: f64 = 22.0;
+const HEAD: f64 = 8.0;
 
 /// The time of a run from its start, in seconds, on the page.
 #[derive(Debug)]
@@ -124,9 +125,9 @@ impl Plot {
     }
 
     pub(super) fn done(self) -> String {
-        let height = self.height + FOOT;
+        let height = self.height + HEAD + FOOT;
         format!(
-            r#"<svg viewBox="0 0 {WIDTH} {height}" role="img" preserveAspectRatio="xMinYMin meet">{}</svg>"#,
+            r#"<svg viewBox="0 -{HEAD} {WIDTH} {height}" role="img" preserveAspectRatio="xMinYMin meet">{}</svg>"#,
             self.body
         )
     }
