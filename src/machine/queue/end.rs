@@ -8,7 +8,9 @@ use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::effect::Effect;
 use crate::machine::key::Key;
-use crate::machine::row::{Fate, GroupRow, JobRow, LedgerRow, LiveRun, PeriodicRow, Rhythm, Row, TaskKeyRow};
+use crate::machine::row::{
+    Fate, GroupRow, JobRow, LedgerRow, LiveRun, PeriodicRow, Rhythm, Row, SkipReason, TaskKeyRow,
+};
 
 /// How a run ended.
 #[derive(Clone, Debug)]
@@ -60,6 +62,16 @@ pub(in crate::machine) fn run(
     if live.periodic { periodic_run_ended(change, run.job) } else { job(change, run.job) }
 }
 
+/// The end of a ready run that nobody started in time.
+pub(in crate::machine) fn without_a_start(
+    change: &mut Change<'_>,
+    id: RunId,
+    live: LiveRun,
+) -> Result<(), BaseError> {
+    let fate = Fate::Skipped { reason: SkipReason::DeadlinePassed, last: live.due, count: 1 };
+    run(change, id, live, End::without_result(fate, "could not start before its deadline"))
+}
+
 /// Counts a fate.
 pub(in crate::machine) fn tally(group: &mut GroupRow, fate: Fate) {
     match fate {
@@ -102,6 +114,7 @@ pub(in crate::machine) fn settle_or_end(
 /// A periodic job may end without a run that is still remembered, so its own end is written down for expiry.
 fn mark_end(change: &mut Change<'_>, id: JobId, row: &JobRow) -> Result<(), BaseError> {
     let end = RunId { job: id, number: u64::MAX };
+    change.effect(Effect::Finished(end));
     change.put_plain(Key::Finished(row.spec.node_group.clone(), change.now(), end), Row::Finished)
 }
 
