@@ -34,7 +34,7 @@ fn results_were_executed(case: &Case<'_>, finding: &mut Finding, begun: &BTreeSe
         let Some((index, End::Completed(action))) = execution.ended else { continue };
         finding.checked(1);
         finding.count("completed executions", 1);
-        if action == Action::ExecuteSuccess && !begun.contains(&execution.id.0) {
+        if action == Action::Success && !begun.contains(&execution.id.0) {
             finding.violation(format!(
                 "{} succeeded at {index} by {}, which no TaskTracker began",
                 execution.run, execution.id

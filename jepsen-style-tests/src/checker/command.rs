@@ -108,19 +108,15 @@ pub(crate) struct Completion {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Action {
-    #[serde(alias = "EXECUTE_SUCCESS", alias = "success")]
-    ExecuteSuccess,
-    #[serde(alias = "EXECUTE_FAILED", alias = "failed")]
-    ExecuteFailed,
-    #[serde(alias = "EXECUTE_LATER", alias = "later")]
-    ExecuteLater,
-    #[serde(alias = "EXECUTE_EXCEPTION", alias = "exception")]
-    ExecuteException,
+    Success,
+    Failed,
+    Later,
+    Exception,
 }
 
 impl Action {
     pub(crate) fn is_success(self) -> bool {
-        self == Action::ExecuteSuccess
+        self == Action::Success
     }
 }
 

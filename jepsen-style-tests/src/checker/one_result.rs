@@ -30,7 +30,7 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
             CompleteAnswer::Accepted if completed.ended_it => {
                 finding.count("accepted completions", 1);
                 said.insert((execution, completed.action));
-                let last = matches!(completed.action, Action::ExecuteSuccess | Action::ExecuteFailed);
+                let last = matches!(completed.action, Action::Success | Action::Failed);
                 if let (true, Some(run)) = (last, run)
                     && let Some(other) = final_by.insert(run, execution)
                 {
@@ -67,8 +67,7 @@ fn after_the_end(case: &Case<'_>, finding: &mut Finding) {
                 execution.run, execution.id, execution.dispatched
             ));
         }
-        if let Some((index, End::Completed(Action::ExecuteSuccess | Action::ExecuteFailed))) = execution.ended
-        {
+        if let Some((index, End::Completed(Action::Success | Action::Failed))) = execution.ended {
             ended.insert(execution.run, (index, execution.id));
         }
     }

@@ -271,6 +271,7 @@ fn tell_submit(answer: &SubmitAnswer) -> String {
         SubmitAnswer::Exists(id) => format!("exists {id}"),
         SubmitAnswer::Conflict(id) => format!("conflict {id}"),
         SubmitAnswer::Replaced { job, revision } => format!("replaced {job} rev {revision}"),
+        SubmitAnswer::Refused(refusal) => format!("refused: {refusal}"),
     }
 }
 

@@ -106,7 +106,10 @@ impl World {
         let healed = self.ms;
         self.submit(&json!({"job_type": "real_time"}));
         // What was disturbed settles; then it is calm for long enough that lateness counts again.
-        self.ms += 21_000;
+        for _ in 0..70 {
+            self.ms += 300;
+            self.lead();
+        }
         self.cancel(cron, "t1");
         (0..40).for_each(|_| self.step());
         self.told_to_stop();
@@ -401,7 +404,7 @@ impl World {
     fn finish(&mut self, running: &Running) {
         self.running.remove(&running.push.execution);
         self.saw(running, ExecEvent::End);
-        let action = if running.fails { "execute_exception" } else { "execute_success" };
+        let action = if running.fails { "exception" } else { "success" };
         let result = json!({"execution": running.push.execution.to_string(), "action": action});
         self.commit(vec![json!({"complete": {"results": [result]}})]);
     }

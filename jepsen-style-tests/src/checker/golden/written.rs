@@ -45,6 +45,7 @@ fn submitted(answer: &SubmitAnswer) -> Value {
         SubmitAnswer::Replaced { job, revision } => {
             json!({"replaced": {"job": job.to_string(), "revision": revision}})
         }
+        SubmitAnswer::Refused(refusal) => json!({"refused": {"reason": refusal.reason}}),
     }
 }
 

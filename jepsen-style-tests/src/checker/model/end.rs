@@ -23,10 +23,10 @@ impl Model {
         let run = self.run(at).expect("what executes is a run");
         run.said.push((*execution, *action));
         let fate = match (action, run.stop, run.superseded) {
-            (Action::ExecuteSuccess, _, _) => Fate::Succeeded,
-            (Action::ExecuteFailed, _, _) | (_, Stop::Terminate, _) | (_, Stop::No, true) => Fate::Failed,
+            (Action::Success, _, _) => Fate::Succeeded,
+            (Action::Failed, _, _) | (_, Stop::Terminate, _) | (_, Stop::No, true) => Fate::Failed,
             (_, Stop::Cancel, _) => Fate::Cancelled,
-            (Action::ExecuteLater | Action::ExecuteException, Stop::No, false) => {
+            (Action::Later | Action::Exception, Stop::No, false) => {
                 if run.retries >= run.spec.max_retries {
                     Fate::Dead
                 } else {
