@@ -12,8 +12,10 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::alarms;
 use super::leader::lanes::weight;
 use super::leader::{self, Desk, Lane, LaneBytes, LeaderHandle, Outcome, ToLeader};
+use super::log_tail::{LogTail, LogTailError};
 use super::snapshots;
 use super::waiters::Waiters;
 use crate::dispatch::Patience;
@@ -23,10 +25,8 @@ use crate::raft::{
     Digest, ForwardError, ForwardTarget, Forwarded, Leadership, PeerIdentity, RaftConfig, RaftNode,
     RaftSetup, ReadError, StartError, TcpDial, server,
 };
-use crate::store::{DataDir, FlushPolicy, Node, State, StateOptions, Store, StoreError, fatal};
+use crate::store::{DataDir, FlushPolicy, LogStore, Node, State, StateOptions, Store, StoreError, fatal};
 
-/// How often the free space of the disk is looked at.
-const DISK_EVERY: Duration = Duration::from_secs(5);
 /// How long a command that found no leader waits before it looks again, unless leadership changes first.
 const LEADER_POLL: Duration = Duration::from_millis(20);
 /// What a caller is told to wait when a lane is full.
@@ -157,6 +157,7 @@ struct Shared {
     disk_low: AtomicBool,
     next_stream: AtomicU64,
     state: State,
+    log: LogStore,
     data_dir: Arc<Mutex<DataDir>>,
     client_addr: SocketAddr,
     peer_addr: SocketAddr,
@@ -223,6 +224,7 @@ impl JobTracker {
             disk_low: AtomicBool::new(false),
             next_stream: AtomicU64::new(1),
             state,
+            log: log.clone(),
             data_dir,
             client_addr,
             peer_addr,
@@ -248,7 +250,7 @@ impl JobTracker {
                 fatal::end_process()(&error.to_string());
             }
         });
-        tokio::spawn(watch_disk(self.clone()));
+        tokio::spawn(alarms::watch(self.clone()));
     }
 
     pub fn name(&self) -> &str {
@@ -306,9 +308,28 @@ impl JobTracker {
         self.shared.disk_low.load(Ordering::Relaxed)
     }
 
+    /// The free part of the data directory's disk now; whether that is too little is remembered. Also tells whether that
+    /// has changed.
+    ///
+    /// # Errors
+    /// If the file system does not tell.
+    pub(super) fn look_at_disk(&self) -> std::io::Result<(u64, bool)> {
+        let free_percent = self.shared.data_dir.lock().disk_space()?.free_percent();
+        let low = free_percent < self.shared.options.disk_free_min_percent;
+        Ok((free_percent, self.shared.disk_low.swap(low, Ordering::Relaxed) != low))
+    }
+
     /// Looks at the tables as they are on this node; the lock is held as long as `look` runs, so it is bounded.
     pub fn look<T>(&self, look: impl FnOnce(&Machine) -> T) -> T {
         look(&self.shared.machine.read())
+    }
+
+    /// The entries that this node has applied, from this index on; `follow` goes on with each one to come.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn tail_log(&self, from: u64, follow: bool) -> Result<LogTail, LogTailError> {
+        LogTail::new(self.shared.log.clone(), &self.shared.state, from, follow)
     }
 
     /// Makes this node's tables fit for a linearizable read.
@@ -539,27 +560,4 @@ fn identity(data_dir: &Arc<Mutex<DataDir>>, node: &Node) -> Arc<PeerIdentity> {
     let data_dir = Arc::clone(data_dir);
     let remember = move |cluster: &str| data_dir.lock().join_cluster(cluster).map_err(std::io::Error::other);
     PeerIdentity::new(id, node.clone(), cluster, Box::new(remember))
-}
-
-/// Keeps an eye on the disk, so that submits are refused before it is full.
-async fn watch_disk(tracker: JobTracker) {
-    let mut beat = tokio::time::interval(DISK_EVERY);
-    loop {
-        tokio::select! {
-            _ = beat.tick() => {}
-            () = tracker.shared.stopping.cancelled() => return,
-        }
-        let space = tracker.shared.data_dir.lock().disk_space();
-        let Ok(space) = space else { continue };
-        let low = space.free_percent() < tracker.shared.options.disk_free_min_percent;
-        if tracker.shared.disk_low.swap(low, Ordering::Relaxed) != low {
-            let free_percent = space.free_percent();
-            match low {
-                true => {
-                    tracing::warn!(free_percent, "the disk is almost full: submits and biz logs are refused")
-                }
-                false => tracing::info!(free_percent, "the disk has room again"),
-            }
-        }
-    }
 }

@@ -101,7 +101,7 @@ mod tests {
                 5..50 => {
                     let batch = batch(&mut random);
                     memory.write(batch.clone().into_iter());
-                    disk.write(batch.into_iter()).unwrap();
+                    disk.write_bytes(batch).unwrap();
                 }
                 _ => compare(&memory, &disk, &mut random),
             }

@@ -27,7 +27,10 @@ pub use log::{FlushedIndex, LogError, LogStore};
 pub use mem::MemBase;
 pub use rocks::RocksBase;
 pub use snapshot::{SnapshotChunk, SnapshotData, SnapshotReader, SnapshotReceiver, TransferError};
-pub use state::{DurableIndex, FlushPolicy, OnApplied, State, StateError, StateMachine, StateOptions};
+pub use state::{
+    AppliedEntry, AppliedOutcome, DurableIndex, FlushPolicy, OnApplied, State, StateError, StateMachine,
+    StateOptions,
+};
 pub use types::{
     Applied, Entry, LogId, Membership, Node, NodeId, Payload, Proposal, SnapshotMeta, StoredMembership,
     Types, Vote,

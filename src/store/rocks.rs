@@ -56,6 +56,23 @@ impl RocksBase {
             Some(row) => batch.put(key, row),
             None => batch.delete(key),
         });
+        self.write_batch(batch)
+    }
+
+    /// The same for keys and rows that are no machine's.
+    #[cfg(test)]
+    pub(super) fn write_bytes(&self, changes: Vec<(Vec<u8>, Option<bytes::Bytes>)>) -> Result<(), BaseError> {
+        let mut batch = WriteBatch::default();
+        for (key, row) in changes {
+            match row {
+                Some(row) => batch.put(key, row),
+                None => batch.delete(key),
+            }
+        }
+        self.write_batch(batch)
+    }
+
+    fn write_batch(&self, batch: WriteBatch) -> Result<(), BaseError> {
         let mut without_log = WriteOptions::default();
         without_log.disable_wal(true);
         self.db.write_opt(batch, &without_log).map_err(failed)
