@@ -34,7 +34,7 @@ impl Disk {
         let disk = Disk { image: dir.join(format!("{name}.img")), mount: dir.join(name) };
         fs::create_dir_all(&disk.mount)?;
         run(&["truncate", "-s", SIZE, text(&disk.image)]).await?;
-        run(&["mkfs.ext4", "-q", "-F", text(&disk.image)]).await?;
+        run(&["mkfs.ext4", "-q", "-F", "-m", "0", text(&disk.image)]).await?;
         disk.mount_it().await?;
         Ok(disk)
     }
@@ -71,7 +71,7 @@ impl Disk {
     /// If somebody does.
     pub(crate) async fn empty(&self) -> anyhow::Result<()> {
         self.unmount().await?;
-        run(&["mkfs.ext4", "-q", "-F", text(&self.image)]).await?;
+        run(&["mkfs.ext4", "-q", "-F", "-m", "0", text(&self.image)]).await?;
         self.mount_it().await
     }
 

@@ -7,6 +7,7 @@ mod cluster;
 mod command;
 mod delay;
 mod disk;
+mod doctor;
 mod effects;
 mod generator;
 mod history;
@@ -18,6 +19,7 @@ mod process;
 mod record;
 mod run;
 mod stamp;
+mod tail;
 mod test_tracker;
 mod tracker;
 mod workload;
@@ -45,6 +47,8 @@ struct Jst {
 enum Command {
     /// One cluster under faults. Needs root, and a binary of Raftsman.
     Run(RunArgs),
+    /// Tries which faults this machine allows.
+    Doctor,
     /// Takes away what runs that were killed left on this machine.
     Clean,
     #[command(hide = true)]
@@ -88,6 +92,7 @@ fn main() -> ExitCode {
 fn act(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Run(args) => run_one(&args.order()?),
+        Command::Doctor => doctor(),
         Command::Clean => {
             let cleaned = place::clean()?;
             println!("{} runs cleaned up {}", cleaned.len(), cleaned.join(" "));
@@ -132,11 +137,9 @@ fn binary(given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     })
 }
 
-/// One thread: processes of the run die with the thread that started them, and it is the router's.
 fn run_one(order: &Order) -> anyhow::Result<ExitCode> {
     println!("{}", order.rerun());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let summary = runtime.block_on(async {
+    let summary = runtime()?.block_on(async {
         tokio::select! {
             summary = run::run(order) => summary,
             () = raftsman::shutdown_signal() => anyhow::bail!("interrupted"),
@@ -149,6 +152,31 @@ fn run_one(order: &Order) -> anyhow::Result<ExitCode> {
         summary.unknown,
         order.dir.display()
     );
+    summary.wrong.iter().for_each(|what| println!("  WRONG: {what}"));
     println!("  not checked");
-    Ok(if summary.drained { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if summary.wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn doctor() -> anyhow::Result<ExitCode> {
+    let findings = runtime()?.block_on(doctor::examine())?;
+    let mut skipped = 0;
+    for finding in &findings {
+        let name = finding.family.name();
+        match &finding.problem {
+            None => println!("{name:14} allowed"),
+            Some(problem) => println!("{name:14} SKIPPED: {problem}"),
+        }
+        skipped += usize::from(finding.problem.is_some());
+    }
+    println!(
+        "{} families of faults: {} allowed, {skipped} skipped",
+        findings.len(),
+        findings.len() - skipped
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One thread: processes of a run die with the thread that started them, and it is the router's.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }

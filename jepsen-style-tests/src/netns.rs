@@ -61,7 +61,7 @@ impl Network {
         for (number, name) in (1..).zip(names) {
             let host = &hosts[*name].namespace;
             let outside = format!(
-                "link add {name} type veth peer name eth0 netns {host}\n\
+                "link add name {name} type veth peer name eth0 netns {host}\n\
                  addr add 10.77.{number}.1/30 dev {name}\nlink set {name} up\n"
             );
             feed(&["ip", "-n", &router, "-batch", "-"], &outside).await?;

@@ -26,6 +26,7 @@ use crate::netns::enter;
 use crate::place::Place;
 use crate::record::Record;
 use crate::stamp::{monotonic_ns, wall_text};
+use crate::tail::{Tails, digests};
 use crate::workload::{Known, Player, Workload};
 
 /// Clients in each of the client's namespaces.
@@ -57,7 +58,8 @@ pub(crate) struct Summary {
     pub(crate) answered: u64,
     pub(crate) refused: u64,
     pub(crate) unknown: u64,
-    pub(crate) drained: bool,
+    /// What the harness saw without any checker: jobs that do not end, digests that differ.
+    pub(crate) wrong: Vec<String>,
 }
 
 /// Runs it and leaves everything in the order's directory.
@@ -72,6 +74,8 @@ pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
     let options = options(order)?;
     let (started_at, started_ns) = (wall_text(), monotonic_ns());
     let cluster = Cluster::boot(&place, &kept, &options, place.dir().join("effects")).await?;
+    let tails = Tails::follow(&cluster, &kept)?;
+    let digested = Record::create(&kept.join("digests.jsonl"))?;
     cluster.keep_trackers_alive();
     let plans = schedule(order.seed, &order.nemeses, order.time);
     fs::write(kept.join("schedule.txt"), plans.iter().map(|plan| format!("{plan:?}\n")).collect::<String>())?;
@@ -109,14 +113,16 @@ pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
     for crowd in crowds {
         join(crowd).await?;
     }
-    let mut closing = ClosingWords { cluster: &cluster, shared: &shared };
+    let mut closing = ClosingWords { cluster: &cluster, shared: &shared, tails: &tails, digests: &digested };
     closing.end_recurring().await?;
-    let drained = closing.drain().await?;
+    let mut wrong = closing.drain().await?;
     let drained_ns = monotonic_ns();
-    closing.read_all("drained").await?;
+    wrong.extend(closing.read_all("drained").await?);
     closing.lose_all_power().await?;
-    closing.read_all("after-power").await?;
+    wrong.extend(closing.read_all("after-power").await?);
     cluster.stop().await?;
+    tails.end()?;
+    digested.flush()?;
 
     let version = version(&order.binary).await?;
     write_info(
@@ -133,7 +139,7 @@ pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
     gather(&kept)?;
     let count = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
     let [answered, refused, unknown] = [&shared.answered, &shared.refused, &shared.unknown].map(count);
-    Ok(Summary { answered, refused, unknown, drained })
+    Ok(Summary { answered, refused, unknown, wrong })
 }
 
 fn options(order: &Order) -> anyhow::Result<Options> {
@@ -208,6 +214,8 @@ async fn join(thread: std::thread::JoinHandle<anyhow::Result<()>>) -> anyhow::Re
 struct ClosingWords<'a> {
     cluster: &'a Arc<Cluster>,
     shared: &'a Arc<Shared>,
+    tails: &'a Tails,
+    digests: &'a Record,
 }
 
 impl ClosingWords<'_> {
@@ -236,8 +244,8 @@ impl ClosingWords<'_> {
         Ok(())
     }
 
-    /// Waits until every job is final; says whether that came.
-    async fn drain(&mut self) -> anyhow::Result<bool> {
+    /// Waits until every job is final; says which do not come to an end.
+    async fn drain(&mut self) -> anyhow::Result<Vec<String>> {
         let began = Instant::now();
         let mut client = self.client("drain".into(), &self.cluster.nodes[1].name);
         loop {
@@ -247,12 +255,16 @@ impl ClosingWords<'_> {
             match live {
                 Ok(live) if live.is_empty() => {
                     println!("  drained after {:.1?}", began.elapsed());
-                    return Ok(true);
+                    return Ok(Vec::new());
                 }
                 Ok(live) if began.elapsed() > DRAIN_PATIENCE => {
-                    println!("  NOT drained after {:.1?}: {} jobs live", began.elapsed(), live.len());
-                    live.iter().take(5).for_each(|job| println!("    {} {:?}", job.job_id, job.state()));
-                    return Ok(false);
+                    let named: Vec<String> =
+                        live.iter().take(5).map(|job| format!("{} {:?}", job.job_id, job.state())).collect();
+                    let (count, after) = (live.len(), began.elapsed());
+                    return Ok(vec![format!(
+                        "{count} jobs are live after {after:.1?}: {}",
+                        named.join(", ")
+                    )]);
                 }
                 Err(error) if began.elapsed() > DRAIN_PATIENCE => return Err(error),
                 Ok(_) | Err(_) => sleep(POLL).await,
@@ -260,8 +272,8 @@ impl ClosingWords<'_> {
         }
     }
 
-    /// Every job through each JobTracker, and the ledgers of the recurring ones.
-    async fn read_all(&mut self, when: &str) -> anyhow::Result<()> {
+    /// Every job through each JobTracker, the ledgers of the recurring ones, and the digests. Says what is wrong.
+    async fn read_all(&mut self, when: &str) -> anyhow::Result<Option<String>> {
         let mut counts = Vec::new();
         for (number, node) in self.cluster.nodes.iter().enumerate() {
             let mut client = self.client(format!("{when}-{}", node.name), &node.name);
@@ -275,7 +287,13 @@ impl ClosingWords<'_> {
             }
         }
         println!("  {when}: {counts:?} jobs read through each");
-        Ok(())
+        match digests(self.cluster, self.digests, when, AGREE_PATIENCE).await {
+            Ok(index) => {
+                self.tails.reach(index.unwrap_or(0), AGREE_PATIENCE).await;
+                Ok(None)
+            }
+            Err(error) => Ok(Some(format!("{error:#}"))),
+        }
     }
 
     /// One more loss of power, of all at once.

@@ -16,6 +16,16 @@ use crate::generator::spec::GROUP;
 const BATCH_MAX: usize = 40;
 /// How far from the due time a cancel is aimed, to both sides.
 const RACE_MS: i64 = 50;
+/// What a list can be filtered by.
+const STATES: [pb::JobState; 7] = [
+    pb::JobState::Waiting,
+    pb::JobState::Ready,
+    pb::JobState::Executing,
+    pb::JobState::Succeeded,
+    pb::JobState::Failed,
+    pb::JobState::Dead,
+    pb::JobState::Cancelled,
+];
 /// Operations aim at one of the jobs that were submitted last.
 const RECENT: usize = 60;
 
@@ -207,7 +217,7 @@ impl Player {
         let mut request =
             pb::ListJobsRequest { node_group: GROUP.into(), page_size: 50, ..pb::ListJobsRequest::default() };
         if rng.bool() {
-            request.states = vec![rng.i32(1..=9)];
+            request.states = vec![STATES[rng.usize(..STATES.len())].into()];
         }
         if rng.u8(..3) == 0 {
             request.task_id_prefix = format!("j{}", rng.u8(1..10));
