@@ -106,12 +106,24 @@ impl JobTracker {
     /// # Errors
     /// If it does not listen.
     pub(crate) async fn start(&self) -> anyhow::Result<()> {
+        self.start_with(false).await
+    }
+
+    /// The same where it may refuse what it finds on its disk.
+    ///
+    /// # Errors
+    /// If it does not listen.
+    pub(crate) async fn try_start(&self) -> anyhow::Result<()> {
+        self.start_with(true).await
+    }
+
+    async fn start_with(&self, may_end: bool) -> anyhow::Result<()> {
         let mut life = self.life.lock().await;
         if life.as_ref().is_some_and(|life| !life.process.has_ended()) {
             return Ok(());
         }
         let process = Arc::new(self.recipe.start()?);
-        let expected = Arc::new(AtomicBool::new(false));
+        let expected = Arc::new(AtomicBool::new(may_end));
         self.report_an_unexpected_end(Arc::clone(&process), Arc::clone(&expected));
         *life = Some(Life { process: Arc::clone(&process), expected });
         drop(life);

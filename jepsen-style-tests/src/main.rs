@@ -18,7 +18,9 @@ mod place;
 mod process;
 mod record;
 mod run;
+mod soak;
 mod stamp;
+mod summary;
 mod tail;
 mod test_tracker;
 mod tracker;
@@ -35,6 +37,9 @@ use nemesis::Family;
 use run::Order;
 use workload::Workload;
 
+/// The exit code of a run that shows neither that all is well nor that something is wrong.
+const UNKNOWN: u8 = 2;
+
 /// Runs real clusters under faults and checks what they did.
 #[derive(clap::Parser, Debug)]
 #[command(name = "jst")]
@@ -47,6 +52,14 @@ struct Jst {
 enum Command {
     /// One cluster under faults. Needs root, and a binary of Raftsman.
     Run(RunArgs),
+    /// One run after another with different seeds, and a row in RESULTS.md.
+    Soak {
+        #[command(flatten)]
+        soak: soak::Soak,
+        /// The product.
+        #[arg(long, env = "JST_BINARY")]
+        binary: Option<PathBuf>,
+    },
     /// Tries which faults this machine allows.
     Doctor,
     /// Takes away what runs that were killed left on this machine.
@@ -82,9 +95,10 @@ struct RunArgs {
 fn main() -> ExitCode {
     match act(Jst::parse().command) {
         Ok(code) => code,
+        // Nothing is known of the product then.
         Err(error) => {
             eprintln!("jst: {error:#}");
-            ExitCode::FAILURE
+            ExitCode::from(UNKNOWN)
         }
     }
 }
@@ -92,6 +106,10 @@ fn main() -> ExitCode {
 fn act(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Run(args) => run_one(&args.order()?),
+        Command::Soak { soak, binary: given } => {
+            let well = runtime()?.block_on(soak.run(&binary(given)?))?;
+            Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
         Command::Doctor => doctor(),
         Command::Clean => {
             let cleaned = place::clean()?;
@@ -152,6 +170,7 @@ fn run_one(order: &Order) -> anyhow::Result<ExitCode> {
         summary.unknown,
         order.dir.display()
     );
+    println!("  faults: {}", summary.faults_text());
     summary.wrong.iter().for_each(|what| println!("  WRONG: {what}"));
     println!("  not checked");
     Ok(if summary.wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

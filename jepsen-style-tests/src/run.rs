@@ -26,6 +26,7 @@ use crate::netns::enter;
 use crate::place::Place;
 use crate::record::Record;
 use crate::stamp::{monotonic_ns, wall_text};
+use crate::summary::Summary;
 use crate::tail::{Tails, digests};
 use crate::workload::{Known, Player, Workload};
 
@@ -50,16 +51,6 @@ pub(crate) struct Order {
     pub(crate) dir: PathBuf,
     /// Environment of the JobTrackers: a planted bug, a control.
     pub(crate) env: Vec<(String, String)>,
-}
-
-/// What a run was, for people and for RESULTS.md.
-#[derive(Clone, Debug)]
-pub(crate) struct Summary {
-    pub(crate) answered: u64,
-    pub(crate) refused: u64,
-    pub(crate) unknown: u64,
-    /// What the harness saw without any checker: jobs that do not end, digests that differ.
-    pub(crate) wrong: Vec<String>,
 }
 
 /// Runs it and leaves everything in the order's directory.
@@ -136,10 +127,13 @@ pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
     shared.history.flush()?;
     effects.flush()?;
     cluster.faults.flush()?;
-    gather(&kept)?;
+    let faults = gather(&kept)?;
     let count = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
     let [answered, refused, unknown] = [&shared.answered, &shared.refused, &shared.unknown].map(count);
-    Ok(Summary { answered, refused, unknown, wrong })
+    let mut summary = Summary { answered, refused, unknown, wrong, ..Summary::default() };
+    summary.count(&faults);
+    summary.write(&kept)?;
+    Ok(summary)
 }
 
 fn options(order: &Order) -> anyhow::Result<Options> {
@@ -416,7 +410,7 @@ impl Order {
 }
 
 /// One file of what all TaskTrackers saw, and faults in the order of their times.
-fn gather(kept: &Path) -> anyhow::Result<()> {
+fn gather(kept: &Path) -> anyhow::Result<Vec<Fault>> {
     let mut seen: Vec<Exec> = Vec::new();
     for entry in fs::read_dir(kept.join("nodes"))? {
         let path = entry?.path().join("exec.jsonl");
@@ -436,7 +430,8 @@ fn gather(kept: &Path) -> anyhow::Result<()> {
     for line in &faults {
         record.append(|_| line);
     }
-    record.flush()
+    record.flush()?;
+    Ok(faults)
 }
 
 /// A process may have died in the middle of its last line.

@@ -25,9 +25,8 @@ pub(super) async fn run(strike: &Strike) {
     let detail = damaged.as_ref().map_or_else(|error| format!("{error:#}"), Clone::clone);
     let begin = async { damaged.map(drop) };
     let end = async {
-        let started = node.start().await.is_ok();
         // What it does with the damage is its own: ending is right.
-        node.expect_end().await;
+        let started = node.try_start().await.is_ok();
         if started && !node.ended_within(SETTLE).await {
             return Ok(());
         }
@@ -46,7 +45,7 @@ fn damage(data: &Path, rng: &mut fastrand::Rng) -> anyhow::Result<String> {
     gather(data, &mut files)?;
     files.sort();
     anyhow::ensure!(!files.is_empty(), "there are no files to damage");
-    let path = &files[rng.usize(..files.len())];
+    let path = if rng.bool() { &files[rng.usize(..files.len())] } else { by_size(&files, rng)? };
     let name = path.strip_prefix(data).unwrap_or(path).display().to_string();
     let file = OpenOptions::new().read(true).write(true).open(path).context(name.clone())?;
     let size = file.metadata()?.len();
@@ -64,11 +63,25 @@ fn damage(data: &Path, rng: &mut fastrand::Rng) -> anyhow::Result<String> {
             Ok(format!("{name} cut to {at} of {size}"))
         }
         _ => {
-            let from = rng.u64(..size);
+            let from = (at + 1 + rng.u64(..size)) % size;
             copy_chunk(&file, from, at)?;
             Ok(format!("bytes at {from} copied to {at} of {size} in {name}"))
         }
     }
+}
+
+/// The larger a file is, the likelier: most bytes are in the logs and tables.
+fn by_size<'a>(files: &'a [PathBuf], rng: &mut fastrand::Rng) -> anyhow::Result<&'a PathBuf> {
+    let sizes: Vec<u64> =
+        files.iter().map(|path| Ok(path.metadata()?.len())).collect::<anyhow::Result<_>>()?;
+    let mut at = rng.u64(..sizes.iter().sum::<u64>());
+    for (path, size) in files.iter().zip(sizes) {
+        if at < size {
+            return Ok(path);
+        }
+        at -= size;
+    }
+    anyhow::bail!("the sizes add up to less than their sum")
 }
 
 fn copy_chunk(file: &File, from: u64, to: u64) -> anyhow::Result<()> {

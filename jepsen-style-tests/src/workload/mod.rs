@@ -116,6 +116,16 @@ impl Workload {
         }
     }
 
+    /// The faults that it is nothing without.
+    pub(crate) fn must_have(self) -> &'static [Family] {
+        match self {
+            Workload::Submit | Workload::Cron | Workload::Repeat => &[],
+            Workload::Executions => &[Family::TrackerPause],
+            Workload::SnapshotRejoin => &[Family::Snapshot, Family::Wipe],
+            Workload::Rolling => &[Family::Rolling],
+        }
+    }
+
     /// The faults that come with it unless others are asked for.
     pub(crate) fn nemeses(self) -> &'static [Family] {
         match self {
