@@ -59,7 +59,13 @@ impl Cluster {
             nodes.push(Arc::new(node));
         }
         let addresses: Vec<&str> = nodes.iter().map(|node| node.client.as_str()).collect();
-        let around = Surroundings { addresses: addresses.join(","), dir: place.dir(), kept, effects };
+        let around = Surroundings {
+            addresses: addresses.join(","),
+            dir: place.dir(),
+            kept,
+            effects,
+            faults: Arc::clone(&faults),
+        };
         let mut trackers = Vec::new();
         for name in TRACKERS {
             trackers.push(Arc::new(Tracker::make(network.host(name).clone(), name, &around)?));

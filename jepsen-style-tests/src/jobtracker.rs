@@ -140,11 +140,7 @@ impl JobTracker {
     fn report_an_unexpected_end(&self, process: Arc<Process>, expected: Arc<AtomicBool>) {
         let (faults, name) = (Arc::clone(&self.faults), self.name.clone());
         tokio::spawn(async move {
-            let status = loop {
-                if let Some(status) = process.end(Duration::from_secs(3600)).await {
-                    break status;
-                }
-            };
+            let status = process.its_end().await;
             if !expected.load(Ordering::SeqCst) {
                 println!("  {name} ended by itself: {status}");
                 let ended = faults.open("unexpected_end", status.to_string(), vec![name]);

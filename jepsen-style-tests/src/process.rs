@@ -79,6 +79,17 @@ impl Process {
         }
     }
 
+    /// Waits for its end, however long that takes.
+    pub(crate) async fn its_end(&self) -> ExitStatus {
+        let mut ended = self.ended.clone();
+        let status = ended.wait_for(Option::is_some).await.map_or(None, |status| *status);
+        match status {
+            Some(status) => status,
+            // Nobody tells any more: the runtime is ending.
+            None => std::future::pending().await,
+        }
+    }
+
     /// Waits for its end; `None` if that does not come in time.
     pub(crate) async fn end(&self, within: Duration) -> Option<ExitStatus> {
         let mut ended = self.ended.clone();

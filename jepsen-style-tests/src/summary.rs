@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 use crate::history::{Fault, FaultEdge, FaultOutcome};
+use crate::tracker::KILLED;
 
 const FILE: &str = "summary.json";
 
@@ -37,7 +38,10 @@ impl Summary {
             }
             if fault.what == "unexpected_end" {
                 self.wrong.push(format!("{} ended by itself: {}", fault.targets.join(" "), fault.detail));
-            } else if fault.f == FaultEdge::Start && fault.outcome == FaultOutcome::Installed {
+            } else if fault.what != KILLED
+                && fault.f == FaultEdge::Start
+                && fault.outcome == FaultOutcome::Installed
+            {
                 *self.faults.entry(kind(fault)).or_default() += 1;
             }
         }

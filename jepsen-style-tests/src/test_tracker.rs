@@ -118,10 +118,7 @@ impl RawRunner for Runner {
                 serde_json::from_slice(&payload).map_err(|error| JobError::fail(error.to_string()))?;
             match runner.kind {
                 // The SDK drops a future that does not stop; a task of its own it cannot reach.
-                Kind::Stubborn => {
-                    let running = tokio::spawn(async move { runner.write_for(&context, work).await });
-                    running.await?
-                }
+                Kind::Stubborn => tokio::spawn(async move { runner.disobey(&context, work).await }).await?,
                 Kind::Sleep | Kind::Fail | Kind::Effect | Kind::Poison => runner.obey(&context, work).await,
             }
         })
@@ -138,6 +135,16 @@ impl Runner {
                 Err(JobError::Cancelled.into())
             }
         }
+    }
+
+    /// Writes down that it was told to stop, and works on.
+    async fn disobey(&self, context: &JobContext, work: Work) -> JobResult<Bytes> {
+        let mut working = std::pin::pin!(self.work(context, work));
+        tokio::select! {
+            done = &mut working => return done,
+            () = context.cancelled() => self.witness.saw(context, ExecEvent::Interrupted),
+        }
+        working.await
     }
 
     async fn work(&self, context: &JobContext, work: Work) -> JobResult<Bytes> {

@@ -1,6 +1,8 @@
 //! A TaskTracker of a run: its host, its process, and what a nemesis may do to it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -9,9 +11,13 @@ use tokio::sync::Mutex;
 
 use crate::disk::text;
 use crate::generator::spec::GROUP;
+use crate::history::FaultOutcome;
 use crate::netns::Host;
 use crate::process::{Process, Recipe};
+use crate::record::FaultRecord;
 
+/// In `nemesis.jsonl`: a job has killed it, or it has ended by itself.
+pub(crate) const KILLED: &str = "tracker-killed";
 /// Executions at a time.
 const CONCURRENCY: u32 = 16;
 const DEATH_PATIENCE: Duration = Duration::from_secs(20);
@@ -21,7 +27,15 @@ pub(crate) struct Tracker {
     pub(crate) name: String,
     recipe: Recipe,
     /// There while it is meant to live, even if it has ended.
-    life: Mutex<Option<Process>>,
+    life: Mutex<Option<Life>>,
+    faults: Arc<FaultRecord>,
+}
+
+#[derive(Debug)]
+struct Life {
+    process: Arc<Process>,
+    /// The harness ends it; else a job did.
+    expected: Arc<AtomicBool>,
 }
 
 /// Where things are.
@@ -35,6 +49,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) kept: &'a Path,
     /// The fenced store.
     pub(crate) effects: PathBuf,
+    pub(crate) faults: Arc<FaultRecord>,
 }
 
 impl Tracker {
@@ -62,7 +77,7 @@ impl Tracker {
         }
         let program = std::env::current_exe().context("this program has a path")?;
         let recipe = Recipe { host, program, args, env: Vec::new(), log: node.join("tasktracker.log") };
-        Ok(Tracker { name, recipe, life: Mutex::new(None) })
+        Ok(Tracker { name, recipe, life: Mutex::new(None), faults: Arc::clone(&around.faults) })
     }
 
     /// Starts it unless it lives.
@@ -71,10 +86,24 @@ impl Tracker {
     /// If it cannot be started.
     pub(crate) async fn start(&self) -> anyhow::Result<()> {
         let mut life = self.life.lock().await;
-        if life.as_ref().is_none_or(Process::has_ended) {
-            *life = Some(self.recipe.start()?);
+        if life.as_ref().is_none_or(|life| life.process.has_ended()) {
+            *life = Some(self.begin()?);
         }
         Ok(())
+    }
+
+    fn begin(&self) -> anyhow::Result<Life> {
+        let process = Arc::new(self.recipe.start()?);
+        let expected = Arc::new(AtomicBool::new(false));
+        let life = Life { process: Arc::clone(&process), expected: Arc::clone(&expected) };
+        let (faults, name) = (Arc::clone(&self.faults), self.name.clone());
+        tokio::spawn(async move {
+            let status = process.its_end().await;
+            if !expected.load(Ordering::SeqCst) {
+                faults.open(KILLED, status.to_string(), vec![name]).start(FaultOutcome::Installed);
+            }
+        });
+        Ok(life)
     }
 
     /// Starts it again if it ended by itself: a job may kill it.
@@ -83,15 +112,15 @@ impl Tracker {
     /// If it cannot be started.
     pub(crate) async fn revive(&self) -> anyhow::Result<()> {
         let mut life = self.life.lock().await;
-        if life.as_ref().is_some_and(Process::has_ended) {
-            *life = Some(self.recipe.start()?);
+        if life.as_ref().is_some_and(|life| life.process.has_ended()) {
+            *life = Some(self.begin()?);
         }
         Ok(())
     }
 
     pub(crate) async fn signal(&self, signal: Signal) {
-        if let Some(process) = self.life.lock().await.as_ref() {
-            process.signal(signal);
+        if let Some(life) = self.life.lock().await.as_ref() {
+            life.process.signal(signal);
         }
     }
 
@@ -112,7 +141,8 @@ impl Tracker {
     }
 
     async fn end_by(&self, signal: Signal) -> anyhow::Result<()> {
-        if let Some(process) = self.life.lock().await.take() {
+        if let Some(Life { process, expected }) = self.life.lock().await.take() {
+            expected.store(true, Ordering::SeqCst);
             process.signal(signal);
             anyhow::ensure!(process.end(DEATH_PATIENCE).await.is_some(), "{} does not end", self.name);
         }

@@ -1,6 +1,6 @@
 //! What the cluster answered, as JSON in the history.
 
-use raftsman::wire::pb;
+use raftsman::wire::{Reason, pb};
 use serde_json::{Value, json};
 
 use super::spec::time_text;
@@ -14,6 +14,9 @@ pub(crate) fn submitted(result: &pb::SubmitResult) -> Value {
         }
         pb::SubmitOutcome::Refused | pb::SubmitOutcome::Unspecified => {
             let refusal = result.refusal.clone().unwrap_or_default();
+            if refusal.reason == Reason::JobExists.as_str() {
+                return json!({ "conflict": result.job_id });
+            }
             json!({ "refused": { "reason": refusal.reason, "message": refusal.message, "job": result.job_id } })
         }
     }

@@ -43,11 +43,11 @@ fn one_shot(rng: &mut Rng, task_id: String) -> pb::Job {
 }
 
 fn execution(rng: &mut Rng, task_id: String) -> pb::Job {
-    match rng.u8(..100) {
-        0..=49 => job(task_id, Kind::Effect, Work { ms: rng.u64(500..5_000), failures: 0 }),
-        50..=74 => job(task_id, Kind::Sleep, Work { ms: rng.u64(500..9_000), failures: 0 }),
-        75..=89 => failing(rng, task_id),
-        90..=98 => job(task_id, Kind::Stubborn, Work { ms: rng.u64(1_000..8_000), failures: 0 }),
+    match rng.u16(..1000) {
+        0..=499 => job(task_id, Kind::Effect, Work { ms: rng.u64(500..5_000), failures: 0 }),
+        500..=749 => job(task_id, Kind::Sleep, Work { ms: rng.u64(500..9_000), failures: 0 }),
+        750..=899 => failing(rng, task_id),
+        900..=996 => job(task_id, Kind::Stubborn, Work { ms: rng.u64(1_000..8_000), failures: 0 }),
         _ => job(task_id, Kind::Poison, Work { ms: 50, failures: 0 }),
     }
 }
