@@ -12,7 +12,6 @@ use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
 use crate::disk::{Disk, text};
-use crate::history::FaultOutcome;
 use crate::netns::Host;
 use crate::process::{Process, Recipe};
 use crate::record::FaultRecord;
@@ -143,8 +142,7 @@ impl JobTracker {
             let status = process.its_end().await;
             if !expected.load(Ordering::SeqCst) {
                 println!("  {name} ended by itself: {status}");
-                let ended = faults.open("unexpected_end", status.to_string(), vec![name]);
-                ended.start(FaultOutcome::Installed);
+                faults.open("unexpected_end", status.to_string(), vec![name]).happened();
             }
         });
     }

@@ -95,6 +95,12 @@ impl Open<'_> {
         self.edge(FaultEdge::Stop, None, detail, outcome);
     }
 
+    /// It has no duration.
+    pub(crate) fn happened(&self) {
+        self.start(FaultOutcome::Installed);
+        self.stop(FaultOutcome::Installed, "");
+    }
+
     fn edge(&self, f: FaultEdge, t: Option<u64>, detail: &str, outcome: FaultOutcome) {
         self.record.record.append(|now| Fault {
             t: t.unwrap_or(now),

@@ -11,7 +11,6 @@ use tokio::sync::Mutex;
 
 use crate::disk::text;
 use crate::generator::spec::GROUP;
-use crate::history::FaultOutcome;
 use crate::netns::Host;
 use crate::process::{Process, Recipe};
 use crate::record::FaultRecord;
@@ -100,7 +99,7 @@ impl Tracker {
         tokio::spawn(async move {
             let status = process.its_end().await;
             if !expected.load(Ordering::SeqCst) {
-                faults.open(KILLED, status.to_string(), vec![name]).start(FaultOutcome::Installed);
+                faults.open(KILLED, status.to_string(), vec![name]).happened();
             }
         });
         Ok(life)
