@@ -7,7 +7,9 @@ use anyhow::Context as _;
 
 use crate::jobtracker::JobTracker;
 
-pub(crate) const PRELOAD: &str = "LD_PRELOAD";
+const PRELOAD: &str = "LD_PRELOAD";
+/// A process that has this in its environment has a clock that can be told.
+pub(crate) const MARK: &str = "FAKETIME_DONT_FAKE_MONOTONIC";
 pub(crate) const FILE: &str = "FAKETIME_TIMESTAMP_FILE";
 /// No offset.
 pub(crate) const RIGHT: &str = "+0";
@@ -19,8 +21,7 @@ const LIBRARIES: [&str; 2] = [
 /// What a process needs in its environment for its clock to be told; none where libfaketime is not installed.
 pub(crate) fn environment() -> Option<Vec<(String, String)>> {
     let library = LIBRARIES.into_iter().find(|library| Path::new(library).exists())?;
-    let settings =
-        [(PRELOAD, library), ("FAKETIME_CACHE_DURATION", "1"), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")];
+    let settings = [(PRELOAD, library), ("FAKETIME_CACHE_DURATION", "1"), (MARK, "1")];
     Some(settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
 }
 

@@ -28,21 +28,44 @@ pub(crate) struct Finding {
     pub(crate) problem: Option<String>,
 }
 
-/// Tries what every family needs.
+/// Without it there are no namespaces and no mounts, and nothing can be run.
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Tries what these families need, on a thread of its own, which moves into its own network.
 ///
 /// # Errors
 /// If even a temporary directory cannot be had.
-pub(crate) async fn examine() -> anyhow::Result<Vec<Finding>> {
-    if !rustix::process::geteuid().is_root() {
+pub(crate) async fn ask(families: Vec<Family>) -> anyhow::Result<Vec<Finding>> {
+    let examined = tokio::task::spawn_blocking(move || {
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(examine(&families))
+        });
+        thread.join().map_err(|_| anyhow::anyhow!("the doctor panicked"))?
+    });
+    examined.await?
+}
+
+/// Tries what each of them needs.
+///
+/// # Errors
+/// If even a temporary directory cannot be had.
+async fn examine(families: &[Family]) -> anyhow::Result<Vec<Finding>> {
+    if !is_root() {
         let skipped = |family: &Family| Finding { family: *family, problem: Some("needs root".into()) };
-        return Ok(Family::ALL.iter().map(skipped).collect());
+        return Ok(families.iter().map(skipped).collect());
     }
     let place = Place::take()?;
     let stage = Stage::set(&place).await;
     let mut findings = Vec::new();
-    for family in Family::ALL {
+    for family in families {
         let tried = match &stage {
-            Ok(stage) => timeout(PATIENCE, stage.try_out(*family)).await.context("it hangs").flatten(),
+            Ok(stage) => match timeout(PATIENCE, stage.try_out(*family)).await {
+                Ok(tried) => tried,
+                Err(_) => Err(anyhow::anyhow!("it hangs")),
+            },
             Err(error) => Err(anyhow::anyhow!("{error:#}")),
         };
         findings.push(Finding { family: *family, problem: tried.err().map(|error| one_line(&error)) });

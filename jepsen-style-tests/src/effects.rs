@@ -114,7 +114,7 @@ mod tests {
     fn a_smaller_token_than_one_that_was_accepted_is_stale_and_the_same_one_is_not() {
         let path = std::env::temp_dir().join(format!("jst-effects-{}.jsonl", std::process::id()));
         let effects = Effects { record: Record::create(&path).unwrap(), greatest: Mutex::default() };
-        let mut write =
+        let write =
             |run: &str, execution| effects.write(Write { job: "j".into(), run: run.into(), execution });
         let answers =
             [write("1.0/1", 7), write("1.0/1", 9), write("1.0/1", 7), write("1.0/1", 9), write("1.0/2", 7)];

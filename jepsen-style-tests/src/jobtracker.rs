@@ -86,7 +86,7 @@ impl JobTracker {
             args.extend(["--set".to_owned(), setting.clone()]);
         }
         let mut env = options.env.clone();
-        let clock = env.iter().any(|(name, _)| name == crate::clock::PRELOAD).then(|| {
+        let clock = env.iter().any(|(name, _)| name == crate::clock::MARK).then(|| {
             let file = dir.join(format!("{}.clock", host.name));
             env.push((crate::clock::FILE.into(), text(&file).into()));
             file

@@ -53,13 +53,7 @@ enum Command {
     /// One cluster under faults. Needs root, and a binary of Raftsman.
     Run(RunArgs),
     /// One run after another with different seeds, and a row in RESULTS.md.
-    Soak {
-        #[command(flatten)]
-        soak: soak::Soak,
-        /// The product.
-        #[arg(long, env = "JST_BINARY")]
-        binary: Option<PathBuf>,
-    },
+    Soak(soak::Soak),
     /// Tries which faults this machine allows.
     Doctor,
     /// Takes away what runs that were killed left on this machine.
@@ -106,8 +100,9 @@ fn main() -> ExitCode {
 fn act(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Run(args) => run_one(&args.order()?),
-        Command::Soak { soak, binary: given } => {
-            let well = runtime()?.block_on(soak.run(&binary(given)?))?;
+        Command::Soak(soak) => {
+            let product = binary(soak.binary.clone())?;
+            let well = runtime()?.block_on(soak.run(&product))?;
             Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Doctor => doctor(),
@@ -177,7 +172,7 @@ fn run_one(order: &Order) -> anyhow::Result<ExitCode> {
 }
 
 fn doctor() -> anyhow::Result<ExitCode> {
-    let findings = runtime()?.block_on(doctor::examine())?;
+    let findings = runtime()?.block_on(doctor::ask(Family::ALL.to_vec()))?;
     let mut skipped = 0;
     for finding in &findings {
         let name = finding.family.name();
@@ -198,4 +193,12 @@ fn doctor() -> anyhow::Result<ExitCode> {
 /// One thread: processes of a run die with the thread that started them, and it is the router's.
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        <super::Jst as clap::CommandFactory>::command().debug_assert();
+    }
 }

@@ -16,10 +16,11 @@ use crate::admin::channel;
 use crate::client::{Client, Door, Ended, Shared, Task};
 use crate::cluster::{CLIENTS, Cluster};
 use crate::disk::text;
+use crate::doctor::{Finding, ask, is_root};
 use crate::effects::Effects;
 use crate::generator::schedule::schedule;
 use crate::generator::spec::GROUP;
-use crate::history::{Exec, Fault, RunInfo};
+use crate::history::{Exec, Fault, FaultOutcome, RunInfo};
 use crate::jobtracker::Options;
 use crate::nemesis::{self, Family};
 use crate::netns::enter;
@@ -58,17 +59,24 @@ pub(crate) struct Order {
 /// # Errors
 /// If the machine does not allow it, or the cluster does not come up or does not come back.
 pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
+    anyhow::ensure!(is_root(), "a run needs root: it makes network namespaces and mounts; see jst doctor");
+    let (families, skipped) = allowed(&order.nemeses).await?;
     fs::create_dir_all(order.dir.join("nodes")).with_context(|| order.dir.display().to_string())?;
     let kept = fs::canonicalize(&order.dir)?;
     let place = Place::take()?;
     let effects = Effects::serve(&place.dir().join("effects"), &kept.join("effects.jsonl"))?;
-    let options = options(order)?;
+    let options = options(order, &families)?;
     let (started_at, started_ns) = (wall_text(), monotonic_ns());
     let cluster = Cluster::boot(&place, &kept, &options, place.dir().join("effects")).await?;
     let tails = Tails::follow(&cluster, &kept)?;
     let digested = Record::create(&kept.join("digests.jsonl"))?;
     cluster.keep_trackers_alive();
-    let plans = schedule(order.seed, &order.nemeses, order.time);
+    for Finding { family, problem } in &skipped {
+        let problem = problem.clone().unwrap_or_default();
+        println!("  {} SKIPPED: {problem}", family.name());
+        cluster.faults.open(&family.name(), problem, Vec::new()).start(FaultOutcome::Skipped);
+    }
+    let plans = schedule(order.seed, &families, order.time);
     fs::write(kept.join("schedule.txt"), plans.iter().map(|plan| format!("{plan:?}\n")).collect::<String>())?;
 
     let shared = Arc::new(Shared::new(Record::create(&kept.join("history.jsonl"))?));
@@ -115,15 +123,24 @@ pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
     tails.end()?;
     digested.flush()?;
 
-    let version = version(&order.binary).await?;
-    write_info(
-        order,
-        &kept,
-        &version,
-        &cluster,
-        Times { started_at, started_ns, faults_from_ns, healed_ns, drained_ns },
-    )
-    .await?;
+    let config = config(&order.binary, &options).await?;
+    fs::write(kept.join("config.txt"), &config)?;
+    let info = RunInfo {
+        workload: order.workload.name(),
+        nemeses: order.nemeses.iter().map(|family| family.name()).collect(),
+        seed: order.seed,
+        time_s: order.time.as_secs(),
+        version: version(&order.binary).await?,
+        config_hash: format!("{:016x}", xxhash_rust::xxh3::xxh3_64(config.as_bytes())),
+        started_at,
+        started_ns,
+        faults_from_ns,
+        healed_ns,
+        drained_ns,
+        nodes: cluster.nodes.iter().map(|node| node.name.clone()).collect(),
+        rerun: order.rerun(),
+    };
+    fs::write(kept.join("run.json"), serde_json::to_string_pretty(&info)?)?;
     shared.history.flush()?;
     effects.flush()?;
     cluster.faults.flush()?;
@@ -136,11 +153,18 @@ pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
     Ok(summary)
 }
 
-fn options(order: &Order) -> anyhow::Result<Options> {
+/// Which of the families the machine allows, and which not.
+async fn allowed(families: &[Family]) -> anyhow::Result<(Vec<Family>, Vec<Finding>)> {
+    let (fine, skipped): (Vec<_>, Vec<_>) =
+        ask(families.to_vec()).await?.into_iter().partition(|finding| finding.problem.is_none());
+    Ok((fine.into_iter().map(|finding| finding.family).collect(), skipped))
+}
+
+fn options(order: &Order, families: &[Family]) -> anyhow::Result<Options> {
     let mut settings = vec!["telemetry.log_filter=info,openraft=warn".to_owned()];
-    settings.extend(order.nemeses.iter().flat_map(|family| family.settings()).map(|s| (*s).to_owned()));
+    settings.extend(families.iter().flat_map(|family| family.settings()).map(|s| (*s).to_owned()));
     let mut env = order.env.clone();
-    if order.nemeses.contains(&Family::Clock) {
+    if families.contains(&Family::Clock) {
         env.extend(crate::clock::environment().context("libfaketime is not installed; see jst doctor")?);
     }
     Ok(Options { binary: order.binary.clone(), settings, env })
@@ -298,14 +322,14 @@ impl ClosingWords<'_> {
         for node in nodes {
             node.lose_power().await?;
         }
-        open.start(crate::history::FaultOutcome::Installed);
+        open.start(FaultOutcome::Installed);
         for node in nodes {
             node.remount().await?;
         }
         for node in nodes {
             node.start().await?;
         }
-        open.stop(crate::history::FaultOutcome::Installed, "");
+        open.stop(FaultOutcome::Installed, "");
         let agreed = self.cluster.admin.agree(AGREE_PATIENCE).await?;
         println!("  all power lost and back; a common leader after {agreed:.1?}");
         Ok(())
@@ -354,53 +378,20 @@ async fn version(binary: &Path) -> anyhow::Result<String> {
     Ok(crate::command::run(&[text(binary), "version", "-o", "id"]).await?.trim().to_owned())
 }
 
-struct Times {
-    started_at: String,
-    started_ns: u64,
-    faults_from_ns: u64,
-    healed_ns: u64,
-    drained_ns: u64,
-}
-
-async fn write_info(
-    order: &Order,
-    kept: &Path,
-    version: &str,
-    cluster: &Cluster,
-    times: Times,
-) -> anyhow::Result<()> {
-    let mut words =
-        vec![text(&order.binary).to_owned(), "config".into(), "show".into(), "--effective".into()];
-    for setting in options(order)?.settings {
-        words.extend(["--set".to_owned(), setting]);
-    }
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let config = crate::command::run(&words).await?;
-    fs::write(kept.join("config.txt"), &config)?;
-    let info = RunInfo {
-        workload: order.workload.name(),
-        nemeses: order.nemeses.iter().map(|family| family.name()).collect(),
-        seed: order.seed,
-        time_s: order.time.as_secs(),
-        version: version.to_owned(),
-        config_hash: format!("{:016x}", xxhash_rust::xxh3::xxh3_64(config.as_bytes())),
-        started_at: times.started_at,
-        started_ns: times.started_ns,
-        faults_from_ns: times.faults_from_ns,
-        healed_ns: times.healed_ns,
-        drained_ns: times.drained_ns,
-        nodes: cluster.nodes.iter().map(|node| node.name.clone()).collect(),
-        rerun: order.rerun(),
-    };
-    Ok(fs::write(kept.join("run.json"), serde_json::to_string_pretty(&info)?)?)
+/// The effective configuration, as the product tells it.
+async fn config(binary: &Path, options: &Options) -> anyhow::Result<String> {
+    let mut words = vec![text(binary), "config", "show", "--effective"];
+    options.settings.iter().for_each(|setting| words.extend(["--set", setting]));
+    crate::command::run(&words).await
 }
 
 impl Order {
     /// The command that runs it again.
     pub(crate) fn rerun(&self) -> String {
         let nemeses: Vec<String> = self.nemeses.iter().map(|family| family.name()).collect();
+        let env: String = self.env.iter().map(|(name, value)| format!(" --env {name}={value}")).collect();
         format!(
-            "jst run --workload {} --nemesis {} --seed {} --time {}",
+            "jst run --workload {} --nemesis {} --seed {} --time {}{env}",
             self.workload.name(),
             nemeses.join(","),
             self.seed,

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use fastrand::Rng;
 use tokio::time::Instant;
 
-use crate::doctor::examine;
+use crate::doctor::ask;
 use crate::nemesis::Family;
 use crate::stamp::wall_text;
 use crate::summary::Summary;
@@ -34,6 +34,9 @@ pub(crate) struct Soak {
     /// No more runs than this.
     #[arg(long)]
     runs: Option<u64>,
+    /// The product.
+    #[arg(long, env = "JST_BINARY")]
+    pub(crate) binary: Option<PathBuf>,
     /// One workload only.
     #[arg(long, value_enum)]
     workload: Option<Workload>,
@@ -89,12 +92,7 @@ impl Soak {
 
     async fn allowed(&self) -> anyhow::Result<Vec<Family>> {
         let wanted = if self.nemesis.is_empty() { Family::ALL.to_vec() } else { self.nemesis.clone() };
-        // The doctor moves its thread into its own network; the runs are processes that make theirs.
-        let findings = std::thread::spawn(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(examine())
-        });
-        let findings = findings.join().map_err(|_| anyhow::anyhow!("the doctor panicked"))??;
+        let findings = ask(wanted.clone()).await?;
         for finding in findings.iter().filter(|finding| finding.problem.is_some()) {
             println!("skipped: {}", finding.family.name());
         }
