@@ -5,6 +5,7 @@ mod client;
 mod clock;
 mod cluster;
 mod command;
+mod control;
 mod delay;
 mod disk;
 mod doctor;
@@ -33,6 +34,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser as _;
 
+use control::Control;
 use nemesis::Family;
 use run::Order;
 use workload::Workload;
@@ -81,6 +83,9 @@ struct RunArgs {
     /// Where the run is kept; `runs/<workload>-<seed>` unless told.
     #[arg(long)]
     dir: Option<PathBuf>,
+    /// Switches off what a promise rests on; the checkers must say so.
+    #[arg(long, value_enum)]
+    control: Option<Control>,
     /// NAME=VALUE for the environment of the JobTrackers.
     #[arg(long = "env")]
     environment: Vec<String>,
@@ -133,6 +138,7 @@ impl RunArgs {
             binary: binary(self.binary)?,
             dir: self.dir.unwrap_or_else(|| PathBuf::from("runs").join(name)),
             env: env.context("--env takes NAME=VALUE")?,
+            control: self.control,
         })
     }
 }

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep};
 use crate::admin::channel;
 use crate::client::{Client, Door, Ended, Shared, Task};
 use crate::cluster::{CLIENTS, Cluster};
+use crate::control::Control;
 use crate::disk::text;
 use crate::doctor::{Finding, ask, is_root};
 use crate::effects::Effects;
@@ -52,6 +53,7 @@ pub(crate) struct Order {
     pub(crate) dir: PathBuf,
     /// Environment of the JobTrackers: a planted bug, a control.
     pub(crate) env: Vec<(String, String)>,
+    pub(crate) control: Option<Control>,
 }
 
 /// Runs it and leaves everything in the order's directory.
@@ -71,12 +73,18 @@ pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
     let tails = Tails::follow(&cluster, &kept)?;
     let digested = Record::create(&kept.join("digests.jsonl"))?;
     cluster.keep_trackers_alive();
+    if let Some(control) = order.control {
+        control.begin(&cluster);
+    }
     for Finding { family, problem } in &skipped {
         let problem = problem.clone().unwrap_or_default();
         println!("  {} SKIPPED: {problem}", family.name());
         cluster.faults.open(&family.name(), problem, Vec::new()).start(FaultOutcome::Skipped);
     }
-    let plans = schedule(order.seed, &families, order.time);
+    let mut plans = schedule(order.seed, &families, order.time);
+    if let Some(control) = order.control {
+        control.aim(&mut plans);
+    }
     fs::write(kept.join("schedule.txt"), plans.iter().map(|plan| format!("{plan:?}\n")).collect::<String>())?;
 
     let shared = Arc::new(Shared::new(Record::create(&kept.join("history.jsonl"))?));
@@ -164,6 +172,9 @@ fn options(order: &Order, families: &[Family]) -> anyhow::Result<Options> {
     let mut settings = vec!["telemetry.log_filter=info,openraft=warn".to_owned()];
     settings.extend(families.iter().flat_map(|family| family.settings()).map(|s| (*s).to_owned()));
     let mut env = order.env.clone();
+    if let Some(control) = order.control {
+        env.extend(control.environment()?);
+    }
     if families.contains(&Family::Clock) {
         env.extend(crate::clock::environment().context("libfaketime is not installed; see jst doctor")?);
     }
@@ -390,8 +401,10 @@ impl Order {
     pub(crate) fn rerun(&self) -> String {
         let nemeses: Vec<String> = self.nemeses.iter().map(|family| family.name()).collect();
         let env: String = self.env.iter().map(|(name, value)| format!(" --env {name}={value}")).collect();
+        let control =
+            self.control.map_or_else(String::new, |control| format!(" --control {}", control.name()));
         format!(
-            "jst run --workload {} --nemesis {} --seed {} --time {}{env}",
+            "jst run --workload {} --nemesis {} --seed {} --time {}{env}{control}",
             self.workload.name(),
             nemeses.join(","),
             self.seed,
