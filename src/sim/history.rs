@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::rare::{Counts, Rare};
 use crate::domain::{
-    Action, ClientId, ExecutionId, Identity, JobId, JobSpec, JobType, Kind, NodeGroup, RequestId, RunId,
-    SessionId, Timestamp,
+    Action, ClientId, ExecutionId, Identity, JobId, JobSpec, JobType, Kind, Millis, NodeGroup, RequestId,
+    RunId, SessionId, Timestamp,
 };
 use crate::machine::command::{
     Completion, JobRef, OfflineReason, ReclaimReason, RequestKey, Submit, TrackerOnline,
@@ -31,6 +31,9 @@ pub(super) enum End {
 pub(super) struct Execution {
     pub(super) run: RunId,
     session: SessionId,
+    /// Cluster time when it was dispatched, and how long it may take.
+    pub(super) since: Timestamp,
+    pub(super) timeout: Option<Millis>,
     pub(super) end: Option<End>,
 }
 
@@ -87,6 +90,8 @@ pub(super) struct History {
     pub(super) sealed: BTreeSet<RunId>,
     /// Runs by hand, and the command that made them.
     pub(super) by_hand: BTreeMap<RunId, u64>,
+    /// When instants could be settled, in order.
+    pub(super) ticks: Vec<Timestamp>,
     pub(super) stale: u64,
     /// Prints the commands whose text, or whose reply's, holds this.
     pub(super) trace: Option<String>,
@@ -173,6 +178,10 @@ impl History {
                 for execution in &reclaim.executions {
                     self.reclaimed(*execution, reclaim.reason);
                 }
+                Ok(())
+            }
+            (Command::Tick, _) => {
+                self.ticks.push(self.now);
                 Ok(())
             }
             (Command::BizLog(_), _) => {
@@ -400,7 +409,9 @@ impl History {
         }
         self.current.insert(*run, *execution);
         self.of_run.entry(*run).or_default().push(*execution);
-        let known = self.executions.insert(*execution, Execution { run: *run, session, end: None });
+        let (since, timeout) = (self.now, push.spec.run_timeout);
+        let known =
+            self.executions.insert(*execution, Execution { run: *run, session, since, timeout, end: None });
         known.map_or(Ok(()), |_| Err(format!("execution {execution} was given twice")))
     }
 
@@ -521,6 +532,13 @@ impl History {
 
     pub(super) fn ends_of(&self, run: RunId) -> impl Iterator<Item = Option<End>> + '_ {
         self.of_run.get(&run).into_iter().flatten().map(|execution| self.executions[execution].end)
+    }
+
+    /// Whether somebody asked for this execution to stop, or its time was up at `truth`.
+    pub(super) fn may_be_stopped(&self, execution: ExecutionId, truth: Timestamp) -> bool {
+        let Some(known) = self.executions.get(&execution) else { return true };
+        let is_late = known.timeout.is_some_and(|timeout| truth >= known.since + timeout);
+        known.end.is_some() || self.sealed.contains(&known.run) || is_late
     }
 
     /// All runs that execute.

@@ -16,7 +16,7 @@ const SEEDS_DEFAULT: u64 = 200;
 const SEEDS_TO_COUNT: u64 = 200;
 
 /// The whole life of one world: what it met, and the digest that it ended with.
-fn live(seed: u64) -> Result<(Counts, u64), String> {
+pub(super) fn live(seed: u64) -> Result<(Counts, u64), String> {
     let mut world = World::new(seed);
     world.history.trace = std::env::var("RAFTSMAN_TRACE").ok();
     let lived = catch_unwind(AssertUnwindSafe(|| {
@@ -36,7 +36,7 @@ fn live(seed: u64) -> Result<(Counts, u64), String> {
     Err(format!("seed {seed}, {} ms: {broken}\n  again: {again}", world.now))
 }
 
-fn number(name: &str) -> Option<u64> {
+pub(super) fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 

@@ -28,6 +28,8 @@ const TRACKER_WAKES: Ms = 100;
 const CHECK_EVERY: u64 = 151;
 /// A leader that is in office for so long has settled all that was due when it came.
 const SETTLES_WITHIN: Ms = 2_000;
+/// Cluster time and the true time are no further apart than this.
+const CLOCK_SLACK: Millis = Millis::new(100);
 /// How far right clocks are off.
 pub(super) const SKEW: Ms = 15;
 
@@ -432,7 +434,9 @@ impl World {
         if !unplanned.is_empty() {
             let at = self.cluster.time(truth);
             let plans = unplanned.iter().filter_map(|unplanned| planner::plan(unplanned, at)).collect();
-            let delay = self.rng.between(1, 40);
+            // An expression that hardly ever fires takes long, and its job may be another one by then.
+            let longest = *self.rng.pick(&[40, 40, 40, 1_500]);
+            let delay = self.rng.between(1, longest);
             self.after(delay, Happening::Planned { term, plans });
         }
         let pause = self.rng.between(5, 30);
@@ -562,6 +566,8 @@ impl World {
             Act::Interrupt(execution, why) => {
                 if why == Stopping::CutOff {
                     self.history.saw(Rare::SelfFenced);
+                } else if !self.history.may_be_stopped(execution, self.truth() + CLOCK_SLACK) {
+                    return Err(format!("execution {execution} was told to stop, and nobody asked for it"));
                 }
                 let start = self.trackers[number].start;
                 if !self.deaf.contains(&execution) {
