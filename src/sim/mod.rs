@@ -22,6 +22,8 @@ mod promises;
 mod rare;
 mod replica;
 mod rng;
+mod term;
 mod tests;
 mod tracker;
+mod trackers;
 mod world;
