@@ -80,6 +80,8 @@ pub(super) struct Attaching {
 #[derive(Debug)]
 struct Stream {
     number: u64,
+    /// Which one of its process it is, as the hello said.
+    stream_number: u64,
     outbox: Outbox,
 }
 
@@ -589,6 +591,11 @@ impl Leading {
 
     fn attach(&mut self, now: Instant, session: SessionId, attaching: Attaching) -> Result<(), BaseError> {
         let Attaching { hello, outbox, stream } = attaching;
+        if self.streams.get(&session).is_some_and(|open| open.stream_number > hello.stream_number) {
+            // On its way through a relay it was overtaken by the hello of a newer stream.
+            send(&outbox, ToTracker::Refused(Refused::Replaced));
+            return Ok(());
+        }
         let machine = Arc::clone(&self.machine);
         let machine = machine.read();
         let held: BTreeSet<ExecutionId> = hello.running.union(&hello.owed).copied().collect();
@@ -620,7 +627,7 @@ impl Leading {
         if let Some(old) = self.close_stream(session) {
             send(&old.outbox, ToTracker::Refused(Refused::Replaced));
         }
-        self.streams.insert(session, Stream { number: stream, outbox });
+        self.streams.insert(session, Stream { number: stream, stream_number: hello.stream_number, outbox });
         self.by_stream.insert(stream, session);
         self.dirty.insert(hello.node_group);
         Ok(())

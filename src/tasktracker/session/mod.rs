@@ -129,6 +129,8 @@ pub(super) struct Session {
     me: Me,
     phase: Phase,
     session_id: String,
+    /// How many streams were opened.
+    streams: u64,
     /// The highest term seen.
     term: u64,
     running: BTreeMap<u64, Running>,
@@ -162,6 +164,7 @@ impl Session {
             me,
             phase: Phase::Detached,
             session_id: String::new(),
+            streams: 0,
             term: 0,
             running: BTreeMap::new(),
             timers: BTreeSet::new(),
@@ -244,6 +247,7 @@ impl Session {
 
     fn greet(&mut self, now: Millis, acts: &mut Vec<Act>) {
         self.phase = Phase::Greeting { since: now };
+        self.streams += 1;
         self.unsent.extend(self.owed.keys());
         self.returned.clear();
         self.lines.restart();
@@ -261,6 +265,7 @@ impl Session {
             sdk_version: env!("CARGO_PKG_VERSION").into(),
             host: self.me.host.clone(),
             draining: self.draining.is_some(),
+            stream_number: self.streams,
         })));
     }
 

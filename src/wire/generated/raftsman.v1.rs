@@ -4883,6 +4883,10 @@ pub struct Hello {
     /// It is finishing and wants nothing new.
     #[prost(bool, tag = "12")]
     pub draining: bool,
+    /// Counts the streams that this start of the process has opened, from 1. A hello that was overtaken by the hello of a
+    /// newer stream is refused with STREAM_REPLACED. 0 counts nothing: then the stream whose hello came last stays.
+    #[prost(uint64, tag = "13")]
+    pub stream_number: u64,
 }
 /// The session is attached.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
