@@ -22,7 +22,7 @@ use crate::dispatch::Patience;
 use crate::domain::{Clock, JobId, SystemClock, Timestamp};
 use crate::machine::{BaseError, Command, Machine, Reply};
 use crate::raft::{
-    Digest, ForwardError, ForwardTarget, Forwarded, Leadership, PeerIdentity, RaftConfig, RaftNode,
+    Digest, ForwardError, ForwardTarget, Forwarded, Leadership, NotApplied, PeerIdentity, RaftConfig, RaftNode,
     RaftSetup, ReadError, StartError, TcpDial, server,
 };
 use crate::store::{DataDir, FlushPolicy, LogStore, Node, State, StateOptions, Store, StoreError, fatal};
@@ -425,21 +425,13 @@ impl JobTracker {
     }
 
     async fn forward(&self, command: &Command, within: Duration) -> Result<Committed, CommandError> {
-        let term = self.leadership().borrow().term;
-        match self.shared.raft.forward(std::slice::from_ref(command), within).await {
-            Ok(Forwarded { index, mut replies }) => {
-                let reply = replies
-                    .pop()
-                    .ok_or_else(|| CommandError::Unknown("the leader's answer is empty".into()))?;
-                Ok(Committed { index, term, reply })
-            }
-            Err(ForwardError::NotApplied { reason, retry_after, .. }) => {
-                Err(match (reason.as_str(), retry_after) {
-                    (DISK_LOW, _) => CommandError::DiskLow,
-                    (_, Some(retry_after)) => CommandError::Busy { retry_after },
-                    (_, None) => CommandError::NoLeader,
-                })
-            }
+        match self.shared.raft.forward(command, within).await {
+            Ok(Forwarded { index, term, reply }) => Ok(Committed { index, term, reply }),
+            Err(ForwardError::NotApplied { cause, .. }) => Err(match cause {
+                NotApplied::DiskLow => CommandError::DiskLow,
+                NotApplied::Busy { retry_after } => CommandError::Busy { retry_after },
+                NotApplied::Elsewhere => CommandError::NoLeader,
+            }),
             Err(ForwardError::Unknown { reason }) => Err(CommandError::Unknown(reason)),
         }
     }
@@ -467,41 +459,31 @@ impl JobTracker {
     }
 }
 
-/// What a forwarded command that met a full disk is told.
-const DISK_LOW: &str = "DISK_LOW";
-
 impl ForwardTarget for JobTracker {
     fn forward(
         &self,
-        commands: Vec<Command>,
+        command: Command,
         deadline: Duration,
     ) -> BoxFuture<'static, Result<Forwarded, ForwardError>> {
         let tracker = self.clone();
         async move {
-            let not_applied = |reason: &str, retry_after| ForwardError::NotApplied {
-                reason: reason.to_owned(),
-                leader: None,
-                retry_after,
+            let Some(leader) = tracker.leader() else {
+                return Err(not_applied(NotApplied::Elsewhere, &CommandError::NoLeader));
             };
-            let leader = tracker.leader().ok_or_else(|| not_applied("this node does not lead", None))?;
-            let mut forwarded = Forwarded { index: 0, replies: Vec::with_capacity(commands.len()) };
-            for command in commands {
-                let lane = lane_of(&command);
-                let committed = tracker.propose(&leader, lane, command, deadline).await;
-                let committed = committed.map_err(|error| match error {
+            let lane = lane_of(&command);
+            match tracker.propose(&leader, lane, command, deadline).await {
+                Ok(Committed { index, term, reply }) => Ok(Forwarded { index, term, reply }),
+                Err(error) => Err(match error {
                     CommandError::Busy { retry_after } => {
-                        not_applied("too much is waiting", Some(retry_after))
+                        not_applied(NotApplied::Busy { retry_after }, &error)
                     }
-                    CommandError::DiskLow => not_applied(DISK_LOW, None),
+                    CommandError::DiskLow => not_applied(NotApplied::DiskLow, &error),
                     CommandError::NoLeader | CommandError::NotInitialized => {
-                        not_applied("this node does not lead", None)
+                        not_applied(NotApplied::Elsewhere, &error)
                     }
                     CommandError::Unknown(reason) => ForwardError::Unknown { reason },
-                })?;
-                forwarded.index = forwarded.index.max(committed.index);
-                forwarded.replies.push(committed.reply);
+                }),
             }
-            Ok(forwarded)
         }
         .boxed()
     }
@@ -509,6 +491,10 @@ impl ForwardTarget for JobTracker {
     fn digest(&self) -> Digest {
         self.look(|machine| Digest { index: machine.applied_index(), value: machine.digest() })
     }
+}
+
+fn not_applied(cause: NotApplied, error: &CommandError) -> ForwardError {
+    ForwardError::NotApplied { cause, reason: error.to_string() }
 }
 
 /// What clients ask for goes behind what drains the system.
