@@ -34,7 +34,11 @@ pub struct Hello {
 #[derive(Clone, Debug)]
 pub enum FromTracker {
     Completed(Vec<ExecutionResult>),
-    Returned(Vec<ExecutionId>),
+    /// It gives these back; whether they had begun.
+    Returned {
+        executions: Vec<ExecutionId>,
+        began: bool,
+    },
     BizLogs(Vec<Lines>),
     /// It is alive, and runs these.
     Heartbeat {

@@ -60,7 +60,10 @@ pub(super) fn from_tracker(message: Request) -> Result<Option<FromTracker>, Vec<
         Request::Heartbeat(beat) => {
             FromTracker::Heartbeat { sequence: beat.sequence, running: ids(beat.running) }
         }
-        Request::Returned(returned) => FromTracker::Returned(ids(returned.executions).into_iter().collect()),
+        Request::Returned(returned) => {
+            let began = returned.reason() == pb::ReturnReason::Interrupted;
+            FromTracker::Returned { executions: ids(returned.executions).into_iter().collect(), began }
+        }
         Request::AskAnswer(answer) => {
             let unknown = |standing: &pb::ExecutionStanding| standing.standing() == pb::Standing::Unknown;
             let unknown = answer.executions.into_iter().filter(unknown);

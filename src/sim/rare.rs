@@ -30,7 +30,8 @@ rare! {
     DuplicatePushes: 200 per mille, "pushes that came twice";
     PushesDropped: 200 per mille, "pushes that never came";
     LatePushes: 300 per mille, "pushes that came more than half a second late";
-    Returns: 200 per mille, "executions given back";
+    Returns: 200 per mille, "pushes given back";
+    Interrupts: 20 per mille, "executions that had begun and were given back";
     SelfFenced: 50 per mille, "executions interrupted because the cluster was silent";
     Zombies: 100 per mille, "TaskTrackers that came back after they were declared gone";
     OwedAfterRestart: 100 per mille, "restarts with owed results";
@@ -50,7 +51,6 @@ rare! {
     ClockJumps: 300 per mille, "clocks that jumped";
     Outages: 50 per mille, "long outages";
     Cancelled: 300 per mille, "cancels answered CANCELLED";
-    CancelledAfterInterrupt: 0 per mille, "CANCELLED of what had begun, was interrupted and given back (a known gap)";
     CancelRequested: 300 per mille, "cancels answered CANCEL_REQUESTED";
     CancelWhileExecuting: 200 per mille, "cancels while executing";
     CancelBetweenAttempts: 20 per mille, "cancels between attempts";

@@ -237,9 +237,9 @@ impl Leading {
     fn hear(&mut self, now: Instant, session: SessionId, what: FromTracker) -> Result<(), BaseError> {
         match what {
             FromTracker::Completed(results) => self.completed(session, results),
-            FromTracker::Returned(executions) => {
+            FromTracker::Returned { executions, began } => {
                 self.dispatcher.step(now, Event::Returned { session });
-                let command = Command::Return(Return { executions: executions.clone() });
+                let command = Command::Return(Return { executions: executions.clone(), began });
                 self.lanes.push(Lane::Drain, command, Origin::Completed { session, executions });
             }
             FromTracker::BizLogs(lines) => self.biz_logs(session, lines),

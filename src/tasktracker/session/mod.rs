@@ -142,6 +142,8 @@ pub(super) struct Session {
     unsent: BTreeSet<u64>,
     finished: BTreeSet<u64>,
     highest_finished: u64,
+    /// Begun, interrupted for the TaskTracker's own reasons and given back: pushed again, they are given back again.
+    interrupted: BTreeSet<u64>,
     returned: BTreeMap<pb::ReturnReason, Vec<u64>>,
     heartbeats: Heartbeats,
     grace: Millis,
@@ -172,6 +174,7 @@ impl Session {
             unsent,
             owed: owed.into_iter().map(|result| (result.execution, result)).collect(),
             finished: BTreeSet::new(),
+            interrupted: BTreeSet::new(),
             returned: BTreeMap::new(),
             heartbeats: Heartbeats::new(HEARTBEAT_DEFAULT, STOP_WORKING_DEFAULT),
             grace: GRACE_DEFAULT,
@@ -358,6 +361,8 @@ impl Session {
             self.unsent.insert(execution);
         } else if self.running.contains_key(&execution) || self.finished.contains(&execution) {
             // It came twice; once is enough.
+        } else if self.interrupted.contains(&execution) {
+            self.returned.entry(pb::ReturnReason::Interrupted).or_default().push(execution);
         } else if let Some(reason) = self.cannot_take(&job) {
             self.returned.entry(reason).or_default().push(execution);
         } else {
@@ -372,8 +377,6 @@ impl Session {
     fn cannot_take(&self, job: &pb::JobPush) -> Option<pb::ReturnReason> {
         if self.draining.is_some() {
             Some(pb::ReturnReason::Draining)
-        } else if self.cut_off {
-            Some(pb::ReturnReason::Interrupted)
         } else if !self.me.kinds.is_empty() && !self.me.kinds.contains(&job.kind) {
             Some(pb::ReturnReason::UnknownKind)
         } else if self.free_slots() == 0 {
@@ -393,6 +396,10 @@ impl Session {
         self.lines_due = self.lines_due.map(|_| now);
         let own_doing = matches!(running.stopping, Some(StopCause::CutOff | StopCause::Draining));
         if own_doing && ended.outcome.action == Action::ExecuteException {
+            self.interrupted.insert(execution);
+            if self.interrupted.len() > FINISHED_MAX {
+                self.interrupted.pop_first();
+            }
             return self.returned.entry(pb::ReturnReason::Interrupted).or_default().push(execution);
         }
         let outcome = with_cause(ended.outcome, running.stopping.as_ref());
