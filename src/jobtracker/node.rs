@@ -11,6 +11,8 @@ use parking_lot::{Mutex, RwLock};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::alarms;
 use super::leader::lanes::weight;
@@ -22,8 +24,8 @@ use crate::dispatch::Patience;
 use crate::domain::{Clock, JobId, SystemClock, Timestamp};
 use crate::machine::{BaseError, Command, Machine, Reply};
 use crate::raft::{
-    Digest, ForwardError, ForwardTarget, Forwarded, Leadership, NotApplied, PeerIdentity, RaftConfig, RaftNode,
-    RaftSetup, ReadError, StartError, TcpDial, server,
+    Digest, ForwardError, ForwardTarget, Forwarded, Leadership, NotApplied, PeerIdentity, RaftConfig,
+    RaftNode, RaftSetup, ReadError, StartError, TcpDial, server,
 };
 use crate::store::{DataDir, FlushPolicy, LogStore, Node, State, StateOptions, Store, StoreError, fatal};
 
@@ -54,7 +56,7 @@ pub struct NodeOptions {
     pub sessions: SessionTimes,
     /// Below this, submits and logs are refused.
     pub disk_free_min_percent: u64,
-    /// How long a stop waits for calls under way.
+    /// How long a stop waits for the answers to calls under way.
     pub drain: Duration,
 }
 
@@ -162,6 +164,8 @@ struct Shared {
     client_addr: SocketAddr,
     peer_addr: SocketAddr,
     stopping: CancellationToken,
+    /// What still answers clients.
+    answering: TaskTracker,
     stopped: CancellationToken,
 }
 
@@ -229,6 +233,7 @@ impl JobTracker {
             client_addr,
             peer_addr,
             stopping: CancellationToken::new(),
+            answering: TaskTracker::new(),
             stopped: CancellationToken::new(),
         });
         let tracker = JobTracker { shared };
@@ -297,6 +302,11 @@ impl JobTracker {
     /// Cancelled when the node begins to stop: streams end then.
     pub fn stopping(&self) -> &CancellationToken {
         &self.shared.stopping
+    }
+
+    /// Held by what answers clients: a stop waits for it, up to the drain timeout.
+    pub fn answering(&self) -> TaskTrackerToken {
+        self.shared.answering.token()
     }
 
     /// Numbers the session streams of this process.
@@ -436,9 +446,16 @@ impl JobTracker {
         }
     }
 
-    /// Hands leadership over if this node has it, finishes what is under way, and closes the disk.
+    /// Hands leadership over if this node has it, answers the calls under way (the next leader may have to do them), and
+    /// closes the disk.
     pub async fn shutdown(&self) {
         self.shared.stopping.cancel();
+        self.shared.raft.give_up_leadership().await;
+        self.shared.answering.close();
+        let drain = self.shared.options.drain;
+        if tokio::time::timeout(drain, self.shared.answering.wait()).await.is_err() {
+            tracing::warn!(?drain, "stopping, though not all calls under way were answered in time");
+        }
         self.shared.raft.shutdown().await;
         tokio::time::sleep(PEER_LINGER).await;
         self.shared.stopped.cancel();

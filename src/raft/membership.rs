@@ -155,7 +155,7 @@ impl RaftNode {
     }
 
     /// Before a shutdown: to the voter that is furthest and answers. Without one the others will find out.
-    pub(super) async fn give_up_leadership(&self) {
+    pub async fn give_up_leadership(&self) {
         let metrics = self.metrics();
         if metrics.role != Role::Leader {
             return;
