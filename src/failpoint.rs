@@ -5,12 +5,14 @@
 //! build a panic anywhere ends the process, as a crash would. `docs/failpoints.md` lists the places.
 
 /// A place that a test may name; see the module.
+#[cfg(feature = "sdk")]
 macro_rules! failpoint {
     ($name:literal) => {
         #[cfg(feature = "failpoints")]
         ::fail::fail_point!($name);
     };
 }
+#[cfg(feature = "sdk")]
 pub(crate) use failpoint;
 
 /// All places and what has happened there.
