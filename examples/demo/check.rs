@@ -119,17 +119,20 @@ fn succeeded(attempt: &pb::Attempt) -> bool {
     attempt.end() == pb::AttemptEnd::Completed && attempt.action() == pb::Action::ExecuteSuccess
 }
 
-/// Every execution but the last one failed in a way that is retried, or was taken back from a TaskTracker.
+/// Every execution but the last one failed in a way that is retried, was taken back from a TaskTracker, or was given back
+/// by one that had to stop it.
 fn extra_executions_are_explained(run: &pb::Run) -> bool {
     let Some((_, earlier)) = run.attempts.split_last() else { return true };
     let explains = |attempt: &pb::Attempt| match attempt.end() {
-        pb::AttemptEnd::Reclaimed => true,
+        pb::AttemptEnd::Reclaimed | pb::AttemptEnd::Interrupted => true,
         pb::AttemptEnd::Completed => {
             matches!(attempt.action(), pb::Action::ExecuteLater | pb::Action::ExecuteException)
         }
         pb::AttemptEnd::Returned | pb::AttemptEnd::Unspecified => false,
     };
-    let counted = usize::try_from(run.retries + run.reclaims).is_ok_and(|counted| counted >= earlier.len());
+    let given_back = earlier.iter().filter(|attempt| attempt.end() == pb::AttemptEnd::Interrupted).count();
+    let counted = usize::try_from(run.retries + run.reclaims).unwrap_or(usize::MAX);
+    let counted = counted.saturating_add(given_back) >= earlier.len();
     earlier.iter().all(explains) && counted
 }
 
@@ -142,7 +145,9 @@ fn story(run: &pb::Run) -> String {
             let end = match attempt.end() {
                 pb::AttemptEnd::Completed => format!("{:?}", attempt.action()),
                 pb::AttemptEnd::Reclaimed => format!("reclaimed, {:?}", attempt.reclaim_reason()),
-                pb::AttemptEnd::Returned | pb::AttemptEnd::Unspecified => format!("{:?}", attempt.end()),
+                pb::AttemptEnd::Interrupted | pb::AttemptEnd::Returned | pb::AttemptEnd::Unspecified => {
+                    format!("{:?}", attempt.end())
+                }
             };
             format!(
                 "{} on {} from {} ({end})",

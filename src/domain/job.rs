@@ -28,6 +28,8 @@ pub mod limits {
     pub const PARAMS_BYTES_MAX: usize = 64 << 10;
     /// The longest cron expression in bytes (LTS: 128).
     pub const EXPRESSION_BYTES_MAX: usize = 256;
+    /// The most executions that one TaskTracker runs at a time.
+    pub const CAPACITY_MAX: u32 = 4096;
     /// The most instants that the misfire policy may catch up.
     pub const CATCH_UP_MAX: u32 = 1000;
     /// The longest run timeout, start deadline or interval, in milliseconds: ten years.

@@ -11,6 +11,8 @@ use parking_lot::{Mutex, RwLock};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::alarms;
 use super::leader::lanes::weight;
@@ -23,8 +25,8 @@ use crate::domain::{Clock, JobId, SystemClock, Timestamp};
 use crate::machine::{BaseError, Command, Machine, Reply};
 use crate::planted::{self, Bug};
 use crate::raft::{
-    Digest, ForwardError, ForwardTarget, Forwarded, Leadership, PeerIdentity, RaftConfig, RaftNode,
-    RaftSetup, ReadError, StartError, TcpDial, server,
+    Digest, ForwardError, ForwardTarget, Forwarded, Leadership, NotApplied, PeerIdentity, RaftConfig,
+    RaftNode, RaftSetup, ReadError, StartError, TcpDial, server,
 };
 use crate::store::{DataDir, FlushPolicy, LogStore, Node, State, StateOptions, Store, StoreError, fatal};
 
@@ -55,7 +57,7 @@ pub struct NodeOptions {
     pub sessions: SessionTimes,
     /// Below this, submits and logs are refused.
     pub disk_free_min_percent: u64,
-    /// How long a stop waits for calls under way.
+    /// How long a stop waits for the answers to calls under way.
     pub drain: Duration,
 }
 
@@ -163,6 +165,8 @@ struct Shared {
     client_addr: SocketAddr,
     peer_addr: SocketAddr,
     stopping: CancellationToken,
+    /// What still answers clients.
+    answering: TaskTracker,
     stopped: CancellationToken,
 }
 
@@ -230,6 +234,7 @@ impl JobTracker {
             client_addr,
             peer_addr,
             stopping: CancellationToken::new(),
+            answering: TaskTracker::new(),
             stopped: CancellationToken::new(),
         });
         let tracker = JobTracker { shared };
@@ -298,6 +303,11 @@ impl JobTracker {
     /// Cancelled when the node begins to stop: streams end then.
     pub fn stopping(&self) -> &CancellationToken {
         &self.shared.stopping
+    }
+
+    /// Held by what answers clients: a stop waits for it, up to the drain timeout.
+    pub fn answering(&self) -> TaskTrackerToken {
+        self.shared.answering.token()
     }
 
     /// Numbers the session streams of this process.
@@ -424,28 +434,27 @@ impl JobTracker {
     }
 
     async fn forward(&self, command: &Command, within: Duration) -> Result<Committed, CommandError> {
-        let term = self.leadership().borrow().term;
-        match self.shared.raft.forward(std::slice::from_ref(command), within).await {
-            Ok(Forwarded { index, mut replies }) => {
-                let reply = replies
-                    .pop()
-                    .ok_or_else(|| CommandError::Unknown("the leader's answer is empty".into()))?;
-                Ok(Committed { index, term, reply })
-            }
-            Err(ForwardError::NotApplied { reason, retry_after, .. }) => {
-                Err(match (reason.as_str(), retry_after) {
-                    (DISK_LOW, _) => CommandError::DiskLow,
-                    (_, Some(retry_after)) => CommandError::Busy { retry_after },
-                    (_, None) => CommandError::NoLeader,
-                })
-            }
+        match self.shared.raft.forward(command, within).await {
+            Ok(Forwarded { index, term, reply }) => Ok(Committed { index, term, reply }),
+            Err(ForwardError::NotApplied { cause, .. }) => Err(match cause {
+                NotApplied::DiskLow => CommandError::DiskLow,
+                NotApplied::Busy { retry_after } => CommandError::Busy { retry_after },
+                NotApplied::Elsewhere => CommandError::NoLeader,
+            }),
             Err(ForwardError::Unknown { reason }) => Err(CommandError::Unknown(reason)),
         }
     }
 
-    /// Hands leadership over if this node has it, finishes what is under way, and closes the disk.
+    /// Hands leadership over if this node has it, answers the calls under way (the next leader may have to do them), and
+    /// closes the disk.
     pub async fn shutdown(&self) {
         self.shared.stopping.cancel();
+        self.shared.raft.give_up_leadership().await;
+        self.shared.answering.close();
+        let drain = self.shared.options.drain;
+        if tokio::time::timeout(drain, self.shared.answering.wait()).await.is_err() {
+            tracing::warn!(?drain, "stopping, though not all calls under way were answered in time");
+        }
         self.shared.raft.shutdown().await;
         tokio::time::sleep(PEER_LINGER).await;
         self.shared.stopped.cancel();
@@ -466,41 +475,31 @@ impl JobTracker {
     }
 }
 
-/// What a forwarded command that met a full disk is told.
-const DISK_LOW: &str = "DISK_LOW";
-
 impl ForwardTarget for JobTracker {
     fn forward(
         &self,
-        commands: Vec<Command>,
+        command: Command,
         deadline: Duration,
     ) -> BoxFuture<'static, Result<Forwarded, ForwardError>> {
         let tracker = self.clone();
         async move {
-            let not_applied = |reason: &str, retry_after| ForwardError::NotApplied {
-                reason: reason.to_owned(),
-                leader: None,
-                retry_after,
+            let Some(leader) = tracker.leader() else {
+                return Err(not_applied(NotApplied::Elsewhere, &CommandError::NoLeader));
             };
-            let leader = tracker.leader().ok_or_else(|| not_applied("this node does not lead", None))?;
-            let mut forwarded = Forwarded { index: 0, replies: Vec::with_capacity(commands.len()) };
-            for command in commands {
-                let lane = lane_of(&command);
-                let committed = tracker.propose(&leader, lane, command, deadline).await;
-                let committed = committed.map_err(|error| match error {
+            let lane = lane_of(&command);
+            match tracker.propose(&leader, lane, command, deadline).await {
+                Ok(Committed { index, term, reply }) => Ok(Forwarded { index, term, reply }),
+                Err(error) => Err(match error {
                     CommandError::Busy { retry_after } => {
-                        not_applied("too much is waiting", Some(retry_after))
+                        not_applied(NotApplied::Busy { retry_after }, &error)
                     }
-                    CommandError::DiskLow => not_applied(DISK_LOW, None),
+                    CommandError::DiskLow => not_applied(NotApplied::DiskLow, &error),
                     CommandError::NoLeader | CommandError::NotInitialized => {
-                        not_applied("this node does not lead", None)
+                        not_applied(NotApplied::Elsewhere, &error)
                     }
                     CommandError::Unknown(reason) => ForwardError::Unknown { reason },
-                })?;
-                forwarded.index = forwarded.index.max(committed.index);
-                forwarded.replies.push(committed.reply);
+                }),
             }
-            Ok(forwarded)
         }
         .boxed()
     }
@@ -508,6 +507,10 @@ impl ForwardTarget for JobTracker {
     fn digest(&self) -> Digest {
         self.look(|machine| Digest { index: machine.applied_index(), value: machine.digest() })
     }
+}
+
+fn not_applied(cause: NotApplied, error: &CommandError) -> ForwardError {
+    ForwardError::NotApplied { cause, reason: error.to_string() }
 }
 
 /// What clients ask for goes behind what drains the system.

@@ -26,6 +26,8 @@ pub struct Hello {
     pub owed: BTreeSet<ExecutionId>,
     /// It wants no pushes, only to hand in what it owes.
     pub draining: bool,
+    /// Counts the streams of its process; 0 if it does not say.
+    pub stream_number: u64,
 }
 
 /// What comes from a session after its hello.
@@ -36,7 +38,11 @@ pub enum FromTracker {
         /// Whether it takes another push.
         has_room: bool,
     },
-    Returned(Vec<ExecutionId>),
+    /// It gives these back; whether they had begun.
+    Returned {
+        executions: Vec<ExecutionId>,
+        began: bool,
+    },
     BizLogs(Vec<Lines>),
     /// It is alive, and runs these.
     Heartbeat {
@@ -93,7 +99,7 @@ pub enum ToTracker {
 pub enum Refused {
     /// Another live process has this identity.
     IdentityInUse,
-    /// A newer stream of the same identity took over.
+    /// Another stream of the same process carries the session.
     Replaced,
     /// The session is offline in the tables; say hello again.
     SessionEnded,

@@ -54,8 +54,11 @@ pub struct FailStore {
 struct Segment {
     path: PathBuf,
     file: File,
+    /// Where the whole records end.
     bytes: u64,
     unsynced: bool,
+    /// A write failed: what is in memory and what the file has differ, so the file is written anew.
+    broken: bool,
     /// Held, not used: the lock ends with it.
     _lock: File,
 }
@@ -81,12 +84,13 @@ impl FailStore {
             .truncate(false)
             .open(&path)
             .map_err(at(&path))?;
+        sync_directory(&path)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(at(&path))?;
         let (live, whole) = replay(&bytes);
         file.set_len(whole).and_then(|()| file.seek(SeekFrom::Start(whole))).map_err(at(&path))?;
         let live_bytes = live.values().map(Bytes::len).sum();
-        let segment = Segment { path, file, bytes: whole, unsynced: false, _lock: lock };
+        let segment = Segment { path, file, bytes: whole, unsynced: false, broken: false, _lock: lock };
         Ok(FailStore { live, live_bytes, bytes_max, file: Some(segment) })
     }
 
@@ -102,7 +106,8 @@ impl FailStore {
     /// Keeps `records`; one that is kept already is replaced. They survive the process when this returns.
     ///
     /// # Errors
-    /// [`FailStoreError::Full`] keeps none of them. After an error of the file they are kept in memory only.
+    /// [`FailStoreError::Full`] keeps none of them. After an error of the file they are kept in memory only, until a later
+    /// call can write the file anew.
     pub fn put(&mut self, records: Vec<(u64, Bytes)>) -> Result<(), FailStoreError> {
         let added: usize = records.iter().map(|(_, record)| record.len()).sum();
         if self.live_bytes + added > self.bytes_max {
@@ -155,18 +160,25 @@ impl FailStore {
 
     fn append(&mut self, frames: &[u8]) -> Result<(), FailStoreError> {
         let Some(segment) = &mut self.file else { return Ok(()) };
-        segment.file.write_all(frames).map_err(at(&segment.path))?;
-        segment.bytes += frames.len() as u64;
-        segment.unsynced = true;
-        Ok(())
+        if segment.broken {
+            // All that is live is in memory, these records too.
+            return self.rewrite();
+        }
+        segment.append(frames)
     }
 
-    /// Rewrites the file when most of it is forgotten: a new file takes the old one's name at once or not at all.
+    /// Rewrites the file when most of it is forgotten.
     fn compact(&mut self) -> Result<(), FailStoreError> {
-        let Some(segment) = &mut self.file else { return Ok(()) };
+        let Some(segment) = &self.file else { return Ok(()) };
         if segment.bytes < COMPACT_BYTES_MIN.max(COMPACT_FACTOR * self.live_bytes as u64) {
             return Ok(());
         }
+        self.rewrite()
+    }
+
+    /// Writes what is live: a new file takes the old one's name at once or not at all.
+    fn rewrite(&mut self) -> Result<(), FailStoreError> {
+        let Some(segment) = &mut self.file else { return Ok(()) };
         let mut frames = Vec::with_capacity(self.live_bytes + self.live.len() * HEADER_BYTES);
         for (number, record) in &self.live {
             frame(&mut frames, TAG_PUT, *number, record);
@@ -175,9 +187,32 @@ impl FailStore {
         let mut file = File::create(&new).map_err(at(&new))?;
         file.write_all(&frames).and_then(|()| file.sync_data()).map_err(at(&new))?;
         fs::rename(&new, &segment.path).map_err(at(&segment.path))?;
-        (segment.file, segment.bytes, segment.unsynced) = (file, frames.len() as u64, true);
+        // From here on the new file is the one: what were written to the old one would be lost.
+        (segment.file, segment.bytes) = (file, frames.len() as u64);
+        (segment.unsynced, segment.broken) = (true, false);
+        sync_directory(&segment.path)
+    }
+}
+
+impl Segment {
+    /// After an error the file ends where it ended before, if the disk lets it, and is to be written anew.
+    fn append(&mut self, frames: &[u8]) -> Result<(), FailStoreError> {
+        if let Err(error) = self.file.write_all(frames) {
+            self.broken = true;
+            // A torn record would hide what comes after it; if this fails too, the file is still written anew.
+            let _ = self.file.set_len(self.bytes).and_then(|()| self.file.seek(SeekFrom::Start(self.bytes)));
+            return Err(at(&self.path)(error));
+        }
+        self.bytes += frames.len() as u64;
+        self.unsynced = true;
         Ok(())
     }
+}
+
+/// A file's name survives the host only with its directory.
+fn sync_directory(path: &Path) -> Result<(), FailStoreError> {
+    let directory = path.parent().expect("it is a file in the store's directory");
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(at(directory))
 }
 
 /// The identity that `directory` keeps; at first use it takes `fresh`.
@@ -193,6 +228,7 @@ pub fn identity(directory: &Path, fresh: impl FnOnce() -> Identity) -> Result<Id
             let identity = fresh();
             let mut file = File::create(&path).map_err(at(&path))?;
             file.write_all(identity.as_str().as_bytes()).and_then(|()| file.sync_all()).map_err(at(&path))?;
+            sync_directory(&path)?;
             Ok(identity)
         }
         Err(source) => Err(FailStoreError::Io { path, source }),
@@ -307,6 +343,45 @@ mod tests {
                 "what is written after a torn tail counts, cut at {length}"
             );
         }
+    }
+
+    /// A file of the store's that the kernel lets write nothing: a full disk, for the code above it.
+    fn unwritable(store: &mut FailStore) -> File {
+        let segment = store.file.as_mut().unwrap();
+        std::mem::replace(&mut segment.file, OpenOptions::new().write(true).open("/dev/full").unwrap())
+    }
+
+    #[test]
+    fn a_failed_write_costs_nothing_that_is_written_after_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = FailStore::open(directory.path(), MIB).unwrap();
+        store.put(vec![record(1), record(2)]).unwrap();
+        // The disk takes half a record before it is full, and then nothing.
+        let path = directory.path().join("failstore.log");
+        let mut torn = Vec::new();
+        frame(&mut torn, TAG_PUT, 3, b"record 3");
+        store.file.as_mut().unwrap().file.write_all(&torn[..10]).unwrap();
+        let _file = unwritable(&mut store);
+        store.put(vec![record(3)]).expect_err("the disk is full");
+        assert_eq!(numbers(&store), [1, 2, 3], "in memory it is kept");
+        // The disk has room again.
+        store.put(vec![record(4)]).unwrap();
+        store.forget([1]).unwrap();
+        drop(store);
+        assert!(path.exists());
+        assert_eq!(numbers(&FailStore::open(directory.path(), MIB).unwrap()), [2, 3, 4]);
+    }
+
+    #[test]
+    fn what_could_not_be_forgotten_on_disk_is_gone_after_the_next_write() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = FailStore::open(directory.path(), MIB).unwrap();
+        store.put(vec![record(1), record(2)]).unwrap();
+        let _file = unwritable(&mut store);
+        store.forget([1]).expect_err("the disk is full");
+        store.put(vec![record(3)]).unwrap();
+        drop(store);
+        assert_eq!(numbers(&FailStore::open(directory.path(), MIB).unwrap()), [2, 3]);
     }
 
     #[test]

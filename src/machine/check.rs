@@ -14,8 +14,8 @@ use super::index::Indexes;
 use super::key::Key;
 use super::limits::{ATTEMPTS_KEPT, CLIENT_WINDOW, PLAN_AHEAD_MAX};
 use super::row::{
-    BodyRow, ClientRow, Fate, GroupRow, JobRow, LedgerRow, LiveRun, LiveState, PeriodicRow, Rhythm, Row,
-    TaskKeyRow, TrackerRow,
+    Attempt, AttemptEnd, BodyRow, ClientRow, Fate, GroupRow, JobRow, LedgerRow, LiveRun, LiveState,
+    PeriodicRow, Rhythm, Row, TaskKeyRow, TrackerRow,
 };
 use super::tables::Tables;
 use crate::domain::{
@@ -187,12 +187,21 @@ fn runs_have_one_place(rows: &Rows, found: &mut Vec<Violation>) {
     }
 }
 
-/// Each execution ended as a retry or a reclaim, or is the current one; a returned one does not count.
+/// Executions that ended neither as a retry nor as a reclaim nor interrupted. Interrupted ones are counted among the
+/// attempts that are kept; when some are not, the answer is the nearest that the rest allows.
+fn left(executions: u32, counted: u32, attempts: &[Attempt], most: i64) -> i64 {
+    let interrupted = attempts.iter().filter(|attempt| attempt.end == AttemptEnd::Interrupted).count();
+    let left = i64::from(executions) - i64::from(counted) - i64::try_from(interrupted).unwrap_or(i64::MAX);
+    if attempts.len() < ATTEMPTS_KEPT { left } else { left.min(most) }
+}
+
+/// Each execution ended as a retry or a reclaim or interrupted, or is the current one; a returned push does not count.
 fn runs_add_up(rows: &Rows, found: &mut Vec<Violation>) {
     for (run, live) in &rows.live {
         let current = u32::from(live.execution().is_some());
-        if live.executions != live.retries + live.reclaims + current {
-            let (executions, retries, reclaims) = (live.executions, live.retries, live.reclaims);
+        let (executions, retries, reclaims) = (live.executions, live.retries, live.reclaims);
+        let wanted = i64::from(current);
+        if left(executions, retries + reclaims, &live.attempts, wanted) != wanted {
             let text = format!(
                 "{executions} executions are not {retries} retries, {reclaims} reclaims and {current} current"
             );
@@ -207,7 +216,7 @@ fn runs_add_up(rows: &Rows, found: &mut Vec<Violation>) {
         }
     }
     for (run, row) in &rows.ledger {
-        let last = i64::from(row.executions) - i64::from(row.retries) - i64::from(row.reclaims);
+        let last = left(row.executions, row.retries + row.reclaims, &row.attempts, 1);
         if !(0..=1).contains(&last) {
             found.push(Violation::Run(*run, format!("{last} executions have no known end")));
         }

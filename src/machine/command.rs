@@ -132,10 +132,12 @@ pub struct Dispatch {
     pub want: u32,
 }
 
-/// Pushes that the TaskTracker could not take: to ready, no attempt counted.
+/// Executions that the TaskTracker gives back: to ready, no retry and no reclaim counted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Return {
     pub executions: Vec<ExecutionId>,
+    /// Whether user code has run: then each was an attempt. Else they were pushes that it could not take.
+    pub began: bool,
 }
 
 /// Results of executions.

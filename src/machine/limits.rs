@@ -6,8 +6,8 @@ use crate::domain::{FieldError, Millis};
 
 /// Due runs that ripen in one entry; 100,000 due in one second take 25 entries.
 pub const RIPEN_MAX: usize = 4096;
-/// Runs that one `Dispatch` may start, and so the most slots of one TaskTracker.
-pub const CAPACITY_MAX: u32 = 4096;
+/// Also the runs that one `Dispatch` may start.
+pub use crate::domain::limits::CAPACITY_MAX;
 /// Jobs in one `Submit`.
 pub const SUBMIT_JOBS_MAX: usize = 10_000;
 /// Jobs in one `Plan`.

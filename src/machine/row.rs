@@ -156,6 +156,8 @@ pub struct Attempt {
 pub enum AttemptEnd {
     Completed(Action),
     Reclaimed(ReclaimReason),
+    /// Its TaskTracker interrupted it for reasons of its own and gave it back.
+    Interrupted,
 }
 
 /// The rhythm of a cron or repeat job that still has instants or live runs.

@@ -94,12 +94,23 @@ pub enum StartError {
     Storage(String),
 }
 
-/// What became of commands that were forwarded to the leader and have no replies.
+/// Why a forwarded command was not proposed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotApplied {
+    /// The node that was asked does not lead, is out of reach, or cannot read the command.
+    Elsewhere,
+    /// Too much is waiting there.
+    Busy { retry_after: Duration },
+    /// The leader's disk is almost full.
+    DiskLow,
+}
+
+/// What became of a command that was forwarded to the leader and has no reply.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ForwardError {
     /// Surely not applied, neither now nor later.
     #[error("not applied: {reason}")]
-    NotApplied { reason: String, leader: Option<NodeId>, retry_after: Option<Duration> },
+    NotApplied { cause: NotApplied, reason: String },
     /// Nobody can tell.
     #[error("the outcome is unknown: {reason}")]
     Unknown { reason: String },

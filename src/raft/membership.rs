@@ -56,11 +56,16 @@ impl RaftNode {
         })
     }
 
-    /// Makes a new cluster of these voters, this node among them. Call it on one node only, and only once.
+    /// Makes a new cluster of these voters, this node among them. Call it on one node only, and only once; after a crash
+    /// in between, when the node has the cluster's id and no log yet, it may be called again with the same id.
     ///
     /// # Errors
-    /// If this node has a log or a cluster already, or is not among them.
+    /// If this node has a log or another cluster already, or is not among them.
     pub async fn initialize(&self, cluster: &str, members: Vec<Member>) -> Result<(), MembershipError> {
+        if !members.iter().any(|member| member.id == self.id()) {
+            // Before the id is stored: a node that has one cannot be made part of another cluster.
+            return Err(MembershipError::Refused(format!("node {} is not among the members", self.id())));
+        }
         self.identity().join(cluster).map_err(|stranger| match stranger {
             Stranger::OtherCluster { .. } => MembershipError::AlreadyInitialized,
             other => MembershipError::Refused(other.to_string()),
@@ -155,7 +160,7 @@ impl RaftNode {
     }
 
     /// Before a shutdown: to the voter that is furthest and answers. Without one the others will find out.
-    pub(super) async fn give_up_leadership(&self) {
+    pub async fn give_up_leadership(&self) {
         let metrics = self.metrics();
         if metrics.role != Role::Leader {
             return;

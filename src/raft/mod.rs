@@ -44,7 +44,7 @@ mod pb;
 pub use clock::{MajorityClock, Present, Skew};
 pub use config::RaftConfig;
 pub use dial::{Dial, DialError, Dialing, Socket, TcpDial};
-pub use error::{ForwardError, Member, MembershipError, ProposeError, ReadError, StartError};
+pub use error::{ForwardError, Member, MembershipError, NotApplied, ProposeError, ReadError, StartError};
 pub use forward::{Digest, ForwardTarget, Forwarded};
 pub use identity::{PeerIdentity, RememberCluster, Stranger};
 pub use leadership::{Leader, Leadership};

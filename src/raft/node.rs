@@ -24,7 +24,7 @@ use super::clock::Skew;
 use super::config::RaftConfig;
 use super::core::{Core, Engine};
 use super::dial::Dial;
-use super::error::{ForwardError, Member, ProposeError, ReadError, StartError};
+use super::error::{ForwardError, Member, NotApplied, ProposeError, ReadError, StartError};
 use super::forward::{self, Forwarded};
 use super::hand_over::{Survivor, ask_standing};
 use super::identity::PeerIdentity;
@@ -197,16 +197,16 @@ impl RaftNode {
         }
     }
 
-    /// Commands to the leader, when this node is not it.
+    /// A command to the leader, when this node is not it.
     ///
     /// # Errors
     /// What surely was not applied and what nobody can tell, apart.
-    pub async fn forward(&self, commands: &[Command], deadline: Duration) -> Result<Forwarded, ForwardError> {
+    pub async fn forward(&self, command: &Command, deadline: Duration) -> Result<Forwarded, ForwardError> {
         let Some(leader) = self.other_leader() else {
             let reason = "no other node is known to lead".to_owned();
-            return Err(ForwardError::NotApplied { reason, leader: None, retry_after: None });
+            return Err(ForwardError::NotApplied { cause: NotApplied::Elsewhere, reason });
         };
-        forward::send(&self.shared.peers, leader.id, &leader.node.peer_addr, commands, deadline).await
+        forward::send(&self.shared.peers, leader.id, &leader.node.peer_addr, command, deadline).await
     }
 
     /// Who leads, as it changes.

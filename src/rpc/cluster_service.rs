@@ -58,11 +58,13 @@ impl ClusterService for Cluster {
         if addresses.is_empty() {
             addresses.clone_from(&self.0.options().join);
         }
-        if let Some(cluster_id) = self.0.raft().identity().cluster() {
-            return Ok(Response::new(pb::InitResponse { cluster_id, already: true }));
+        // Called after the node that makes it: so a node that was stopped half-way knows the cluster as its own.
+        let cluster_id = format!("{:016x}", self.0.raft().id());
+        let known = self.0.raft().identity().cluster();
+        if let Some(known) = known.filter(|known| *known != cluster_id || self.has_members()) {
+            return Ok(Response::new(pb::InitResponse { cluster_id: known, already: true }));
         }
         let members = self.find_members(addresses).await?;
-        let cluster_id = format!("{:016x}", fastrand::u64(1..));
         let made = self.0.raft().initialize(&cluster_id, members).await;
         made.map_err(|error| membership(&error))?;
         let mut leadership = self.0.leadership();
@@ -156,6 +158,11 @@ impl ClusterService for Cluster {
 }
 
 impl Cluster {
+    /// Whether the first entry of the cluster's log is written: it says who is a member.
+    fn has_members(&self) -> bool {
+        !self.0.raft().metrics().voters.is_empty()
+    }
+
     fn leads_now(&self) -> pb::TransferLeaderResponse {
         let seen = self.0.leadership().borrow().clone();
         let leader = seen.leader.map(|leader| address(&Member { id: leader.id, node: leader.node }));

@@ -68,7 +68,9 @@ fn command(command: &Command) -> Value {
         Command::Dispatch(asked) => {
             json!({"dispatch": {"session": text(asked.session), "want": asked.want}})
         }
-        Command::Return(given) => json!({"return": {"executions": executions(&given.executions)}}),
+        Command::Return(given) => json!({"return": {
+            "executions": executions(&given.executions), "began": given.began,
+        }}),
         Command::Complete(complete) => {
             let results: Vec<Value> = complete.results.iter().map(completion).collect();
             json!({"complete": {"results": results}})

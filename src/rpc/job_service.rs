@@ -6,7 +6,7 @@ use std::time::Duration;
 use tonic::{Request, Response, Status};
 
 use super::edge::{
-    command, committed, job_ref, linearize, mismatch, read, refused, request_key, storage, wrong,
+    DEADLINE, command, committed, job_ref, linearize, mismatch, read, refused, request_key, storage, wrong,
 };
 use super::{page, views};
 use crate::calendar::PreparedCron;
@@ -110,7 +110,7 @@ impl JobService for Jobs {
             Reply::Terminating(execution) => (pb::TerminateOutcome::Requested, execution.as_u64()),
             Reply::Refused(Refusal::UnknownRun(_)) => (pb::TerminateOutcome::NotFound, 0),
             Reply::Refused(Refusal::NotExecuting(_)) => {
-                let ended = self.0.look(|machine| is_ended(machine, run)).map_err(|e| storage(&e))?;
+                let ended = self.look_at(done.index, |machine| is_ended(machine, run)).await?;
                 let finished = pb::TerminateOutcome::AlreadyFinished;
                 (if ended { finished } else { pb::TerminateOutcome::NotExecuting }, 0)
             }
@@ -250,6 +250,17 @@ impl JobService for Jobs {
 }
 
 impl Jobs {
+    /// Looks at the tables as they are after an entry, which a follower may not have applied yet.
+    async fn look_at<T>(
+        &self,
+        index: u64,
+        look: impl FnOnce(&Machine) -> Result<T, crate::machine::BaseError>,
+    ) -> Result<T, Status> {
+        let applied = self.0.raft().wait_applied(index, DEADLINE).await;
+        applied.map_err(|error| Status::from(Fault::unknown(Reason::OutcomeUnknown, error.to_string())))?;
+        self.0.look(look).map_err(|error| storage(&error))
+    }
+
     async fn stale<T>(
         &self,
         look: impl FnOnce(&Machine) -> Result<T, crate::machine::BaseError>,

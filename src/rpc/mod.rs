@@ -46,6 +46,7 @@ const WINDOW_BYTES: u32 = 4 << 20;
 /// If the listener fails.
 pub async fn serve(tracker: JobTracker, port: ClientPort) -> Result<(), tonic::transport::Error> {
     let stopping = tracker.stopping().clone();
+    let _answering = tracker.answering();
     let request = REQUEST_BYTES_MAX;
     let routes = Routes::new(
         JobServiceServer::new(job_service::Jobs(tracker.clone()))

@@ -33,6 +33,7 @@ pub(super) fn hello(hello: pb::Hello) -> Result<Hello, Vec<FieldError>> {
             running: ids(hello.running),
             owed: ids(hello.owed),
             draining: hello.draining,
+            stream_number: hello.stream_number,
         }),
         (group, identity, kinds) => {
             wrong.extend(group.err().into_iter().chain(identity.err()).chain(kinds.err()));
@@ -60,7 +61,10 @@ pub(super) fn from_tracker(message: Request) -> Result<Option<FromTracker>, Vec<
         Request::Heartbeat(beat) => {
             FromTracker::Heartbeat { sequence: beat.sequence, running: ids(beat.running) }
         }
-        Request::Returned(returned) => FromTracker::Returned(ids(returned.executions).into_iter().collect()),
+        Request::Returned(returned) => {
+            let began = returned.reason() == pb::ReturnReason::Interrupted;
+            FromTracker::Returned { executions: ids(returned.executions).into_iter().collect(), began }
+        }
         Request::AskAnswer(answer) => {
             let unknown = |standing: &pb::ExecutionStanding| standing.standing() == pb::Standing::Unknown;
             let unknown = answer.executions.into_iter().filter(unknown);
@@ -142,7 +146,7 @@ pub(super) fn to_tracker(message: ToTracker, terms: &Terms) -> pb::SessionRespon
 fn refusal(refused: Refused) -> pb::Refused {
     let (reason, message) = match refused {
         Refused::IdentityInUse => (Reason::IdentityInUse, "another live TaskTracker has this identity"),
-        Refused::Replaced => (Reason::IdentityInUse, "a newer stream of this TaskTracker took over"),
+        Refused::Replaced => (Reason::StreamReplaced, "another stream of this TaskTracker took over"),
         Refused::SessionEnded => (Reason::SessionUnknown, "the session has ended; say hello again"),
         Refused::NotLeader => (Reason::NotLeader, "this JobTracker no longer leads"),
     };

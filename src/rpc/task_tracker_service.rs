@@ -7,8 +7,9 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, WeakSender};
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataValue;
 use tonic::transport::Endpoint;
 use tonic::{Request, Response, Status, Streaming};
@@ -19,7 +20,7 @@ use super::{KEEPALIVE, KEEPALIVE_TIMEOUT, SESSION_BYTES_MAX};
 use crate::domain::FieldError;
 use crate::jobtracker::JobTracker;
 use crate::jobtracker::leader::{Lane, LeaderHandle, ToLeader};
-use crate::jobtracker::session::{FromTracker, OUTBOX_MESSAGES_MAX, Outbox, ToTracker};
+use crate::jobtracker::session::{FromTracker, OUTBOX_MESSAGES_MAX, ToTracker};
 use crate::planted::{self, Bug};
 use crate::raft::Leader;
 use crate::wire::pb::session_request::Message;
@@ -107,15 +108,23 @@ impl Sessions {
         let hello = hello(said).map_err(wrong)?;
         let (outbox, inbox) = mpsc::channel(OUTBOX_MESSAGES_MAX);
         let stream = self.0.next_stream();
-        let said_hello = leader.messages.send(ToLeader::Hello { hello, outbox: outbox.clone(), stream });
+        // The leader's loop alone keeps the outbox open: when it lets go, the responses end.
+        let way_back = outbox.downgrade();
+        let said_hello = leader.messages.send(ToLeader::Hello { hello, outbox, stream });
         said_hello.map_err(|_| not_leader("this JobTracker no longer leads"))?;
-        tokio::spawn(listen(self.0.clone(), leader, messages, outbox, stream));
+        let ended = CancellationToken::new();
+        let responses_live = ended.clone().drop_guard();
+        let listener = Listener { tracker: self.0.clone(), leader, outbox: way_back, stream, ended };
+        tokio::spawn(listener.listen(messages));
         let terms = Terms {
             times: self.0.options().sessions,
             limits: self.0.look(|machine| machine.tables().meta().limits),
             leader: self.0.name().to_owned(),
         };
-        let responses = ReceiverStream::new(inbox).map(move |message| Ok(to_tracker(message, &terms)));
+        let responses = ReceiverStream::new(inbox).map(move |message| {
+            let _ = &responses_live;
+            Ok(to_tracker(message, &terms))
+        });
         // The leader's loop may not know yet that the node stops; the TaskTracker looks for the next leader at once.
         Ok(Box::pin(responses.take_until(self.0.stopping().clone().cancelled_owned())))
     }
@@ -151,63 +160,66 @@ impl Sessions {
     }
 }
 
-/// Reads a session's stream until it ends.
-async fn listen(
+/// The reading half of a session's stream.
+struct Listener {
     tracker: JobTracker,
     leader: LeaderHandle,
-    mut messages: Streaming<pb::SessionRequest>,
-    outbox: Outbox,
+    outbox: WeakSender<ToTracker>,
     stream: u64,
-) {
-    loop {
-        let message = tokio::select! {
-            message = messages.message() => message,
-            () = outbox.closed() => break,
-            () = tracker.stopping().cancelled() => break,
-        };
-        let Ok(Some(pb::SessionRequest { message: Some(message) })) = message else { break };
-        match from_tracker(message) {
-            Ok(Some(what)) => {
-                if !take(&tracker, &leader, &outbox, stream, what) {
+    /// The responses have ended, and so does the session, whatever the TaskTracker still says.
+    ended: CancellationToken,
+}
+
+impl Listener {
+    /// Reads until the stream ends.
+    async fn listen(self, mut messages: Streaming<pb::SessionRequest>) {
+        loop {
+            let message = tokio::select! {
+                message = messages.message() => message,
+                () = self.ended.cancelled() => break,
+                () = self.tracker.stopping().cancelled() => break,
+            };
+            let Ok(Some(pb::SessionRequest { message: Some(message) })) = message else { break };
+            match from_tracker(message) {
+                Ok(Some(what)) => {
+                    if !self.take(what) {
+                        break;
+                    }
+                }
+                Ok(None) => {}
+                Err(wrong) => {
+                    let problems: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+                    let problems = problems.join("; ");
+                    tracing::warn!(stream = self.stream, problems, "a TaskTracker's message is wrong");
                     break;
                 }
             }
-            Ok(None) => {}
-            Err(wrong) => {
-                let problems: Vec<String> = wrong.iter().map(ToString::to_string).collect();
-                tracing::warn!(stream, problems = problems.join("; "), "a TaskTracker's message is wrong");
-                break;
-            }
         }
+        // A term that is over has forgotten the stream already.
+        let _ = self.leader.messages.send(ToLeader::Detached { stream: self.stream });
     }
-    // A term that is over has forgotten the stream already.
-    let _ = leader.messages.send(ToLeader::Detached { stream });
-}
 
-/// False when the term is over.
-fn take(
-    tracker: &JobTracker,
-    leader: &LeaderHandle,
-    outbox: &Outbox,
-    stream: u64,
-    what: FromTracker,
-) -> bool {
-    if let FromTracker::Heartbeat { sequence, .. } = &what {
-        tokio::spawn(answer_heartbeat(tracker.clone(), outbox.clone(), *sequence));
+    /// False when the term is over.
+    fn take(&self, what: FromTracker) -> bool {
+        if let FromTracker::Heartbeat { sequence, .. } = &what {
+            tokio::spawn(answer_heartbeat(self.tracker.clone(), self.outbox.clone(), *sequence));
+        }
+        if matches!(what, FromTracker::BizLogs(_)) && (self.tracker.is_disk_low() || is_full(&self.leader)) {
+            // Not acknowledged, so the TaskTracker keeps the lines as long as it has room and sends them again.
+            return true;
+        }
+        self.leader.messages.send(ToLeader::From { stream: self.stream, what }).is_ok()
     }
-    if matches!(what, FromTracker::BizLogs(_)) && (tracker.is_disk_low() || is_full(leader)) {
-        // Not acknowledged, so the TaskTracker keeps the lines as long as it has room and sends them again.
-        return true;
-    }
-    leader.messages.send(ToLeader::From { stream, what }).is_ok()
 }
 
 fn is_full(leader: &LeaderHandle) -> bool {
     leader.door.enter(Lane::Log, 1).is_err()
 }
 
-async fn answer_heartbeat(tracker: JobTracker, outbox: Outbox, sequence: u64) {
-    if planted::is(Bug::HeartbeatWithoutQuorum) || tracker.raft().read_index().await.is_ok() {
+async fn answer_heartbeat(tracker: JobTracker, outbox: WeakSender<ToTracker>, sequence: u64) {
+    if (planted::is(Bug::HeartbeatWithoutQuorum) || tracker.raft().read_index().await.is_ok())
+        && let Some(outbox) = outbox.upgrade()
+    {
         // A stream that does not read misses its answers, and its TaskTracker stops working: so it should.
         let _ = outbox.try_send(ToTracker::HeartbeatAck(sequence));
     }

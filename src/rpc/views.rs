@@ -140,6 +140,9 @@ fn attempt(attempt: &Attempt) -> pb::Attempt {
         AttemptEnd::Reclaimed(reason) => {
             (pb::AttemptEnd::Reclaimed, pb::Action::Unspecified, reclaim_reason(reason))
         }
+        AttemptEnd::Interrupted => {
+            (pb::AttemptEnd::Interrupted, pb::Action::Unspecified, pb::ReclaimReason::Unspecified)
+        }
     };
     pb::Attempt {
         execution: attempt.execution.as_u64(),
@@ -265,6 +268,10 @@ pub(super) fn log_entry(line: &LogView) -> pb::JobLogEntry {
         }
         LogWhat::Ended(AttemptEnd::Reclaimed(reason), _) => {
             (pb::JobLogType::FixedDead, pb::LogLevel::Warn, reclaim_text(*reason).to_owned())
+        }
+        LogWhat::Ended(AttemptEnd::Interrupted, _) => {
+            let text = "its TaskTracker interrupted it and gave it back".to_owned();
+            (pb::JobLogType::Returned, pb::LogLevel::Warn, text)
         }
         LogWhat::StopRequested(Stop::Cancel) => (pb::JobLogType::Cancel, pb::LogLevel::Info, String::new()),
         LogWhat::StopRequested(Stop::Terminate) => {

@@ -94,7 +94,7 @@ fn one_fate(
         history.ends_of(run).map(|end| end.ok_or("an execution never ended")).collect::<Result<_, _>>()?;
     let counted: Vec<End> = ends.iter().copied().filter(|end| *end != End::Returned).collect();
     let reclaims = counted.iter().filter(|end| matches!(end, End::Reclaimed(_))).count();
-    let accepted = counted.len() - reclaims;
+    let accepted = counted.iter().filter(|end| matches!(end, End::Completed(_))).count();
     if row.executions as usize != counted.len() || row.reclaims as usize != reclaims {
         return Err(format!(
             "its row counts {} executions and {} reclaims, the log gave {ends:?}",
@@ -124,6 +124,7 @@ fn attempt_end(end: &End) -> Option<AttemptEnd> {
     match end {
         End::Completed(action) => Some(AttemptEnd::Completed(*action)),
         End::Reclaimed(reason) => Some(AttemptEnd::Reclaimed(*reason)),
+        End::Interrupted => Some(AttemptEnd::Interrupted),
         End::Returned => None,
     }
 }

@@ -30,7 +30,8 @@ rare! {
     DuplicatePushes: 1_000 per mille, "pushes that came twice";
     PushesDropped: 800 per mille, "pushes that never came";
     LatePushes: 1_000 per mille, "pushes that came more than half a second late";
-    Returns: 7_000 per mille, "executions given back";
+    Returns: 7_000 per mille, "pushes given back";
+    Interrupts: 300 per mille, "executions that had begun and were given back";
     SelfFenced: 2_000 per mille, "executions interrupted because the cluster was silent";
     Zombies: 1_000 per mille, "TaskTrackers that came back after they were declared gone";
     OwedAfterRestart: 600 per mille, "restarts with owed results";
@@ -51,7 +52,6 @@ rare! {
     ClockJumps: 3_000 per mille, "clocks that jumped";
     Outages: 100 per mille, "long outages";
     Cancelled: 10_000 per mille, "cancels answered CANCELLED";
-    CancelledAfterInterrupt: 0 per mille, "CANCELLED of what had begun, was interrupted and given back (a known gap)";
     CancelRequested: 5_000 per mille, "cancels answered CANCEL_REQUESTED";
     CancelWhileExecuting: 5_000 per mille, "cancels while executing";
     CancelBetweenAttempts: 500 per mille, "cancels between attempts";

@@ -40,7 +40,8 @@ pub(super) struct Hello {
 pub(super) enum FromTracker {
     Hello(Hello),
     Completed(Vec<Completion>),
-    Returned(Vec<ExecutionId>),
+    /// Whether they had begun.
+    Returned(Vec<ExecutionId>, bool),
     Heartbeat {
         sequence: u64,
         running: BTreeSet<ExecutionId>,
@@ -116,6 +117,9 @@ pub(super) struct Tracker {
     unsent: BTreeSet<ExecutionId>,
     finished: BTreeSet<ExecutionId>,
     returned: Vec<ExecutionId>,
+    interrupted: Vec<ExecutionId>,
+    /// All that it ever interrupted for reasons of its own: none is begun again.
+    given_up: BTreeSet<ExecutionId>,
     lines: Vec<ExecutionLines>,
     heartbeat_at: Ms,
     sequence: u64,
@@ -151,6 +155,8 @@ impl Tracker {
             unsent: BTreeSet::new(),
             finished: BTreeSet::new(),
             returned: Vec::new(),
+            interrupted: Vec::new(),
+            given_up: BTreeSet::new(),
             lines: Vec::new(),
             heartbeat_at: 0,
             sequence: 0,
@@ -201,6 +207,7 @@ impl Tracker {
         (self.stream, self.phase) = (Some(stream), Phase::Greeting { since: now });
         self.unsent = self.owed.keys().copied().collect();
         self.returned.clear();
+        self.interrupted.clear();
         self.sent.clear();
         acts.push(Act::Send(FromTracker::Hello(Hello {
             node_group: self.node_group.clone(),
@@ -274,6 +281,8 @@ impl Tracker {
             self.unsent.insert(execution);
         } else if self.running.contains_key(&execution) || self.finished.contains(&execution) {
             // It came twice; once is enough.
+        } else if self.given_up.contains(&execution) {
+            self.interrupted.push(execution);
         } else if self.draining || self.cut_off || self.running.len() >= self.capacity as usize {
             self.returned.push(execution);
         } else {
@@ -295,7 +304,8 @@ impl Tracker {
     pub(super) fn ended(&mut self, execution: ExecutionId, outcome: Outcome, acts: &mut Vec<Act>) {
         let Some(running) = self.running.remove(&execution) else { return };
         if running.stopping == Stopping::CutOff && outcome.action == Action::ExecuteException {
-            self.returned.push(execution);
+            self.interrupted.push(execution);
+            self.given_up.insert(execution);
         } else {
             self.owed.insert(execution, Completion { execution, run: running.run, outcome });
             self.unsent.insert(execution);
@@ -352,7 +362,10 @@ impl Tracker {
             acts.push(Act::Send(FromTracker::Completed(results)));
         }
         if !self.returned.is_empty() {
-            acts.push(Act::Send(FromTracker::Returned(std::mem::take(&mut self.returned))));
+            acts.push(Act::Send(FromTracker::Returned(std::mem::take(&mut self.returned), false)));
+        }
+        if !self.interrupted.is_empty() {
+            acts.push(Act::Send(FromTracker::Returned(std::mem::take(&mut self.interrupted), true)));
         }
         if self.draining && self.is_idle() {
             acts.push(Act::Send(FromTracker::Left));

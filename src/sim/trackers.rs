@@ -185,7 +185,7 @@ impl World {
                 known.run
             ));
         }
-        if known.end == Some(End::Returned) {
+        if matches!(known.end, Some(End::Returned | End::Interrupted)) {
             return Err(format!("execution {execution} of run {run} was begun after it had been given back"));
         }
         if self.is_stalled(number) {

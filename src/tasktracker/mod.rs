@@ -45,6 +45,7 @@ pub use runner::{JobError, JobResult, JobRunner, RawRun, RawRunner};
 #[cfg(feature = "cli")]
 pub use shell::{ExitCodes, ShellRunner};
 
+use crate::domain::limits::CAPACITY_MAX;
 use crate::domain::{Clock, FieldError, Identity, Kind, NodeGroup, SystemClock};
 use crate::link::{Address, FailStore, FailStoreError, Leader, Link, identity};
 use crate::wire::{Payload, Reason};
@@ -57,8 +58,8 @@ use session::Me;
 const DRAIN_TIMEOUT_DEFAULT: Duration = Duration::from_secs(25);
 /// Executions at a time, unless told.
 const CONCURRENCY_DEFAULT: u32 = 16;
-/// The most executions at a time.
-pub const CONCURRENCY_MAX: u32 = 10_000;
+/// The most executions at a time: what the cluster takes as a TaskTracker's capacity.
+pub const CONCURRENCY_MAX: u32 = CAPACITY_MAX;
 /// What the FailStore holds at most.
 const FAILSTORE_BYTES_MAX: usize = 256 << 20;
 
@@ -162,7 +163,7 @@ impl TaskTrackerBuilder {
         self
     }
 
-    /// How many executions run at a time: 1 to 10,000.
+    /// How many executions run at a time: 1 to 4,096.
     pub fn concurrency(mut self, executions: u32) -> TaskTrackerBuilder {
         self.concurrency = executions;
         self
@@ -242,7 +243,7 @@ impl TaskTrackerBuilder {
         let seed = fastrand::u64(..);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let journal = Arc::new(Journal::new(Arc::clone(&clock)));
-        let slots = usize::try_from(self.concurrency).expect("at most 10,000");
+        let slots = usize::try_from(self.concurrency).expect("at most 4,096");
         let (ends_sender, ends) = tokio::sync::mpsc::channel(slots);
         let me = Me {
             node_group: node_group.as_str().into(),

@@ -276,6 +276,9 @@ impl Tracker {
                     self.link.broken(&stream.target);
                 }
                 self.lost(&lost.why, acts);
+                if let Some(reason) = lost.refused {
+                    acts.push(Act::GiveUp { reason: Some(reason), message: lost.why });
+                }
             }
             // Of a stream that was given up before.
             StreamEvent::Heard(..) | StreamEvent::Lost(..) => {}

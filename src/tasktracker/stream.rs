@@ -6,7 +6,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use crate::link::{MESSAGE_BYTES_MAX, Target};
-use crate::wire::{Fault, is_connection_lost, pb};
+use crate::wire::{Fault, Reason, is_connection_lost, pb};
 use pb::session_request::Message as ToCluster;
 use pb::session_response::Message as FromCluster;
 use pb::task_tracker_service_client::TaskTrackerServiceClient;
@@ -28,6 +28,20 @@ pub(super) struct Lost {
     pub(super) why: String,
     /// The connection is of no use any more either.
     pub(super) connection_lost: bool,
+    /// The JobTracker refused it, and would do so again: what is wrong is in the hello, or in the two versions.
+    pub(super) refused: Option<Reason>,
+}
+
+impl Lost {
+    fn by(status: Status) -> Lost {
+        let connection_lost = is_connection_lost(&status);
+        let fault = Fault::from(status);
+        let refused = match fault.reason {
+            reason @ (Reason::InvalidArgument | Reason::Unsupported) => Some(reason),
+            _ => None,
+        };
+        Lost { why: fault.to_string(), connection_lost, refused }
+    }
 }
 
 /// A stream that is open or being opened; dropping it ends it.
@@ -75,10 +89,10 @@ async fn read(
 ) {
     let ended = converse(number, target, requests, &events).await;
     let lost = match ended {
-        Ok(()) => Lost { why: "the jobtracker ended the session".into(), connection_lost: false },
-        Err(status) => {
-            Lost { connection_lost: is_connection_lost(&status), why: Fault::from(status).to_string() }
+        Ok(()) => {
+            Lost { why: "the jobtracker ended the session".into(), connection_lost: false, refused: None }
         }
+        Err(status) => Lost::by(status),
     };
     // Nobody listens only when the TaskTracker itself is gone.
     let _ = events.send(StreamEvent::Lost(number, lost)).await;

@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::context::StopOrder;
 use super::*;
 use crate::link::tests::{FakeLeadership, FakeServer};
-use crate::wire::pb;
+use crate::wire::{Fault, pb};
 use pb::leadership_service_server::LeadershipServiceServer;
 use pb::session_request::Message as ToCluster;
 use pb::session_response::Message as FromCluster;
@@ -111,7 +111,11 @@ impl FakeSession {
     }
 }
 
-struct FakeTrackerService(mpsc::Sender<FakeSession>);
+struct FakeTrackerService {
+    sessions: mpsc::Sender<FakeSession>,
+    /// What it answers to each hello, if not by a session.
+    refuses: Option<Reason>,
+}
 
 #[tonic::async_trait]
 impl TaskTrackerService for FakeTrackerService {
@@ -120,9 +124,12 @@ impl TaskTrackerService for FakeTrackerService {
         &self,
         request: Request<Streaming<pb::SessionRequest>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
+        if let Some(reason) = self.refuses {
+            return Err(Fault::not_applied(reason, "not like this").into());
+        }
         let (responses, stream) = mpsc::channel(64);
         let session = FakeSession { requests: request.into_inner(), responses };
-        self.0.send(session).await.map_err(|_| Status::unavailable("the test is over"))?;
+        self.sessions.send(session).await.map_err(|_| Status::unavailable("the test is over"))?;
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 }
@@ -136,10 +143,14 @@ struct FakeNode {
 
 impl FakeNode {
     async fn start() -> FakeNode {
+        FakeNode::with(None).await
+    }
+
+    async fn with(refuses: Option<Reason>) -> FakeNode {
         let (sender, sessions) = mpsc::channel(8);
         let leadership = FakeLeadership::new();
         let leads = LeadershipServiceServer::new(leadership.clone());
-        let tracks = TaskTrackerServiceServer::new(FakeTrackerService(sender));
+        let tracks = TaskTrackerServiceServer::new(FakeTrackerService { sessions: sender, refuses });
         let server =
             FakeServer::start(move |_| Server::builder().add_service(leads).add_service(tracks)).await;
         FakeNode { server, leadership, sessions }
@@ -330,6 +341,17 @@ async fn a_refusal_for_good_ends_it_with_the_reason() {
 }
 
 #[tokio::test]
+async fn a_hello_that_is_wrong_ends_it_instead_of_being_repeated() {
+    let node = FakeNode::with(Some(Reason::InvalidArgument)).await;
+    node.leadership.says(node.server.address, 1);
+    let error = Tracker::start(&[&node], |builder| builder).ended().await.expect_err("it is refused");
+    assert!(
+        matches!(error, TaskTrackerError::Refused { reason: Some(Reason::InvalidArgument), .. }),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
 async fn the_hooks_hear_of_leaders() {
     let node = FakeNode::start().await;
     let (heard, mut leaders) = mpsc::channel(8);
@@ -354,7 +376,7 @@ async fn a_wrong_configuration_is_named_before_anything_runs() {
         builder.run_until(std::future::pending()).await.expect_err("it is wrong").to_string()
     };
     let right = || TaskTracker::builder("trade").register::<Note, _>(async |_: JobContext, _: Note| Ok(()));
-    assert_eq!(wrong(right().concurrency(0)).await, "concurrency: is 0; 1 to 10000");
+    assert_eq!(wrong(right().concurrency(0)).await, "concurrency: is 0; 1 to 4096");
     assert!(
         wrong(right().addresses("nowhere")).await.starts_with("addresses: \"nowhere\" is not an address")
     );

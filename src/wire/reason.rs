@@ -102,6 +102,9 @@ reasons! {
     SessionUnknown "SESSION_UNKNOWN" FailedPrecondition 412 Never exit 6:
         "The TaskTracker's session is not known."
         fix "Attach again without a session id."
+    StreamReplaced "STREAM_REPLACED" Aborted 409 Again exit 6:
+        "Another stream of the same TaskTracker process carries its session."
+        fix "Go on with the newest stream; if this is it, attach again."
     IdentityInUse "IDENTITY_IN_USE" AlreadyExists 409 Never exit 6:
         "Another live TaskTracker process has this identity."
         fix "Give each TaskTracker its own identity, or wait until the other one is offline."

@@ -12,36 +12,44 @@ use tonic::transport::Channel;
 use crate::cluster::Cluster;
 
 /// A TaskTracker in the raw protocol.
-struct RawTracker {
-    say: mpsc::Sender<pb::SessionRequest>,
-    hear: Streaming<pb::SessionResponse>,
+pub(crate) struct RawTracker {
+    pub(crate) say: mpsc::Sender<pb::SessionRequest>,
+    pub(crate) hear: Streaming<pb::SessionResponse>,
+}
+
+pub(crate) fn hello(group: &str, capacity: u32) -> pb::Hello {
+    pb::Hello {
+        node_group: group.into(),
+        identity: "w1".into(),
+        start_number: 7,
+        capacity,
+        ..pb::Hello::default()
+    }
 }
 
 impl RawTracker {
-    async fn attach(channel: Channel, group: &str, capacity: u32) -> RawTracker {
+    /// A stream with its hello, not answered yet.
+    pub(crate) async fn open(channel: Channel, hello: pb::Hello) -> RawTracker {
         let (say, said) = mpsc::channel(64);
-        let hello = pb::Hello {
-            node_group: group.into(),
-            identity: "w1".into(),
-            start_number: 7,
-            capacity,
-            ..pb::Hello::default()
-        };
         say.send(message(Said::Hello(hello))).await.expect("there is room");
         let mut client = TaskTrackerServiceClient::new(channel);
         let hear = client.session(ReceiverStream::new(said)).await.expect("a session").into_inner();
-        let mut tracker = RawTracker { say, hear };
+        RawTracker { say, hear }
+    }
+
+    pub(crate) async fn attach(channel: Channel, group: &str, capacity: u32) -> RawTracker {
+        let mut tracker = RawTracker::open(channel, hello(group, capacity)).await;
         let Heard::Welcome(welcome) = tracker.next().await else { panic!("a welcome comes first") };
         assert!(welcome.term > 0);
         tracker
     }
 
-    async fn next(&mut self) -> Heard {
+    pub(crate) async fn next(&mut self) -> Heard {
         let heard = self.hear.message().await.expect("the stream is open").expect("the stream goes on");
         heard.message.expect("a message says something")
     }
 
-    async fn next_push(&mut self) -> Vec<pb::JobPush> {
+    pub(crate) async fn next_push(&mut self) -> Vec<pb::JobPush> {
         loop {
             if let Heard::Push(push) = self.next().await {
                 return push.jobs;
@@ -49,7 +57,7 @@ impl RawTracker {
         }
     }
 
-    async fn complete(&mut self, execution: u64, result: &[u8]) -> pb::CompletedOutcome {
+    pub(crate) async fn complete(&mut self, execution: u64, result: &[u8]) -> pb::CompletedOutcome {
         let result = pb::ExecutionResult {
             execution,
             action: pb::Action::ExecuteSuccess.into(),
@@ -66,7 +74,7 @@ impl RawTracker {
     }
 }
 
-fn message(said: Said) -> pb::SessionRequest {
+pub(crate) fn message(said: Said) -> pb::SessionRequest {
     pb::SessionRequest { message: Some(said) }
 }
 

@@ -9,3 +9,4 @@ mod log_export;
 mod members;
 mod probes;
 mod sdk;
+mod sessions;

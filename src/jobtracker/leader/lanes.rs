@@ -186,7 +186,7 @@ mod tests {
 
     fn command(n: usize) -> Command {
         match n % 2 {
-            0 => Command::Return(Return { executions: Vec::new() }),
+            0 => Command::Return(Return { executions: Vec::new(), began: false }),
             _ => Command::BizLog(BizLog { lines: Vec::new() }),
         }
     }

@@ -86,6 +86,8 @@ pub(super) struct Attaching {
 #[derive(Debug)]
 struct Stream {
     number: u64,
+    /// Which one of its process it is, as the hello said.
+    stream_number: u64,
     outbox: Outbox,
 }
 
@@ -250,9 +252,9 @@ impl Leading {
                 }
                 self.completed(session, results);
             }
-            FromTracker::Returned(executions) => {
+            FromTracker::Returned { executions, began } => {
                 self.dispatcher.step(now, Event::Returned { session });
-                let command = Command::Return(Return { executions: executions.clone() });
+                let command = Command::Return(Return { executions: executions.clone(), began });
                 self.lanes.push(Lane::Drain, command, Origin::Completed { session, executions });
             }
             FromTracker::BizLogs(lines) => self.biz_logs(session, lines),
@@ -632,6 +634,11 @@ impl Leading {
             self.dispatcher.step(now, Event::Known { session, node_group: hello.node_group });
             return Ok(());
         }
+        if self.streams.get(&session).is_some_and(|open| open.stream_number > hello.stream_number) {
+            // On its way through a relay it was overtaken by the hello of a newer stream.
+            send(&outbox, ToTracker::Refused(Refused::Replaced));
+            return Ok(());
+        }
         let machine = Arc::clone(&self.machine);
         let machine = machine.read();
         let held: BTreeSet<ExecutionId> = hello.running.union(&hello.owed).copied().collect();
@@ -671,7 +678,7 @@ impl Leading {
         if let Some(old) = self.close_stream(session) {
             send(&old.outbox, ToTracker::Refused(Refused::Replaced));
         }
-        self.streams.insert(session, Stream { number: stream, outbox });
+        self.streams.insert(session, Stream { number: stream, stream_number: hello.stream_number, outbox });
         self.by_stream.insert(stream, session);
         self.dirty.insert(hello.node_group);
         Ok(())

@@ -12,7 +12,8 @@ use super::leading::{Leading, Outcome, ToLeader};
 use super::{Door, Lane, LaneBytes, lanes};
 use crate::dispatch::Patience;
 use crate::domain::{
-    self, Action, BizLogLevel, BizLogLine, ExecutionId, Identity, JobSpec, Kind, NodeGroup, TaskId, Timestamp,
+    self, Action, BizLogLevel, BizLogLine, Clock, ExecutionId, Identity, JobSpec, Kind, NodeGroup,
+    SystemClock, TaskId, Timestamp,
 };
 use crate::jobtracker::session::{ExecutionResult, FromTracker, Hello, Lines, ToTracker};
 use crate::machine::command::{Cancel, JobRef, RequestKey, Submit};
@@ -48,7 +49,7 @@ impl Term {
     }
 
     fn of(machine: Arc<RwLock<Machine>>, at: Timestamp) -> Term {
-        let now = Instant::now();
+        let now = SystemClock.monotonic();
         let patience =
             Patience { reclaim_after: Duration::from_secs(10), terminate_grace: Duration::from_secs(10) };
         let leading = Leading::recover(1, Arc::clone(&machine), patience, now).expect("memory");
@@ -108,6 +109,7 @@ impl Term {
             node_group: NodeGroup::new("g").expect("a name"),
             identity: Identity::new("w1").expect("a name"),
             start: 7,
+            stream_number: stream,
             capacity: 2,
             kinds: BTreeSet::new(),
             running: running.iter().copied().collect(),

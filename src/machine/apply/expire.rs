@@ -33,7 +33,7 @@ fn undo_old_pushes(change: &mut Change<'_>) -> Result<(), BaseError> {
             && let LiveState::Executing { since, .. } = live.state
             && change.now().since(since) > Millis::from_secs(2)
         {
-            take_back::give_back(change, run)?;
+            take_back::give_back(change, run, false)?;
         }
     }
     Ok(())

@@ -1,4 +1,5 @@
-//! A TaskTracker could not take a push: the run is ready again, and no attempt counts.
+//! A TaskTracker gives an execution back: the run is ready again. A push that it could not take was no attempt; what had
+//! begun was one, so that a later cancel does not say that nothing was dispatched.
 
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
@@ -9,7 +10,7 @@ use crate::machine::reply::Reply;
 pub(super) fn apply(change: &mut Change<'_>, give_back: &Return) -> Result<Reply, BaseError> {
     for execution in &give_back.executions {
         if let Some((run, _)) = change.indexes().execution(*execution) {
-            take_back::give_back(change, run)?;
+            take_back::give_back(change, run, give_back.began)?;
         }
     }
     Ok(Reply::Done)

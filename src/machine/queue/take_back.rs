@@ -41,14 +41,22 @@ pub(in crate::machine) fn reclaim(
     }
 }
 
-/// Puts a run back to the head of its queue without counting an attempt.
-pub(in crate::machine) fn give_back(change: &mut Change<'_>, run: RunId) -> Result<(), BaseError> {
+/// Puts a run back to the head of its queue. Only what `began` is an attempt; neither is a retry or a reclaim.
+pub(in crate::machine) fn give_back(
+    change: &mut Change<'_>,
+    run: RunId,
+    began: bool,
+) -> Result<(), BaseError> {
     let Some(live) = change.live(run)? else { return Ok(()) };
     if live.execution().is_none() {
         return Ok(());
     }
     let mut live = LiveRun::clone(&live);
-    live.executions = live.executions.saturating_sub(1);
+    if began {
+        end_attempt(change, &mut live, AttemptEnd::Interrupted, String::new());
+    } else {
+        live.executions = live.executions.saturating_sub(1);
+    }
     match live.stop {
         Some(Stop::Cancel) => end::run(change, run, live, End::without_result(Fate::Cancelled, "cancelled")),
         Some(Stop::Terminate) => end::run(change, run, live, End::without_result(Fate::Failed, "terminated")),

@@ -23,3 +23,13 @@ at 5000 submit t5 trade + dispatch w1 1 -> accepted 11.0, push 11.1 of 11.0/0 du
 at 5000 return 11.1 -> ok, ready trade
 at 5000 cancel trade/t5 -> CANCELLED 11.0, 11.0/0 cancelled
 at 6000 return 99.0 -> ok
+
+# Interrupted and given back: user code ran, so it was an attempt, and a cancel says so.
+at 7000 submit t6 trade + dispatch w1 1 -> accepted 15.0, push 15.1 of 15.0/0 due 7000, ready trade
+at 7100 return 15.1 began -> ok, ready trade
+at 7200 dispatch w1 1 -> push 17.0 of 15.0/0 due 7000 attempt 2 retries 0 reclaims 0
+at 7300 return 17.0 began -> ok, ready trade
+at 7400 cancel trade/t6 -> CANCEL_REQUESTED 15.0, 15.0/0 cancelled
+show job 15.0
+    | t6 rev 1 has ended
+    | 15.0/0 due 7000 rev 1 cancelled at 7400 executions 2 retries 0 reclaims 0 [15.1 Interrupted, 17.0 Interrupted] error "cancelled"

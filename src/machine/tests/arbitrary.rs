@@ -264,7 +264,8 @@ pub(super) fn command() -> BoxedStrategy<Command> {
         (session(), any::<u32>()).prop_map(|(session, want)| Command::Dispatch(Dispatch { session, want })),
     ];
     let rest = prop_oneof![
-        vec(execution(), 0..4).prop_map(|executions| Command::Return(Return { executions })),
+        (vec(execution(), 0..4), any::<bool>())
+            .prop_map(|(executions, began)| Command::Return(Return { executions, began })),
         vec(completion, 0..3).prop_map(|results| Command::Complete(Complete { results })),
         (vec(execution(), 0..4), reclaim_reason())
             .prop_map(|(executions, reason)| Command::Reclaim(Reclaim { executions, reason })),
@@ -366,7 +367,8 @@ fn answer() -> BoxedStrategy<Answer> {
 fn attempt() -> BoxedStrategy<Attempt> {
     let end = prop_oneof![
         action().prop_map(AttemptEnd::Completed),
-        reclaim_reason().prop_map(AttemptEnd::Reclaimed)
+        reclaim_reason().prop_map(AttemptEnd::Reclaimed),
+        Just(AttemptEnd::Interrupted)
     ];
     (execution(), identity(), at(), at(), end, text())
         .prop_map(|(execution, tracker, started, ended, end, error)| Attempt {

@@ -252,7 +252,7 @@ fn what_claims_to_be_huge_is_refused_before_it_is_believed() {
 #[test]
 fn what_was_encoded_is_decoded_however_dense_it_is() {
     let executions = vec![crate::domain::ExecutionId::default(); 2_500_000];
-    let command = Command::Return(Return { executions });
+    let command = Command::Return(Return { executions, began: false });
     assert!(decode_command(encode_command(&command)) == Ok(command));
 }
 

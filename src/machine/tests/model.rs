@@ -241,7 +241,7 @@ impl Model {
             Command::TrackerOffline(offline) => self.offline(offline.session),
             Command::Dispatch(dispatch) => self.dispatch(dispatch.session, dispatch.want),
             Command::Return(it) => {
-                it.executions.iter().for_each(|execution| self.give_back(*execution));
+                it.executions.iter().for_each(|execution| self.give_back(*execution, it.began));
                 Reply::Done
             }
             Command::Complete(it) => {
@@ -621,15 +621,15 @@ impl Model {
         (run.retries, run.state) = (run.retries + 1, State::Waiting(until));
     }
 
-    fn give_back(&mut self, execution: ExecutionId) {
+    fn give_back(&mut self, execution: ExecutionId, began: bool) {
         let Some(id) = self.find(execution) else { return };
         let run = self.run_mut(id).expect("found just now");
-        run.executions -= 1;
+        run.executions -= u32::from(!began);
         match given_up(run) {
             Some(fate) => self.end(id, fate),
             None => run.state = State::Ready,
         }
-        self.rare("returned");
+        self.rare(if began { "interrupted" } else { "returned" });
     }
 
     fn reclaim(&mut self, execution: ExecutionId, reason: ReclaimReason) {

@@ -242,7 +242,10 @@ impl World {
             68..=71 => vec![self.cancel()],
             72..=75 => vec![self.online()],
             76 => vec![self.offline()],
-            77..=79 => vec![Command::Return(Return { executions: self.some_executions() })],
+            77..=79 => {
+                let (executions, began) = (self.some_executions(), self.chance.one_in(2));
+                vec![Command::Return(Return { executions, began })]
+            }
             80..=82 => vec![self.reclaim()],
             83..=85 => vec![self.terminate()],
             86..=88 => vec![self.retry()],

@@ -112,7 +112,7 @@ impl<'a> Words<'a> {
             "dispatch" => {
                 Command::Dispatch(Dispatch { session: self.session(self.get(1)), want: parse(self.get(2)) })
             }
-            "return" => Command::Return(Return { executions: list(self.get(1)) }),
+            "return" => Command::Return(Return { executions: list(self.get(1)), began: self.has("began") }),
             "complete" => Command::Complete(self.complete()),
             "reclaim" => Command::Reclaim(self.reclaim()),
             "plan" => Command::Plan(Plan { jobs: vec![self.plan()] }),

@@ -257,6 +257,7 @@ fn attempt(attempt: &Attempt) -> String {
     let end = match attempt.end {
         AttemptEnd::Completed(action) => action.to_string(),
         AttemptEnd::Reclaimed(reason) => format!("{reason:?}"),
+        AttemptEnd::Interrupted => "Interrupted".into(),
     };
     format!("{} {end}", attempt.execution)
 }

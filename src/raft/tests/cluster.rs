@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::server::ServeError;
 use super::super::{
-    Digest, ForwardError, ForwardTarget, Forwarded, Member, PeerIdentity, ProposeError, RaftConfig, RaftNode,
-    RaftSetup, server,
+    Digest, ForwardError, ForwardTarget, Forwarded, Member, NotApplied, PeerIdentity, ProposeError,
+    RaftConfig, RaftNode, RaftSetup, server,
 };
 use super::cut::{Board, CutDial};
 use crate::domain::{Identity, SystemClock};
 use crate::machine::command::ClientOpen;
-use crate::machine::{Command, LogEntry};
+use crate::machine::{Applied, Command, LogEntry};
 use crate::store::{Node, NodeId, State, StateOptions, Store};
 
 /// Far above what anything here takes, far below what a person waits.
@@ -42,24 +42,19 @@ struct Target {
 }
 
 impl ForwardTarget for Target {
-    fn forward(
-        &self,
-        commands: Vec<Command>,
-        _: Duration,
-    ) -> BoxFuture<'static, Result<Forwarded, ForwardError>> {
-        let proposed = self.node.propose(LogEntry { at: self.node.now(), commands });
+    fn forward(&self, command: Command, _: Duration) -> BoxFuture<'static, Result<Forwarded, ForwardError>> {
+        let term = self.node.leadership().borrow().term;
+        let proposed = self.node.propose(LogEntry { at: self.node.now(), commands: vec![command] });
         Box::pin(async move {
             match proposed.await {
-                Ok(applied) => Ok(Forwarded { index: applied.index, replies: applied.replies }),
+                Ok(Applied { index, mut replies, .. }) => {
+                    Ok(Forwarded { index, term, reply: replies.pop().expect("one command, one reply") })
+                }
                 Err(error @ ProposeError::Unknown) => {
                     Err(ForwardError::Unknown { reason: error.to_string() })
                 }
                 Err(error @ (ProposeError::NotLeader { .. } | ProposeError::Stopped)) => {
-                    Err(ForwardError::NotApplied {
-                        reason: error.to_string(),
-                        leader: None,
-                        retry_after: None,
-                    })
+                    Err(ForwardError::NotApplied { cause: NotApplied::Elsewhere, reason: error.to_string() })
                 }
             }
         })

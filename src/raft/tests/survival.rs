@@ -27,9 +27,10 @@ fn three_nodes_apply_the_same_whoever_is_asked() {
                 let told = asked.node.propose(entry(asked, &name)).await.expect_err("a follower refuses");
                 let known = Some(cluster.nodes[leader].member.clone());
                 assert_eq!(told, ProposeError::NotLeader { leader: known });
-                let forwarded = asked.node.forward(&[command(&name)], PATIENCE).await.expect("one hop");
+                let forwarded = asked.node.forward(&command(&name), PATIENCE).await.expect("one hop");
+                assert_eq!(forwarded.term, cluster.nodes[leader].node.leadership().borrow().term);
                 last = forwarded.index;
-                forwarded.replies
+                vec![forwarded.reply]
             };
             assert!(matches!(replies[..], [Reply::ClientOpened(_)]), "{replies:?}");
         }

@@ -116,7 +116,7 @@ impl History {
                 return Err(format!("job {job} was answered CANCELLED, and {execution} had been dispatched"));
             }
             if self.begun.contains(&execution) {
-                self.saw(Rare::CancelledAfterInterrupt);
+                return Err(format!("job {job} was answered CANCELLED, and {execution} had begun"));
             }
         }
         Ok(())

@@ -24,7 +24,10 @@ pub(super) type Broken = String;
 pub(super) enum End {
     Completed(Action),
     Reclaimed(ReclaimReason),
+    /// A push that was not taken.
     Returned,
+    /// It had begun and was given back.
+    Interrupted,
 }
 
 #[derive(Debug)]
@@ -163,9 +166,13 @@ impl History {
                 Ok(())
             }
             (Command::Return(give_back), _) => {
+                let (end, rare) = match give_back.began {
+                    true => (End::Interrupted, Rare::Interrupts),
+                    false => (End::Returned, Rare::Returns),
+                };
                 for execution in &give_back.executions {
-                    if self.end(*execution, End::Returned).is_some() {
-                        self.saw(Rare::Returns);
+                    if self.end(*execution, end).is_some() {
+                        self.saw(rare);
                     }
                 }
                 Ok(())

@@ -31,10 +31,10 @@ impl Office {
                 let origin = Origin::Completed { session, executions };
                 self.urgent.push_back((Command::Complete(Complete { results }), origin));
             }
-            FromTracker::Returned(executions) => {
+            FromTracker::Returned(executions, began) => {
                 self.dispatcher.step(now.instant, Event::Returned { session });
                 let origin = Origin::Completed { session, executions: executions.clone() };
-                self.urgent.push_back((Command::Return(Return { executions }), origin));
+                self.urgent.push_back((Command::Return(Return { executions, began }), origin));
             }
             FromTracker::Heartbeat { sequence, running } => {
                 if sequence.is_multiple_of(AUDIT_EVERY) {

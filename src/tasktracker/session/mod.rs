@@ -129,6 +129,8 @@ pub(super) struct Session {
     me: Me,
     phase: Phase,
     session_id: String,
+    /// How many streams were opened.
+    streams: u64,
     /// The highest term seen.
     term: u64,
     running: BTreeMap<u64, Running>,
@@ -140,6 +142,8 @@ pub(super) struct Session {
     unsent: BTreeSet<u64>,
     finished: BTreeSet<u64>,
     highest_finished: u64,
+    /// Begun, interrupted for the TaskTracker's own reasons and given back: pushed again, they are given back again.
+    interrupted: BTreeSet<u64>,
     returned: BTreeMap<pb::ReturnReason, Vec<u64>>,
     heartbeats: Heartbeats,
     grace: Millis,
@@ -164,6 +168,7 @@ impl Session {
             me,
             phase: Phase::Detached,
             session_id: String::new(),
+            streams: 0,
             term: 0,
             running: BTreeMap::new(),
             timers: BTreeSet::new(),
@@ -171,6 +176,7 @@ impl Session {
             unsent,
             owed: owed.into_iter().map(|result| (result.execution, result)).collect(),
             finished: BTreeSet::new(),
+            interrupted: BTreeSet::new(),
             returned: BTreeMap::new(),
             heartbeats: Heartbeats::new(HEARTBEAT_DEFAULT, STOP_WORKING_DEFAULT),
             grace: GRACE_DEFAULT,
@@ -247,6 +253,7 @@ impl Session {
 
     fn greet(&mut self, now: Millis, acts: &mut Vec<Act>) {
         self.phase = Phase::Greeting { since: now };
+        self.streams += 1;
         self.unsent.extend(self.owed.keys());
         self.returned.clear();
         self.lines.restart();
@@ -264,6 +271,7 @@ impl Session {
             sdk_version: env!("CARGO_PKG_VERSION").into(),
             host: self.me.host.clone(),
             draining: self.draining.is_some(),
+            stream_number: self.streams,
         })));
     }
 
@@ -356,6 +364,8 @@ impl Session {
             self.unsent.insert(execution);
         } else if self.running.contains_key(&execution) || self.finished.contains(&execution) {
             // It came twice; once is enough.
+        } else if self.interrupted.contains(&execution) {
+            self.returned.entry(pb::ReturnReason::Interrupted).or_default().push(execution);
         } else if let Some(reason) = self.cannot_take(&job) {
             self.returned.entry(reason).or_default().push(execution);
         } else {
@@ -370,8 +380,6 @@ impl Session {
     fn cannot_take(&self, job: &pb::JobPush) -> Option<pb::ReturnReason> {
         if self.draining.is_some() {
             Some(pb::ReturnReason::Draining)
-        } else if self.cut_off {
-            Some(pb::ReturnReason::Interrupted)
         } else if !self.me.kinds.is_empty() && !self.me.kinds.contains(&job.kind) {
             Some(pb::ReturnReason::UnknownKind)
         } else if self.free_slots() == 0 {
@@ -391,6 +399,10 @@ impl Session {
         self.lines_due = self.lines_due.map(|_| now);
         let own_doing = matches!(running.stopping, Some(StopCause::CutOff | StopCause::Draining));
         if own_doing && ended.outcome.action == Action::ExecuteException {
+            self.interrupted.insert(execution);
+            if self.interrupted.len() > FINISHED_MAX {
+                self.interrupted.pop_first();
+            }
             return self.returned.entry(pb::ReturnReason::Interrupted).or_default().push(execution);
         }
         let outcome = with_cause(ended.outcome, running.stopping.as_ref());

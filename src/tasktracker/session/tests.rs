@@ -343,11 +343,26 @@ fn a_refusal_says_whether_to_come_again() {
         (told, story.on(Event::Opened))
     };
     assert_eq!(refuse(Reason::NoLeader, None).0, "reopen (no) after None");
+    assert_eq!(refuse(Reason::StreamReplaced, None).0, "reopen (no) after None");
     assert_eq!(refuse(Reason::IdentityInUse, Some(2)).0, "reopen (no) after Some(2000)");
     assert_eq!(refuse(Reason::IdentityInUse, None).0, "give up (no)");
     let unknown = refuse(Reason::SessionUnknown, None);
     assert_eq!(unknown.0, "reopen (no) after None");
     assert_eq!(unknown.1, "hello session \"\" running [] owed []", "it begins anew");
+}
+
+#[test]
+fn each_hello_has_the_number_of_its_stream() {
+    let mut session = Story::new(1).session;
+    let mut number = || {
+        let mut acts = Vec::new();
+        session.on(Event::Opened, Millis::ZERO, &mut acts);
+        match acts.as_slice() {
+            [Act::Send(ToCluster::Hello(hello))] => hello.stream_number,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!([number(), number(), number()], [1, 2, 3]);
 }
 
 #[test]

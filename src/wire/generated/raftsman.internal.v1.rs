@@ -399,33 +399,36 @@ pub struct ReadIndexResponse {
 /// See PeerService.Forward.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ForwardRequest {
-    /// In the log's own codec, one each.
-    #[prost(bytes = "bytes", repeated, tag = "1")]
-    pub commands: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    /// In the log's own codec.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub command: ::prost::bytes::Bytes,
     /// How long the caller still waits.
     #[prost(uint64, tag = "2")]
     pub deadline_ms: u64,
 }
-/// What became of forwarded commands when they were applied.
+/// The forwarded command was applied.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Forwarded {
-    /// The entry that carried the last of them.
+    /// The entry that carried it.
     #[prost(uint64, tag = "1")]
     pub index: u64,
-    /// In the log's own codec, one for each command.
-    #[prost(bytes = "bytes", repeated, tag = "2")]
-    pub replies: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    /// The term of the leader that proposed it.
+    #[prost(uint64, tag = "2")]
+    pub term: u64,
+    /// In the log's own codec.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub reply: ::prost::bytes::Bytes,
 }
 /// Surely not applied, neither now nor later.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NotApplied {
-    /// A lower-case fragment.
+    /// A lower-case fragment, for people.
     #[prost(string, tag = "1")]
     pub reason: ::prost::alloc::string::String,
-    /// The leader, if known; 0 if not.
-    #[prost(uint64, tag = "2")]
-    pub leader_id: u64,
-    /// Too much to do: try again after this many milliseconds; 0 if the reason is another.
+    /// What the caller can do about it.
+    #[prost(enumeration = "NotAppliedCause", tag = "2")]
+    pub cause: i32,
+    /// If too much is waiting: try again after this many milliseconds.
     #[prost(uint64, tag = "3")]
     pub retry_after_ms: u64,
 }
@@ -442,13 +445,13 @@ pub struct ForwardResponse {
     /// The answering node's wall clock, milliseconds since 1970.
     #[prost(uint64, tag = "1")]
     pub wall_ms: u64,
-    /// What became of the commands.
+    /// What became of the command.
     #[prost(oneof = "forward_response::Outcome", tags = "2, 3, 4")]
     pub outcome: ::core::option::Option<forward_response::Outcome>,
 }
 /// Nested message and enum types in `ForwardResponse`.
 pub mod forward_response {
-    /// What became of the commands.
+    /// What became of the command.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Outcome {
         /// Applied.
@@ -536,6 +539,39 @@ pub struct WatchResponse {
     /// Drawn once per start of its process: another number means that the one before has ended.
     #[prost(uint64, tag = "2")]
     pub start: u64,
+}
+/// Why a command was not proposed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum NotAppliedCause {
+    /// The node that was asked does not lead, or the command cannot be read.
+    Unspecified = 0,
+    /// Too much is waiting.
+    Busy = 1,
+    /// The leader's disk is almost full.
+    DiskLow = 2,
+}
+impl NotAppliedCause {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "NOT_APPLIED_CAUSE_UNSPECIFIED",
+            Self::Busy => "NOT_APPLIED_CAUSE_BUSY",
+            Self::DiskLow => "NOT_APPLIED_CAUSE_DISK_LOW",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "NOT_APPLIED_CAUSE_UNSPECIFIED" => Some(Self::Unspecified),
+            "NOT_APPLIED_CAUSE_BUSY" => Some(Self::Busy),
+            "NOT_APPLIED_CAUSE_DISK_LOW" => Some(Self::DiskLow),
+            _ => None,
+        }
+    }
 }
 /// What a node is at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -885,7 +921,7 @@ pub mod peer_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Commands that reached a follower, one hop to the leader.
+        /// A command that reached a follower, one hop to the leader.
         pub async fn forward(
             &mut self,
             request: impl tonic::IntoRequest<super::ForwardRequest>,
@@ -1064,7 +1100,7 @@ pub mod peer_service_server {
             tonic::Response<super::ReadIndexResponse>,
             tonic::Status,
         >;
-        /// Commands that reached a follower, one hop to the leader.
+        /// A command that reached a follower, one hop to the leader.
         async fn forward(
             &self,
             request: tonic::Request<super::ForwardRequest>,

@@ -3221,6 +3221,9 @@ pub enum AttemptEnd {
     Returned = 2,
     /// It was taken back from a TaskTracker that was gone.
     Reclaimed = 3,
+    /// Its TaskTracker had begun it and gave it back unfinished: it was cut off, or had no time left. No retry and no
+    /// reclaim is counted.
+    Interrupted = 4,
 }
 impl AttemptEnd {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -3233,6 +3236,7 @@ impl AttemptEnd {
             Self::Completed => "ATTEMPT_END_COMPLETED",
             Self::Returned => "ATTEMPT_END_RETURNED",
             Self::Reclaimed => "ATTEMPT_END_RECLAIMED",
+            Self::Interrupted => "ATTEMPT_END_INTERRUPTED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3242,6 +3246,7 @@ impl AttemptEnd {
             "ATTEMPT_END_COMPLETED" => Some(Self::Completed),
             "ATTEMPT_END_RETURNED" => Some(Self::Returned),
             "ATTEMPT_END_RECLAIMED" => Some(Self::Reclaimed),
+            "ATTEMPT_END_INTERRUPTED" => Some(Self::Interrupted),
             _ => None,
         }
     }
@@ -4883,6 +4888,10 @@ pub struct Hello {
     /// It is finishing and wants nothing new.
     #[prost(bool, tag = "12")]
     pub draining: bool,
+    /// Counts the streams that this start of the process has opened, from 1. A hello that was overtaken by the hello of a
+    /// newer stream is refused with STREAM_REPLACED. 0 counts nothing: then the stream whose hello came last stays.
+    #[prost(uint64, tag = "13")]
+    pub stream_number: u64,
 }
 /// The session is attached.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5165,7 +5174,8 @@ pub struct HeartbeatAck {
     #[prost(uint64, tag = "1")]
     pub sequence: u64,
 }
-/// Executions that the TaskTracker cannot take. They become ready again and no attempt is counted.
+/// Executions that the TaskTracker gives back: they become ready again. Unless they had begun (INTERRUPTED), no attempt
+/// is counted, and a later cancel may still answer that nothing was dispatched.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Returned {
     /// Which.
@@ -5267,7 +5277,7 @@ pub enum ReturnReason {
     UnknownKind = 2,
     /// The TaskTracker is leaving.
     Draining = 3,
-    /// It was cut off from the cluster, or had no time left to finish, and interrupted the execution.
+    /// It had begun the execution and interrupted it, since it was cut off from the cluster or had no time left to finish.
     Interrupted = 4,
 }
 impl ReturnReason {
