@@ -9,6 +9,7 @@ pub mod client;
 #[cfg(feature = "machine")]
 pub mod dispatch;
 pub mod domain;
+pub mod failpoint;
 #[cfg(feature = "server")]
 pub mod jobtracker;
 #[cfg(feature = "sdk")]

@@ -13,20 +13,38 @@ use std::path::{Path, PathBuf};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("planted", &[]),
+    ("failpoint", &[]),
     ("calendar", &["domain"]),
     ("machine", &["domain", "planted"]),
     ("wire", &["domain"]),
     ("dispatch", &["domain", "machine", "calendar", "planted"]),
-    ("store", &["domain", "machine", "planted"]),
+    ("store", &["domain", "machine", "planted", "failpoint"]),
     ("link", &["domain", "wire"]),
     ("client", &["domain", "wire", "link"]),
-    ("tasktracker", &["domain", "wire", "link", "planted"]),
-    ("raft", &["domain", "machine", "store", "wire", "planted"]),
-    ("jobtracker", &["domain", "calendar", "machine", "dispatch", "store", "raft", "wire", "planted"]),
+    ("tasktracker", &["domain", "wire", "link", "planted", "failpoint"]),
+    ("raft", &["domain", "machine", "store", "wire", "planted", "failpoint"]),
+    (
+        "jobtracker",
+        &["domain", "calendar", "machine", "dispatch", "store", "raft", "wire", "planted", "failpoint"],
+    ),
     ("rpc", &["domain", "calendar", "machine", "wire", "store", "raft", "jobtracker", "planted"]),
     ("http", &["domain", "calendar", "machine", "wire", "jobtracker", "rpc"]),
     ("sim", &["domain", "calendar", "machine", "dispatch", "store", "raft", "jobtracker", "planted"]),
-    ("cli", &["domain", "calendar", "wire", "link", "client", "tasktracker", "jobtracker", "rpc", "planted"]),
+    (
+        "cli",
+        &[
+            "domain",
+            "calendar",
+            "wire",
+            "link",
+            "client",
+            "tasktracker",
+            "jobtracker",
+            "rpc",
+            "planted",
+            "failpoint",
+        ],
+    ),
 ];
 
 /// The pure floors.

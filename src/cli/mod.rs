@@ -10,6 +10,8 @@ mod connect;
 mod cron;
 #[cfg(feature = "server")]
 mod dev;
+#[cfg(feature = "failpoints")]
+mod failpoints;
 mod failure;
 mod job;
 #[cfg(feature = "server")]
@@ -101,6 +103,10 @@ enum Command {
     Log(log::LogCommand),
     #[cfg(feature = "server")]
     Config(config::ConfigCommand),
+    /// List the places where this build can be made to fail, one JSON object a line
+    #[cfg(feature = "failpoints")]
+    #[command(hide = true)]
+    Failpoints,
     /// List the bugs that this build can have, one JSON object a line
     #[cfg(feature = "planted-bugs")]
     #[command(hide = true)]
@@ -126,6 +132,8 @@ impl Global {
 pub fn main() -> ExitCode {
     // clap prints its errors and exits by itself: 2 for a wrong command, 0 for help.
     let cli = Cli::parse();
+    #[cfg(feature = "failpoints")]
+    let _until_the_end = failpoints::arm();
     #[cfg(feature = "planted-bugs")]
     planted::tell();
     let runtime = tokio::runtime::Runtime::new().expect("the system can start threads");
@@ -160,6 +168,8 @@ async fn run(cli: Cli) -> Outcome {
         Command::Log(log) => interruptible(log.run(&global)).await,
         #[cfg(feature = "server")]
         Command::Config(config) => config.run(&global),
+        #[cfg(feature = "failpoints")]
+        Command::Failpoints => failpoints::list(),
         #[cfg(feature = "planted-bugs")]
         Command::PlantedBugs => planted::list(),
         Command::Version(version) => version.run(&global),

@@ -6,19 +6,14 @@ use serde_json::json;
 
 use super::failure::Outcome;
 use super::output::say;
-use crate::planted::{ALL, Lane, Planting, chosen};
+use crate::planted::{ALL, Planting, chosen};
 
 pub(super) fn list() -> Outcome {
     let mut out = io::stdout().lock();
     for Planting { name, promise, lts, lane, checker, breaks, .. } in ALL {
-        let lane = match lane {
-            Lane::World => "world",
-            Lane::Process => "process",
-            Lane::Simulation => "simulation",
-        };
         let lts: Vec<&str> = lts.split_whitespace().collect();
         let line = json!({
-            "name": name, "promise": promise, "lts": lts, "lane": lane, "checker": checker, "breaks": breaks,
+            "name": name, "promise": promise, "lts": lts, "lane": lane.as_str(), "checker": checker, "breaks": breaks,
         });
         writeln!(out, "{line}")?;
     }

@@ -30,7 +30,8 @@ fn describe(page: &mut String, command: &Command, above: &str) {
     let help = once.term_width(100).render_long_help().to_string();
     let help: String = help.lines().map(|line| format!("{}\n", line.trim_end())).collect();
     write!(page, "\n## {path}\n\n```text\n{}\n```\n", help.trim()).expect("a String takes everything");
-    for inner in command.get_subcommands() {
+    // What only builds for tests have is not told.
+    for inner in command.get_subcommands().filter(|inner| !inner.is_hide_set()) {
         describe(page, inner, &path);
     }
 }

@@ -15,6 +15,7 @@ use super::session::{Act, Event, Me, Session};
 use super::stream::{Stream, StreamEvent};
 use super::{Hooks, Journal, TaskTrackerError};
 use crate::domain::Millis;
+use crate::failpoint::failpoint;
 use crate::link::{Backoff, FailStore, Leader, Link, Target, View};
 use crate::planted::{self, Bug};
 use crate::wire::pb;
@@ -176,9 +177,11 @@ impl Tracker {
             }
         }
         if !records.is_empty() {
+            failpoint!("tracker::before_keep");
             if let Err(error) = self.store.put(records) {
                 tracing::error!(%error, "a result is not in the failstore: it is lost if this process ends now");
             }
+            failpoint!("tracker::after_keep");
             self.sync_at.get_or_insert(Instant::now() + SYNC_PAUSE);
         }
         others
@@ -187,6 +190,7 @@ impl Tracker {
     fn perform(&mut self, act: Act, more: &mut Vec<Act>) -> Result<(), TaskTrackerError> {
         match act {
             Act::Send(message) => {
+                failpoint!("tracker::before_send");
                 if let Some(Err(why)) = self.stream.as_ref().map(|stream| stream.send(message)) {
                     self.lost(&why, more);
                 }
@@ -196,9 +200,11 @@ impl Tracker {
             Act::Kill(execution) => self.pool.kill(execution),
             Act::Keep(records) => drop(self.keep_first(vec![Act::Keep(records)])),
             Act::Forget(executions) => {
+                failpoint!("tracker::before_forget");
                 if let Err(error) = self.store.forget(executions) {
                     tracing::warn!(%error, "the failstore cannot forget: results will be sent again");
                 }
+                failpoint!("tracker::after_forget");
             }
             Act::LimitLines(bytes) => self.journal.set_bytes_max(bytes),
             Act::Reopen { why, after } => {
@@ -304,6 +310,7 @@ impl Tracker {
         if ended.is_empty() {
             return;
         }
+        failpoint!("tracker::ended");
         self.said(acts);
         for end in ended.drain(..) {
             let lines = self.pool.forget(end.execution);

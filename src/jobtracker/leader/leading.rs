@@ -14,6 +14,7 @@ use super::lanes::{Lane, Lanes, Pass};
 use crate::dispatch::planner::Unplanned;
 use crate::dispatch::{Attached, Dispatcher, Event, Intent, Patience, Ready};
 use crate::domain::{ExecutionId, JobId, Kind, NodeGroup, RunId, SessionId, Timestamp};
+use crate::failpoint::failpoint;
 use crate::jobtracker::session::{ExecutionResult, FromTracker, Hello, Lines, Outbox, Refused, ToTracker};
 use crate::machine::command::{
     BizLog, Complete, Completion, Dispatch, ExecutionLines, JobPlan, OfflineReason, Plan, Reclaim,
@@ -587,11 +588,13 @@ impl Leading {
     fn answer(&mut self, now: Instant, origin: Origin, index: u64, reply: Reply) -> Result<(), BaseError> {
         match (origin, reply) {
             (Origin::Caller { reply: caller, .. }, reply) => {
+                failpoint!("leader::before_reply");
                 // A caller that went away wants no answer.
                 let _ = caller.send(Outcome::Applied { index, reply });
             }
             (Origin::Hello(attaching), Reply::Online(session)) => self.attach(now, session, *attaching)?,
             (Origin::Completed { session, executions }, Reply::Completed(answers)) => {
+                failpoint!("leader::before_completed_ack");
                 self.tell(session, ToTracker::CompletedAck(executions.into_iter().zip(answers).collect()));
             }
             (Origin::BizLogs { session, up_to }, _) => self.tell(session, ToTracker::BizLogsAck(up_to)),
@@ -603,13 +606,17 @@ impl Leading {
                 self.end_session(now, session);
             }
             (Origin::Offline { session, reason }, _) => {
+                failpoint!("leader::before_redispatch");
                 if reason == OfflineReason::Silent {
                     tracing::warn!(%session, "a TaskTracker was silent for too long; its executions were reclaimed");
                 }
                 self.ending.remove(&session);
                 self.end_session(now, session);
             }
-            (Origin::Plan, _) => (self.needs_plan, self.planning) = (true, false),
+            (Origin::Plan, _) => {
+                failpoint!("leader::before_plan_goes_on");
+                (self.needs_plan, self.planning) = (true, false);
+            }
             (Origin::Tick, _) => self.ticking = false,
             (Origin::Hello(attaching), _) => {
                 send(&attaching.outbox, ToTracker::Refused(Refused::SessionEnded));
@@ -620,6 +627,7 @@ impl Leading {
     }
 
     fn attach(&mut self, now: Instant, session: SessionId, attaching: Attaching) -> Result<(), BaseError> {
+        failpoint!("leader::before_welcome");
         let Attaching { hello, outbox, stream } = attaching;
         if outbox.is_closed() {
             // The stream broke meanwhile: nobody is there, though the session lives until it has been silent for too long.
@@ -681,6 +689,7 @@ impl Leading {
         // While it was under way, slots may have been counted as both asked for and executing.
         self.mark_dirty_group_of(session);
         if !pushes.is_empty() {
+            failpoint!("leader::before_push");
             self.tell(session, ToTracker::Push { term: self.term, pushes });
         }
     }
@@ -691,6 +700,7 @@ impl Leading {
                 self.dirty.insert(group);
             }
             Effect::Terminate { session, execution, .. } => {
+                failpoint!("leader::before_terminate");
                 self.tell(session, ToTracker::Terminate { execution, why: "cancelled or taken back" });
             }
             Effect::NeedsPlan(JobId(_)) => self.needs_plan = true,

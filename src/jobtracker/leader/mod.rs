@@ -22,6 +22,7 @@ pub use leading::{Outcome, ToLeader};
 use crate::dispatch::Patience;
 use crate::dispatch::planner::{self, Unplanned};
 use crate::domain::{Clock, Timestamp};
+use crate::failpoint::failpoint;
 use crate::machine::{Applied, BaseError, Machine};
 use crate::planted::{self, Bug};
 use crate::raft::{Leadership, ProposeError, RaftNode};
@@ -77,6 +78,7 @@ async fn lead(
     if planted::is(Bug::NewLeaderDawdles) && term > 1 {
         tokio::time::sleep(Duration::from_secs(15)).await;
     }
+    failpoint!("leader::before_recover");
     let began = desk.clock.monotonic();
     desk.raft.raise_time(desk.machine.read().now());
     let (messages, inbox) = mpsc::unbounded_channel();
@@ -90,7 +92,9 @@ async fn lead(
     let took = desk.clock.monotonic().saturating_duration_since(began);
     tracing::info!(term, ?took, "this JobTracker leads");
     shown.send_replace(Some(LeaderHandle { term, door: Door::new(desk.lane_bytes), messages }));
+    failpoint!("leader::recovered");
     let outcome = office.work(term, leadership).await;
+    failpoint!("leader::before_step_down");
     shown.send_replace(None);
     office.close().await;
     tracing::info!(term, "this JobTracker no longer leads");
@@ -165,6 +169,7 @@ impl Office<'_> {
         while self.in_flight.len() < IN_FLIGHT_MAX {
             let (now, at) = (self.now(), self.time());
             let Some((entry, proposed)) = self.leading.close_entry(now, at) else { return };
+            failpoint!("leader::before_propose");
             let applied = self.desk.raft.propose(entry);
             self.in_flight.push_back(Box::pin(async move { (proposed, applied.await) }));
         }

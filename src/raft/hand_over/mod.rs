@@ -22,6 +22,7 @@ use super::dial::DialError;
 use super::leadership::{Leader, Leadership};
 use super::pb;
 use super::peers::{CallError, Lane, Peers};
+use crate::failpoint::failpoint;
 use crate::store::NodeId;
 
 /// After so many tries, each with twice the time of the one before, the timers have taken over anyway.
@@ -121,6 +122,7 @@ impl Survivor {
     }
 
     async fn take_over(&self, gone: &Leader) {
+        failpoint!("hand_over::before_take_over");
         for tries in 0..TRIES_MAX {
             let Some(mine) = self.my_standing().await else { return };
             let others = self.ask_the_others(gone.id).await;

@@ -32,6 +32,7 @@ use self::tail::Tail;
 use super::fatal::OnFatal;
 use super::state::DurableIndex;
 use super::types::{Entry, LogId, Types, Vote};
+use crate::failpoint::failpoint;
 use crate::planted::{self, Bug};
 
 /// What one read for replication or for `apply` may take, decoded copies aside; one larger entry is still given.
@@ -345,6 +346,7 @@ impl RaftLogStorage<Types> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), io::Error> {
+        failpoint!("vote::before_save");
         self.inner.written(self.inner.disk.save_vote(vote))?;
         let (done, synced) = oneshot::channel();
         if planted::is(Bug::VoteNotSynced) {
@@ -353,6 +355,7 @@ impl RaftLogStorage<Types> for LogStore {
         }
         self.inner.syncer.push(Item::Vote(done));
         synced.await.map_err(|_| io::Error::other("the log's sync thread is gone"))??;
+        failpoint!("vote::after_save");
         self.inner.memory.write().vote = Some(*vote);
         Ok(())
     }
@@ -375,7 +378,9 @@ impl RaftLogStorage<Types> for LogStore {
         let records: Vec<_> = entries.iter().map(|entry| (entry.log_id.index, disk::encode(entry))).collect();
         let bytes = records.iter().map(|(_, record)| record.len()).sum();
         let room = self.inner.syncer.room(bytes).await;
+        failpoint!("log::before_append");
         self.inner.written(self.inner.append(entries, &records))?;
+        failpoint!("log::after_append");
         self.inner.appended_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         let (last, epoch) = (records.last().map(|(index, _)| *index), self.inner.flushed.epoch());
         self.inner.syncer.push(Item::Appended { last, epoch, room, done: callback });
@@ -384,11 +389,14 @@ impl RaftLogStorage<Types> for LogStore {
 
     /// Not synced: whatever is appended next to be acknowledged syncs it too.
     async fn truncate_after(&mut self, last_log_id: Option<LogId>) -> Result<(), io::Error> {
+        failpoint!("log::before_truncate");
         self.inner.written(self.inner.cut(last_log_id))
     }
 
     async fn purge(&mut self, log_id: LogId) -> Result<(), io::Error> {
+        failpoint!("log::before_purge");
         self.inner.written(self.inner.purge(log_id))?;
+        failpoint!("log::after_purge");
         let disk = Arc::clone(&self.inner.disk);
         self.inner.syncer.push(Item::Chore(Box::new(move || disk.drop_purged_files(log_id.index))));
         Ok(())

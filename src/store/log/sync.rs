@@ -16,6 +16,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::super::fatal::OnFatal;
 use super::super::types::Types;
 use super::flushed::FlushedIndex;
+use crate::failpoint::failpoint;
 use crate::planted::{self, Bug};
 
 /// Bytes that may wait for a sync; beyond it `append` waits, and with it the leader's admission.
@@ -120,9 +121,12 @@ impl Worker {
     fn run(mut self) {
         while let Some(items) = self.next() {
             if self.failed.is_none() && !planted::is(Bug::LogNotSynced) {
+                failpoint!("log::before_sync");
                 self.sync();
+                failpoint!("log::after_sync");
             }
             items.into_iter().for_each(|item| self.complete(item));
+            failpoint!("log::after_ack");
         }
     }
 

@@ -20,6 +20,7 @@ use super::super::fatal::OnFatal;
 use super::super::log::FlushedIndex;
 use super::super::rocks::RocksBase;
 use super::durable::DurableIndex;
+use crate::failpoint::failpoint;
 use crate::machine::{BaseError, Layer, Machine};
 
 /// How often a waiting thread looks whether it should end.
@@ -218,7 +219,9 @@ impl Shared {
 
 impl Target {
     fn write(&mut self, layer: &Layer, policy: &FlushPolicy) -> Result<(), BaseError> {
+        failpoint!("state::before_layer_write");
         self.base.write(layer)?;
+        failpoint!("state::after_layer_write");
         self.written = Some(layer.last_index());
         self.unflushed_bytes += layer.bytes();
         if self.unflushed_bytes >= policy.flush_bytes && self.flushing.is_none() {
@@ -239,7 +242,9 @@ impl Target {
     }
 
     fn flush(&mut self, durable: &DurableIndex) -> Result<(), BaseError> {
+        failpoint!("state::before_flush");
         self.base.flush()?;
+        failpoint!("state::after_flush");
         (self.flushing, self.unflushed_bytes) = (None, 0);
         if let Some(written) = self.written {
             durable.raise(written);

@@ -42,6 +42,7 @@ use super::fatal::OnFatal;
 use super::log::FlushedIndex;
 use super::snapshot::{SnapshotData, SnapshotReceiver};
 use super::types::{Applied, Entry, Payload};
+use crate::failpoint::failpoint;
 use crate::machine::{BaseError, Machine};
 
 /// Called for each applied entry on every node, in their order, after the entry shows in the machine. It must be quick.
@@ -170,7 +171,9 @@ impl State {
     async fn apply(&self, entry: &Entry) -> io::Result<Applied> {
         let shared = &self.inner.shared;
         shared.wait_until(|| shared.has_room()).await?;
+        failpoint!("state::before_apply");
         let applied = self.apply_now(entry)?;
+        failpoint!("state::after_apply");
         // Only this task changes the tables, so the digest is still the one after this entry.
         self.inner.feed.tell(entry, &applied, || shared.machine.read().digest());
         (self.inner.on_applied)(&applied);

@@ -9,6 +9,7 @@ use openraft::{OptionalSend, RaftSnapshotBuilder};
 use super::super::snapshot::SnapshotData;
 use super::super::types::{LogId, SnapshotMeta, StoredMembership, Types};
 use super::{State, StateError};
+use crate::failpoint::failpoint;
 
 type Snapshot = openraft::alias::SnapshotOf<Types, SnapshotData>;
 
@@ -45,9 +46,11 @@ impl RaftStateMachine<Types> for StateMachine {
         while let Some(next) = entries.next().await {
             let (entry, responder) = next?;
             let applied = self.state.apply(&entry).await?;
+            failpoint!("state::before_reply");
             if let Some(responder) = responder {
                 responder.send(applied);
             }
+            failpoint!("state::mid_batch");
         }
         Ok(())
     }

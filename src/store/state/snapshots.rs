@@ -9,6 +9,7 @@ use super::super::snapshot::{Linked, Manifest, SnapshotData};
 use super::super::types::{Applied, SnapshotMeta};
 use super::place::Role;
 use super::{Inner, State, StateError, marks};
+use crate::failpoint::failpoint;
 use crate::machine::Machine;
 
 impl State {
@@ -16,14 +17,18 @@ impl State {
     pub(super) fn build_snapshot(&self) -> Result<SnapshotData, StateError> {
         let inner = &self.inner;
         let _alone = inner.snapshot_work.lock();
+        failpoint!("snapshot::before_build");
         let building = OwnedDir::temporary(inner.place.fresh(Role::Building));
         let base = inner.shared.base();
         base.checkpoint(building.path())?;
         // Entries are applied and flushed meanwhile: only the checkpoint knows where it stands.
         let (last_log_id, last_membership) = marks::read(&RocksBase::open_for_reading(building.path())?)?;
         let meta = SnapshotMeta { last_log_id, last_membership };
+        failpoint!("snapshot::before_save");
         let manifest = inner.describe(building.path(), meta)?;
+        failpoint!("snapshot::before_rename");
         let path = inner.place.name_snapshot(building.path())?;
+        failpoint!("snapshot::after_rename");
         let snapshot = SnapshotData::new(OwnedDir::temporary(path), manifest);
         inner.take_over(&snapshot);
         Ok(snapshot)
@@ -36,12 +41,15 @@ impl State {
         if data.meta() != meta {
             return Err(StateError::Position);
         }
+        failpoint!("snapshot::before_install");
         let adopted = inner.adopt(data)?;
         let generation = OwnedDir::temporary(inner.place.fresh(Role::Generation));
         let base = inner.prepare(data, generation.path())?;
         let machine = Machine::open(Arc::clone(&base) as Arc<_>)?;
         // From here on a restart finds the new generation.
+        failpoint!("snapshot::before_current");
         inner.place.set_current(generation.path())?;
+        failpoint!("snapshot::after_current");
         generation.keep();
         let index = meta.last_log_id.map(|last| last.index);
         let (old_base, old_machine) = inner.shared.replace(base, machine, index);
