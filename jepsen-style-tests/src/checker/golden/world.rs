@@ -149,6 +149,7 @@ impl World {
             effects: self.effects,
             faults: self.faults,
             logs: NODES.map(|node| (node.to_owned(), self.entries.clone())).into(),
+            digests: Vec::new(),
             crashes: Vec::new(),
             unreadable: Vec::new(),
         }
