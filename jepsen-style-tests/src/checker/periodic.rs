@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::calendar::{cron_instants, grid_instants};
+use super::calendar::{cron_instants, grid_instants, never_fires};
 use super::case::Case;
 use super::command::{JobType, Spec};
 use super::finding::Finding;
@@ -31,6 +31,9 @@ pub(super) fn judge_cron(case: &Case<'_>) -> Finding {
     let mut finding = Finding::default();
     for era in eras(case, JobType::Cron) {
         let expression = era.spec.expression.as_deref().unwrap_or_default();
+        if never_fires(expression) {
+            finding.violation(format!("{} was accepted, and {expression:?} never fires", era.id));
+        }
         let zone = era.spec.zone.as_deref().unwrap_or_default();
         let job = &case.trace.jobs[&era.id];
         let planned_to = job.plans.iter().flat_map(|(_, plan)| plan.instants.iter().map(|at| at.0)).max();

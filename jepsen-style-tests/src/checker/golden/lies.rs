@@ -274,6 +274,28 @@ const LIES: &[Lie] = &[
         },
     },
     Lie {
+        says: "a result was never reported",
+        noticed_by: &["F1"],
+        tell: |evidence| {
+            on_all(evidence, |log| {
+                let mut entries = log.iter_mut();
+                entries
+                    .find(|entry| entry.commands.iter().any(|one| one.command.get("complete").is_some()))?
+                    .commands
+                    .clear();
+                Some(())
+            })
+        },
+    },
+    Lie {
+        says: "nothing had happened to a TaskTracker that lost its executions",
+        noticed_by: &["L5"],
+        tell: |evidence| {
+            evidence.faults.clear();
+            Some(())
+        },
+    },
+    Lie {
         says: "one execution was begun twice",
         noticed_by: &["L2"],
         tell: |evidence| {
