@@ -1,9 +1,10 @@
 //! **A result that a TaskTracker has is reported**: when its runner ended, sooner or later a completion of that execution
-//! is in the log, accepted or stale, also through kills of the TaskTracker, which keeps it on disk.
+//! is in the log, accepted or stale, or it was given back; also through kills of the TaskTracker, which keeps it on disk.
 
 use std::collections::BTreeSet;
 
 use super::case::Case;
+use super::command::Command;
 use super::finding::Finding;
 use super::words::Id;
 use crate::history::ExecEvent;
@@ -13,7 +14,14 @@ const KEPT_WITHIN_NS: u64 = 500_000_000;
 
 pub(super) fn judge(case: &Case<'_>) -> Finding {
     let mut finding = Finding::default();
-    let reported: BTreeSet<Id> = case.trace.completions.iter().map(|completed| completed.execution).collect();
+    let mut reported: BTreeSet<Id> =
+        case.trace.completions.iter().map(|completed| completed.execution).collect();
+    // Who was cut off at that moment gives back what it stopped, finished or not.
+    for (_, logged) in case.log.commands() {
+        if let Command::Return { executions } = &logged.command {
+            reported.extend(executions);
+        }
+    }
     let whole = case.log.gaps().is_empty() && case.trace.unanswered == 0;
     for end in case.evidence.execs.iter().filter(|exec| exec.ev == ExecEvent::End) {
         let execution = Id(end.execution);
