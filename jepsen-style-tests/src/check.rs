@@ -133,6 +133,7 @@ fn load(dir: &Path) -> anyhow::Result<Evidence> {
     let execs = lines(&dir.join("exec.jsonl"), Missing::IsEmpty, &mut unreadable);
     let effects = lines(&dir.join("effects.jsonl"), Missing::IsEmpty, &mut unreadable);
     let faults = lines(&dir.join("nemesis.jsonl"), Missing::IsEmpty, &mut unreadable);
+    let digests = lines(&dir.join("digests.jsonl"), Missing::IsEmpty, &mut unreadable);
     let mut logs = BTreeMap::new();
     let mut crashes = Vec::new();
     for node in &info.nodes {
@@ -143,7 +144,7 @@ fn load(dir: &Path) -> anyhow::Result<Evidence> {
             crashes.extend(crash_markers(node, &of_node.join(name)));
         }
     }
-    Ok(Evidence { info, history, execs, effects, faults, logs, crashes, unreadable })
+    Ok(Evidence { info, history, execs, effects, faults, logs, digests, crashes, unreadable })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -98,10 +98,27 @@ impl AgreedLog {
                 }
             }
         }
+        log.compare_answers(evidence, &said);
         for (index, said) in said {
             log.read(index, &said);
         }
         log
+    }
+
+    /// Digests that nodes were asked for, with each other and with those beside the entries.
+    fn compare_answers(&mut self, evidence: &Evidence, said: &BTreeMap<u64, Said<'_>>) {
+        let mut known: BTreeMap<u64, (&str, &str)> =
+            said.iter().filter_map(|(index, said)| Some((*index, said.digest?))).collect();
+        for asked in &evidence.digests {
+            let (who, digest) = *known.entry(asked.index).or_insert((&asked.node, &asked.digest));
+            self.finding.count("digests asked for", 1);
+            if digest != asked.digest {
+                self.finding.violation(format!(
+                    "index {}: digest {digest} on {who}, {} answered {}",
+                    asked.index, asked.node, asked.digest
+                ));
+            }
+        }
     }
 
     fn read(&mut self, index: u64, said: &Said<'_>) {

@@ -47,6 +47,15 @@ pub(super) fn cron_instants(
     Ok(instants)
 }
 
+/// Whether no day of any year matches, such as the 31st of February.
+pub(super) fn never_fires(expression: &str) -> bool {
+    const LONGEST: [usize; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    Fields::parse(expression).is_ok_and(|fields| {
+        let has_day = |month: usize| (1..=LONGEST[month - 1]).any(|day| fields.days[day]);
+        !(1..=12).any(|month| fields.months[month] && has_day(month))
+    })
+}
+
 /// The grid from `first`, so many or for ever, up to `until`.
 pub(super) fn grid_instants(first: i64, every: i64, count: Option<u64>, until: i64) -> Vec<i64> {
     let count = count.map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(usize::MAX));
@@ -178,6 +187,11 @@ mod tests {
         }
         let changes = cron_instants("0 * * * * ?", "Europe/London", 1_774_742_400_000, 1_774_760_400_000);
         assert!(changes.is_err(), "{changes:?}");
+    }
+
+    #[test]
+    fn a_day_that_never_comes_is_known() {
+        assert!(never_fires("0 0 0 31 2,4 ?") && !never_fires("0 0 0 29 2 ?") && !never_fires("* * * * * ?"));
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(super) fn judge_log(case: &Case<'_>) -> Finding {
         finding.checked(1);
         finding.count(cancel.answer.word(), 1);
         let job = case.trace.jobs.get(&id);
-        let late = case.trace.of_job(id).filter(|execution| execution.dispatched > cancel.index);
+        let late = case.trace.of_job(id).filter(|execution| execution.place >= cancel.dispatched);
         let late = late.filter(|execution| {
             !job.is_some_and(|job| job.revived_between(cancel.index, execution.dispatched))
         });
@@ -54,7 +54,7 @@ pub(super) fn judge_truth(case: &Case<'_>) -> Finding {
                 }
             }
             CancelAnswer::Cancelled(id) => {
-                let touched = case.trace.of_job(id).filter(|execution| execution.dispatched <= cancel.index);
+                let touched = case.trace.of_job(id).filter(|execution| execution.place < cancel.dispatched);
                 let one_shot = one_shot(case, id);
                 let touched: Vec<Id> = touched
                     .filter(|execution| match execution.ended {
@@ -74,7 +74,7 @@ pub(super) fn judge_truth(case: &Case<'_>) -> Finding {
                 }
             }
             CancelAnswer::CancelRequested(id) => {
-                let touched = case.trace.of_job(id).any(|execution| execution.dispatched <= cancel.index);
+                let touched = case.trace.of_job(id).any(|execution| execution.place < cancel.dispatched);
                 if !touched {
                     finding.violation(format!(
                         "index {}: {id} was answered cancel requested, and nothing of it was ever dispatched",

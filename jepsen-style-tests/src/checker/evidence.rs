@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
+
 use crate::history::{Applied, Effect, Event, Exec, Fault, RunInfo};
 
 #[derive(Clone, Debug)]
@@ -13,10 +15,20 @@ pub(crate) struct Evidence {
     pub(crate) faults: Vec<Fault>,
     /// What each node exported, by its name.
     pub(crate) logs: BTreeMap<String, Vec<Applied>>,
+    /// What nodes answered when they were asked for their digest.
+    pub(crate) digests: Vec<Digested>,
     /// What nodes wrote to their standard error that only a crash writes.
     pub(crate) crashes: Vec<CrashMarker>,
     /// Lines that could not be read, and files that are missing: nothing is skipped in silence.
     pub(crate) unreadable: Vec<String>,
+}
+
+/// One line of `digests.jsonl`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(crate) struct Digested {
+    pub(crate) node: String,
+    pub(crate) index: u64,
+    pub(crate) digest: String,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -17,9 +17,11 @@ mod finding;
 #[cfg(test)]
 mod golden;
 mod interrupt_told;
+mod kept_results;
 mod liveness;
 mod misfire;
 mod model;
+mod no_false_death;
 mod nothing_lost;
 mod once_per_request;
 mod one_execution;
@@ -103,6 +105,12 @@ pub(crate) const RULES: &[Rule] = &[
         judge: at_least_once::judge,
     },
     Rule {
+        id: "F1",
+        name: "kept results",
+        promise: "a result that a TaskTracker has is reported",
+        judge: kept_results::judge,
+    },
+    Rule {
         id: "C1",
         name: "cancel in the log",
         promise: "after a cancel nothing more of the job is dispatched",
@@ -149,6 +157,12 @@ pub(crate) const RULES: &[Rule] = &[
         name: "overlap explained",
         promise: "two attempts at a run overlap only with a reason",
         judge: overlap::judge,
+    },
+    Rule {
+        id: "L5",
+        name: "no false death",
+        promise: "who is well loses no execution, and who is gone loses it in time",
+        judge: no_false_death::judge,
     },
     Rule {
         id: "K1",

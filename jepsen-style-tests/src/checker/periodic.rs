@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::calendar::{cron_instants, grid_instants};
+use super::calendar::{cron_instants, grid_instants, never_fires};
 use super::case::Case;
 use super::command::{JobType, Spec};
 use super::finding::Finding;
@@ -23,6 +23,7 @@ struct Era<'a> {
     from: i64,
     /// Where the next revision or a cancel ends it; else where the log ends.
     to: i64,
+    /// Ticks before this index were its own; one that shares the entry of its end may stand behind it.
     to_index: u64,
 }
 
@@ -30,6 +31,9 @@ pub(super) fn judge_cron(case: &Case<'_>) -> Finding {
     let mut finding = Finding::default();
     for era in eras(case, JobType::Cron) {
         let expression = era.spec.expression.as_deref().unwrap_or_default();
+        if never_fires(expression) {
+            finding.violation(format!("{} was accepted, and {expression:?} never fires", era.id));
+        }
         let zone = era.spec.zone.as_deref().unwrap_or_default();
         let job = &case.trace.jobs[&era.id];
         let planned_to = job.plans.iter().flat_map(|(_, plan)| plan.instants.iter().map(|at| at.0)).max();
@@ -73,7 +77,7 @@ fn eras<'a>(case: &'a Case<'_>, job_type: JobType) -> Vec<Era<'a>> {
                 CancelAnswer::AlreadyFinished { .. } | CancelAnswer::NotFound => None,
             });
             let (to_index, to) =
-                replaced.into_iter().chain(cancelled).min().unwrap_or((last_index, last_now));
+                replaced.into_iter().chain(cancelled).min().unwrap_or((last_index + 1, last_now));
             eras.push(Era { id: *id, number: i as u64 + 1, spec, from: *from, to, to_index });
         }
     }
@@ -145,7 +149,7 @@ fn fates(case: &Case<'_>, finding: &mut Finding, era: &Era<'_>, instants: &[i64]
         }
     }
     // What the last tick before the end made due; what came after it is settled by nobody.
-    let ticks = case.trace.ticks.iter().filter(|(index, _)| *index <= era.to_index);
+    let ticks = case.trace.ticks.iter().filter(|(index, _)| *index < era.to_index);
     let settled_to = ticks.map(|(_, now)| *now).max().unwrap_or(i64::MIN);
     let skipped = case.replay.model.settled(era.id);
     for due in instants.iter().filter(|due| **due <= settled_to.min(era.to)) {

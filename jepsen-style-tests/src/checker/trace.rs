@@ -30,6 +30,8 @@ pub(crate) struct Trace {
 #[derive(Debug)]
 pub(crate) struct Execution {
     pub(crate) id: Id,
+    /// Its place among all executions.
+    pub(crate) place: usize,
     pub(crate) run: RunRef,
     pub(crate) task_id: String,
     pub(crate) due: i64,
@@ -39,6 +41,8 @@ pub(crate) struct Execution {
     /// The machine's time at that.
     pub(crate) dispatched_at: i64,
     pub(crate) ended: Option<(u64, End)>,
+    /// What else of the same job was under way when it was dispatched.
+    pub(crate) beside: Vec<Id>,
     /// How many executed on its session with it, and how many may.
     pub(crate) load: (usize, u64),
 }
@@ -98,6 +102,8 @@ pub(crate) struct Cancelled {
     pub(crate) answer: CancelAnswer,
     /// The job's executions under way at that place.
     pub(crate) executing: Vec<Id>,
+    /// How many executions of any job had been dispatched before it: entries hold several commands.
+    pub(crate) dispatched: usize,
 }
 
 impl Trace {
@@ -131,15 +137,15 @@ impl Trace {
             }
             (Command::Cancel { job, .. }, Reply::Cancelled(answer)) => {
                 let of = answer.job();
-                let executing = of.into_iter().flat_map(|of| self.of_job(of));
-                let executing = executing.filter(|execution| execution.ended.is_none());
-                let executing = executing.map(|execution| execution.id).collect();
+                let executing = of.map(|of| self.under_way(of)).unwrap_or_default();
+                let dispatched = self.executions.len();
                 self.cancels.push(Cancelled {
                     index,
                     at: now,
                     target: job.clone(),
                     answer: answer.clone(),
                     executing,
+                    dispatched,
                 });
             }
             (Command::Plan(plans), Reply::Done {}) => {
@@ -171,11 +177,13 @@ impl Trace {
                     let on_it = self.executing.values();
                     let on_it = on_it.filter(|i| self.executions[**i].session == *session).count();
                     let capacity = self.trackers.get(session).map_or(0, |session| session.capacity);
+                    let beside = self.under_way(push.run.job);
                     self.by_id.insert(push.execution, self.executions.len());
                     self.by_job.entry(push.run.job).or_default().push(self.executions.len());
                     self.executing.insert(push.execution, self.executions.len());
                     self.executions.push(Execution {
                         id: push.execution,
+                        place: self.executions.len(),
                         run: push.run,
                         task_id: push.task_id.clone(),
                         due: push.due.0,
@@ -184,6 +192,7 @@ impl Trace {
                         dispatched: index,
                         dispatched_at: now,
                         ended: None,
+                        beside,
                         load: (on_it + 1, capacity),
                     });
                 }
@@ -256,6 +265,11 @@ impl Trace {
                 }
             }
         }
+    }
+
+    fn under_way(&self, job: Id) -> Vec<Id> {
+        let executing = self.of_job(job).filter(|execution| execution.ended.is_none());
+        executing.map(|execution| execution.id).collect()
     }
 
     /// All executions of a job, in the order of the log.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::world::{NODES, honest};
-use crate::checker::evidence::{CrashMarker, Evidence};
+use crate::checker::evidence::{CrashMarker, Digested, Evidence};
 use crate::checker::{Case, Judged, Verdict, check};
 use crate::history::{Applied, Event, EventKind, Exec, ExecEvent, FaultEdge};
 
@@ -86,6 +86,15 @@ const LIES: &[Lie] = &[
         noticed_by: &["A1"],
         tell: |evidence| {
             evidence.logs.get_mut("n3")?.last_mut()?.digest = Some("beef".into());
+            Some(())
+        },
+    },
+    Lie {
+        says: "one node, asked, has another digest",
+        noticed_by: &["A1"],
+        tell: |evidence| {
+            let index = evidence.logs["n1"].last()?.index;
+            evidence.digests.push(Digested { node: "n2".into(), index, digest: "beef".into() });
             Some(())
         },
     },
@@ -261,6 +270,28 @@ const LIES: &[Lie] = &[
             let i = begun(&evidence.execs)?;
             let lost = evidence.execs[i].tracker.clone();
             evidence.execs.retain(|exec| exec.ev != ExecEvent::Begin || exec.tracker != lost);
+            Some(())
+        },
+    },
+    Lie {
+        says: "a result was never reported",
+        noticed_by: &["F1"],
+        tell: |evidence| {
+            on_all(evidence, |log| {
+                let mut entries = log.iter_mut();
+                entries
+                    .find(|entry| entry.commands.iter().any(|one| one.command.get("complete").is_some()))?
+                    .commands
+                    .clear();
+                Some(())
+            })
+        },
+    },
+    Lie {
+        says: "nothing had happened to a TaskTracker that lost its executions",
+        noticed_by: &["L5"],
+        tell: |evidence| {
+            evidence.faults.clear();
             Some(())
         },
     },

@@ -110,6 +110,8 @@ impl World {
             self.ms += 300;
             self.lead();
         }
+        // An instant falls due, and the cancel shares its entry with the tick that would have made it a run.
+        self.ms = (self.ms / 1000 + 1) * 1000 + 5;
         self.cancel(cron, "t1");
         (0..40).for_each(|_| self.step());
         self.told_to_stop();
@@ -147,6 +149,7 @@ impl World {
             effects: self.effects,
             faults: self.faults,
             logs: NODES.map(|node| (node.to_owned(), self.entries.clone())).into(),
+            digests: Vec::new(),
             crashes: Vec::new(),
             unreadable: Vec::new(),
         }
@@ -218,7 +221,9 @@ impl World {
         let reply = command.map(|mut command| {
             let body = command.as_object_mut().and_then(|command| command.values_mut().next());
             body.expect("a command has a body")["request"] = json!({"id": event.req});
-            let reply = self.commit(vec![command.clone()]).remove(0);
+            let with_tick = [command.clone(), json!({"tick": {}})];
+            let commands = if f == "cancel" { &with_tick[..] } else { &with_tick[..1] };
+            let reply = self.commit(commands.to_vec()).remove(0);
             self.submitted_at = self.wall();
             event.pos = Some(self.index);
             if self.chance(8) == 0 {
