@@ -1,6 +1,8 @@
 //! `jst`: real clusters under faults, checked exactly.
 
 mod admin;
+mod check;
+mod checker;
 mod client;
 mod clock;
 mod cluster;
@@ -18,6 +20,7 @@ mod netns;
 mod place;
 mod process;
 mod record;
+mod report;
 mod run;
 mod soak;
 mod stamp;
@@ -34,6 +37,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser as _;
 
+use checker::Verdict;
 use control::Control;
 use nemesis::Family;
 use run::Order;
@@ -56,6 +60,8 @@ enum Command {
     Run(RunArgs),
     /// One run after another with different seeds, and a row in RESULTS.md.
     Soak(soak::Soak),
+    /// Judges again what a run left behind: 0 is valid, 1 invalid, 2 unknown.
+    Check(check::Check),
     /// Tries which faults this machine allows.
     Doctor,
     /// Takes away what runs that were killed left on this machine.
@@ -110,6 +116,7 @@ fn act(command: Command) -> anyhow::Result<ExitCode> {
             let well = runtime()?.block_on(soak.run(&product))?;
             Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
+        Command::Check(check) => check.run(),
         Command::Doctor => doctor(),
         Command::Clean => {
             let cleaned = place::clean()?;
@@ -173,8 +180,13 @@ fn run_one(order: &Order) -> anyhow::Result<ExitCode> {
     );
     println!("  faults: {}", summary.faults_text());
     summary.wrong.iter().for_each(|what| println!("  WRONG: {what}"));
-    println!("  not checked");
-    Ok(if summary.wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let verdict = check::judge(&order.dir, true)?;
+    Ok(match verdict {
+        Verdict::Invalid => ExitCode::FAILURE,
+        _ if !summary.wrong.is_empty() => ExitCode::FAILURE,
+        Verdict::Valid => ExitCode::SUCCESS,
+        Verdict::Unknown | Verdict::NotExercised => ExitCode::from(UNKNOWN),
+    })
 }
 
 fn doctor() -> anyhow::Result<ExitCode> {
