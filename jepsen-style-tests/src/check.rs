@@ -25,11 +25,16 @@ pub(crate) struct Check {
 impl Check {
     /// 0 is valid, 1 invalid, 2 unknown.
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
-        Ok(match judge(&self.dir, self.report)? {
-            Verdict::Valid => ExitCode::SUCCESS,
-            Verdict::Invalid => ExitCode::from(1),
-            Verdict::Unknown | Verdict::NotExercised => ExitCode::from(2),
-        })
+        Ok(exit_code(judge(&self.dir, self.report)?))
+    }
+}
+
+/// As the verdict is told to scripts.
+pub(crate) fn exit_code(verdict: Verdict) -> ExitCode {
+    match verdict {
+        Verdict::Valid => ExitCode::SUCCESS,
+        Verdict::Invalid => ExitCode::from(1),
+        Verdict::Unknown | Verdict::NotExercised => ExitCode::from(2),
     }
 }
 

@@ -37,7 +37,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser as _;
 
-use checker::Verdict;
 use control::Control;
 use nemesis::Family;
 use run::Order;
@@ -60,7 +59,7 @@ enum Command {
     Run(RunArgs),
     /// One run after another with different seeds, and a row in RESULTS.md.
     Soak(soak::Soak),
-    /// Judges again what a run left behind: 0 is valid, 1 invalid, 2 unknown.
+    /// Judges a run's directory: exit code 0 is valid, 1 invalid, 2 unknown.
     Check(check::Check),
     /// Tries which faults this machine allows.
     Doctor,
@@ -181,12 +180,7 @@ fn run_one(order: &Order) -> anyhow::Result<ExitCode> {
     println!("  faults: {}", summary.faults_text());
     summary.wrong.iter().for_each(|what| println!("  WRONG: {what}"));
     let verdict = check::judge(&order.dir, true)?;
-    Ok(match verdict {
-        Verdict::Invalid => ExitCode::FAILURE,
-        _ if !summary.wrong.is_empty() => ExitCode::FAILURE,
-        Verdict::Valid => ExitCode::SUCCESS,
-        Verdict::Unknown | Verdict::NotExercised => ExitCode::from(UNKNOWN),
-    })
+    Ok(if summary.wrong.is_empty() { check::exit_code(verdict) } else { ExitCode::FAILURE })
 }
 
 fn doctor() -> anyhow::Result<ExitCode> {

@@ -8,6 +8,7 @@ use crate::domain::{JobId, Millis, MisfirePolicy, Schedule, Timestamp};
 use crate::machine::command::{JobPlan, SkippedRange};
 use crate::machine::limits::PLAN_AHEAD_MIN;
 use crate::machine::row::{JobRow, PeriodicRow};
+use crate::planted::{self, Bug};
 
 /// How far ahead instants are planned.
 const AHEAD: Millis = Millis::from_secs(10);
@@ -41,7 +42,8 @@ pub fn plan(unplanned: &Unplanned, now: Timestamp) -> Option<JobPlan> {
         return Some(JobPlan { ended: true, ..empty(*id, row) });
     };
     let calendar = calendar.anchored_at(job.updated);
-    let after = row.planned_until();
+    let from_clock = planted::is(Bug::PlanFromTheClock) && row.planned_until() < now;
+    let after = if from_clock { now } else { row.planned_until() };
     let missed_until = now - job.spec.misfire_after - Millis::new(1);
     let skipped = skipped(&calendar, after, missed_until, job.spec.misfire);
     let from = skipped.map_or(after, |range| range.last);

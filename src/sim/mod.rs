@@ -16,6 +16,8 @@ mod drain;
 mod history;
 mod jobs;
 mod office;
+#[cfg(feature = "planted-bugs")]
+mod planted;
 mod promises;
 mod rare;
 mod replica;

@@ -16,18 +16,18 @@ const SEEDS_DEFAULT: u64 = if cfg!(debug_assertions) { 40 } else { 400 };
 /// Fewer seeds need not have met everything.
 const SEEDS_TO_COUNT: u64 = 40;
 /// To check all tables costs as much as twenty entries.
-const CHECK_EVERY: u64 = 151;
+pub(super) const CHECK_EVERY: u64 = 151;
 /// So many broken seeds are enough to look at.
 const BROKEN_MAX: usize = 3;
 
 /// What a world that kept its promises met, and the digest that it ended with.
-struct Life {
+pub(super) struct Life {
     counts: Counts,
     digest: u64,
 }
 
 /// The whole life of one world.
-fn live(seed: u64, check_every: u64) -> Result<Life, String> {
+pub(super) fn live(seed: u64, check_every: u64) -> Result<Life, String> {
     let mut world = World::new(seed, check_every);
     world.history.trace = std::env::var("RAFTSMAN_TRACE").ok();
     let mut step = 0;
@@ -66,7 +66,7 @@ fn judge(seed: u64) -> Result<Life, String> {
     })
 }
 
-fn number(name: &str) -> Option<u64> {
+pub(super) fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 

@@ -12,6 +12,9 @@ use crate::domain::{Action, ExecutionId, Millis, Outcome};
 use crate::machine::command::ReclaimReason;
 use crate::machine::reply::Push;
 
+/// Cluster time and the true time are no further apart than this.
+const CLOCK_SLACK: Millis = Millis::new(100);
+
 impl World {
     pub(super) fn is_frozen(&self, tracker: usize) -> bool {
         self.trackers[tracker].frozen_until > self.now
@@ -109,6 +112,8 @@ impl World {
             Act::Interrupt(execution, why) => {
                 if why == Stopping::CutOff {
                     self.history.saw(Rare::SelfFenced);
+                } else if !self.history.may_be_stopped(execution, self.truth() + CLOCK_SLACK) {
+                    return Err(format!("execution {execution} was told to stop, and nobody asked for it"));
                 }
                 let start = self.trackers[number].start;
                 if !self.deaf.contains(&execution) {

@@ -23,6 +23,7 @@ use crate::machine::limits::PLAN_JOBS_MAX;
 use crate::machine::reply::Push;
 use crate::machine::row::LiveState;
 use crate::machine::{Applied, BaseError, Command, Effect, LogEntry, Machine, Reply};
+use crate::planted::{self, Bug};
 
 /// How often the leader lets old rows expire.
 const EXPIRE_EVERY: Duration = Duration::from_secs(10);
@@ -314,7 +315,7 @@ impl Leading {
             }
         }
         drop(machine);
-        if !missing.is_empty() {
+        if !missing.is_empty() && !planted::is(Bug::LostPushStaysLost) {
             self.tell(session, ToTracker::Ask(missing));
         }
         Ok(())
@@ -355,6 +356,9 @@ impl Leading {
 
     /// Time passed: silence, overdue runs, old rows.
     pub(super) fn tick(&mut self, now: Instant) {
+        if planted::is(Bug::LaterTermsKeepNoTime) && self.term > 1 {
+            return;
+        }
         for intent in self.dispatcher.step(now, Event::Tick) {
             match intent {
                 Intent::Offline { session } if !self.ending.contains(&session) => {
@@ -629,7 +633,7 @@ impl Leading {
                 Some((run, holder)) if holder == session => is_stopped(&machine, run)?,
                 Some(_) | None => true,
             };
-            if stopped {
+            if stopped && !planted::is(Bug::TerminateIsSentOnce) {
                 send(&outbox, ToTracker::Terminate { execution: *execution, why: "no longer wanted" });
             }
         }
@@ -642,7 +646,7 @@ impl Leading {
             let reclaim = Reclaim { executions, reason: ReclaimReason::Unknown };
             self.lanes.push(Lane::Drain, Command::Reclaim(reclaim), Origin::Own);
         }
-        if !pushes.is_empty() {
+        if !pushes.is_empty() && !planted::is(Bug::LostPushStaysLost) {
             send(&outbox, ToTracker::Push { term: self.term, pushes });
         }
         let executing = machine.tables().indexes().executing_on(session);

@@ -23,6 +23,7 @@ use crate::dispatch::Patience;
 use crate::dispatch::planner::{self, Unplanned};
 use crate::domain::{Clock, Timestamp};
 use crate::machine::{Applied, BaseError, Machine};
+use crate::planted::{self, Bug};
 use crate::raft::{Leadership, ProposeError, RaftNode};
 use leading::{Leading, Proposed};
 
@@ -73,6 +74,9 @@ async fn lead(
     leadership: &mut watch::Receiver<Leadership>,
     shown: &watch::Sender<Option<LeaderHandle>>,
 ) -> Result<(), BaseError> {
+    if planted::is(Bug::NewLeaderDawdles) && term > 1 {
+        tokio::time::sleep(Duration::from_secs(15)).await;
+    }
     let began = desk.clock.monotonic();
     desk.raft.raise_time(desk.machine.read().now());
     let (messages, inbox) = mpsc::unbounded_channel();
@@ -210,6 +214,7 @@ impl Office<'_> {
 fn outcome_of(error: ProposeError) -> Outcome {
     match error {
         ProposeError::NotLeader { .. } | ProposeError::Stopped => Outcome::NotApplied,
+        ProposeError::Unknown if planted::is(Bug::UnknownToldAsNotApplied) => Outcome::NotApplied,
         ProposeError::Unknown => Outcome::Unknown,
     }
 }

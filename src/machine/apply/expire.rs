@@ -3,21 +3,40 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::{ClientId, Identity, JobId, NodeGroup, Position, RequestId, RunId, Timestamp};
+use crate::domain::{ClientId, Identity, JobId, Millis, NodeGroup, Position, RequestId, RunId, Timestamp};
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::effect::Effect;
 use crate::machine::key::Key;
 use crate::machine::limits::EXPIRE_MAX;
+use crate::machine::queue::take_back;
 use crate::machine::reply::Reply;
-use crate::machine::row::{Row, TrackerState};
+use crate::machine::row::{LiveState, Row, TrackerState};
+use crate::planted::{self, Bug};
 
 pub(super) fn apply(change: &mut Change<'_>) -> Result<Reply, BaseError> {
+    if planted::is(Bug::OldPushesAreUndone) {
+        undo_old_pushes(change)?;
+    }
     finished_runs(change)?;
     request_ids(change)?;
     client_sessions(change)?;
     offline_trackers(change)?;
     Ok(Reply::Done)
+}
+
+/// Only for [`Bug::OldPushesAreUndone`]: LTS's push timeout.
+fn undo_old_pushes(change: &mut Change<'_>) -> Result<(), BaseError> {
+    let end = RunId { job: JobId(Position::MAX), number: u64::MAX };
+    for (key, row) in change.scan(&Key::Live(RunId::default()), &Key::Live(end), EXPIRE_MAX)? {
+        if let (Key::Live(run), Row::Live(live)) = (key, row)
+            && let LiveState::Executing { since, .. } = live.state
+            && change.now().since(since) > Millis::from_secs(2)
+        {
+            take_back::give_back(change, run)?;
+        }
+    }
+    Ok(())
 }
 
 /// What one command may still remove, and whose last run may be gone.

@@ -1,7 +1,7 @@
 //! What became of executions: who was given which run, how each of them ended, and what must not have been dispatched.
 
 use super::{Broken, End, Execution, History, Session};
-use crate::domain::{ExecutionId, JobSpec, JobType, RunId, SessionId};
+use crate::domain::{ExecutionId, JobSpec, JobType, RunId, SessionId, Timestamp};
 use crate::machine::command::{Completion, ReclaimReason, TrackerOnline};
 use crate::machine::reply::{CompleteAnswer, Push};
 use crate::sim::rare::Rare;
@@ -48,8 +48,17 @@ impl History {
         }
         self.current.insert(*run, *execution);
         self.of_run.entry(*run).or_default().push(*execution);
-        let known = self.executions.insert(*execution, Execution { run: *run, session, end: None });
+        let (since, timeout) = (self.now, push.spec.run_timeout);
+        let known =
+            self.executions.insert(*execution, Execution { run: *run, session, since, timeout, end: None });
         known.map_or(Ok(()), |_| Err(format!("execution {execution} was given twice")))
+    }
+
+    /// Whether somebody asked for this execution to stop, or its time was up at `truth`.
+    pub(in crate::sim) fn may_be_stopped(&self, execution: ExecutionId, truth: Timestamp) -> bool {
+        let Some(known) = self.executions.get(&execution) else { return true };
+        let is_late = known.timeout.is_some_and(|timeout| truth >= known.since + timeout);
+        known.end.is_some() || self.sealed.contains(&known.run) || is_late
     }
 
     fn has_room(&self, session: SessionId, push: &Push) -> Result<(), Broken> {

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use super::rare::{Counts, Rare};
 use crate::domain::{
-    Action, ClientId, ExecutionId, Identity, JobId, JobSpec, Kind, NodeGroup, RequestId, RunId, SessionId,
-    Timestamp,
+    Action, ClientId, ExecutionId, Identity, JobId, JobSpec, Kind, Millis, NodeGroup, RequestId, RunId,
+    SessionId, Timestamp,
 };
 use crate::machine::command::{OfflineReason, ReclaimReason, RequestKey};
 use crate::machine::{Applied, Command, LogEntry, Reply};
@@ -31,6 +31,9 @@ pub(super) enum End {
 pub(super) struct Execution {
     pub(super) run: RunId,
     session: SessionId,
+    /// Cluster time when it was dispatched, and how long it may take.
+    pub(super) since: Timestamp,
+    pub(super) timeout: Option<Millis>,
     pub(super) end: Option<End>,
 }
 
@@ -87,6 +90,8 @@ pub(super) struct History {
     pub(super) sealed: BTreeSet<RunId>,
     /// Runs by hand, and the command that made them.
     pub(super) by_hand: BTreeMap<RunId, u64>,
+    /// When instants could be settled, in order.
+    pub(super) ticks: Vec<Timestamp>,
     pub(super) stale: u64,
     /// Prints the commands whose text, or whose reply's, holds this.
     pub(super) trace: Option<String>,
@@ -173,6 +178,10 @@ impl History {
                 for execution in &reclaim.executions {
                     self.reclaimed(*execution, reclaim.reason);
                 }
+                Ok(())
+            }
+            (Command::Tick, _) => {
+                self.ticks.push(self.now);
                 Ok(())
             }
             (Command::BizLog(_), _) => {

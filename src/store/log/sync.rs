@@ -16,6 +16,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::super::fatal::OnFatal;
 use super::super::types::Types;
 use super::flushed::FlushedIndex;
+use crate::planted::{self, Bug};
 
 /// Bytes that may wait for a sync; beyond it `append` waits, and with it the leader's admission.
 pub(super) const QUEUE_BYTES_MAX: usize = 32 << 20;
@@ -118,7 +119,7 @@ struct Worker {
 impl Worker {
     fn run(mut self) {
         while let Some(items) = self.next() {
-            if self.failed.is_none() {
+            if self.failed.is_none() && !planted::is(Bug::LogNotSynced) {
                 self.sync();
             }
             items.into_iter().for_each(|item| self.complete(item));
