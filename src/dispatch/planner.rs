@@ -22,6 +22,15 @@ pub struct Unplanned {
     pub row: Arc<PeriodicRow>,
 }
 
+/// As [`plan`]; a calendar that panics ends the job's plan instead of everybody's planning.
+pub fn plan_surely(unplanned: &Unplanned, now: Timestamp) -> Option<JobPlan> {
+    let planned = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| plan(unplanned, now)));
+    planned.unwrap_or_else(|_| {
+        tracing::error!(job = %unplanned.id, "the calendar panicked on this job; it will not fire");
+        Some(JobPlan { ended: true, ..empty(unplanned.id, &unplanned.row) })
+    })
+}
+
 /// The next instants of one job, or `None` if it is no cron job.
 pub fn plan(unplanned: &Unplanned, now: Timestamp) -> Option<JobPlan> {
     let Unplanned { id, job, row } = unplanned;

@@ -15,3 +15,4 @@ pub use log_tail::{LogTail, LogTailError};
 pub use node::{
     ClientPort, CommandError, Committed, JobTracker, NodeError, NodeOptions, SessionTimes, lane_of,
 };
+pub use waiters::JobMoves;

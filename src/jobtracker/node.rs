@@ -19,7 +19,7 @@ use super::leader::lanes::weight;
 use super::leader::{self, Desk, Lane, LaneBytes, LeaderHandle, Outcome, ToLeader};
 use super::log_tail::{LogTail, LogTailError};
 use super::snapshots;
-use super::waiters::Waiters;
+use super::waiters::{JobMoves, Waiters};
 use crate::dispatch::Patience;
 use crate::domain::{Clock, JobId, SystemClock, Timestamp};
 use crate::machine::{BaseError, Command, Machine, Reply};
@@ -351,18 +351,19 @@ impl JobTracker {
             return Err(ReadError::NotLeader { leader: None });
         }
         let deadline = tokio::time::Instant::now() + within;
+        let mut news = self.leader_news();
         loop {
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
             match self.shared.raft.linearize(left).await {
                 Ok(index) => return Ok(index),
                 Err(error) if left.is_zero() => return Err(error),
-                Err(_) => self.leader_change(LEADER_POLL.min(left)).await,
+                Err(_) => news.wait(LEADER_POLL.min(left)).await,
             }
         }
     }
 
-    /// Resolves when a run of the job ends on this node.
-    pub fn job_moves(&self, job: JobId) -> oneshot::Receiver<()> {
+    /// Tells when a run of the job, or the job, ends on this node.
+    pub fn job_moves(&self, job: JobId) -> JobMoves {
         self.shared.waiters.watch(job)
     }
 
@@ -381,6 +382,7 @@ impl JobTracker {
             return Err(CommandError::NotInitialized);
         }
         let deadline = tokio::time::Instant::now() + within;
+        let mut news = self.leader_news();
         loop {
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
             let tried = match self.leader() {
@@ -388,21 +390,14 @@ impl JobTracker {
                 None => self.forward(&command, left).await,
             };
             match tried {
-                Err(CommandError::NoLeader) if !left.is_zero() => {
-                    self.leader_change(LEADER_POLL.min(left)).await
-                }
+                Err(CommandError::NoLeader) if !left.is_zero() => news.wait(LEADER_POLL.min(left)).await,
                 outcome => return outcome,
             }
         }
     }
 
-    async fn leader_change(&self, at_most: Duration) {
-        let (mut leadership, mut leader) = (self.leadership(), self.watch_leader());
-        tokio::select! {
-            _ = leadership.changed() => {}
-            _ = leader.changed() => {}
-            () = tokio::time::sleep(at_most) => {}
-        }
+    fn leader_news(&self) -> LeaderNews<Leadership, Option<LeaderHandle>> {
+        LeaderNews::from_now(self.leadership(), self.watch_leader())
     }
 
     async fn propose(
@@ -563,4 +558,44 @@ fn identity(data_dir: &Arc<Mutex<DataDir>>, node: &Node) -> Arc<PeerIdentity> {
     let data_dir = Arc::clone(data_dir);
     let remember = move |cluster: &str| data_dir.lock().join_cluster(cluster).map_err(std::io::Error::other);
     PeerIdentity::new(id, node.clone(), cluster, Box::new(remember))
+}
+
+/// What a call that found no leader waits for. It is made before the first try, so that it misses no change.
+struct LeaderNews<A, B> {
+    leadership: watch::Receiver<A>,
+    leader: watch::Receiver<B>,
+}
+
+impl<A, B> LeaderNews<A, B> {
+    /// Changes from now on. A receiver that was cloned shows old ones as new.
+    fn from_now(mut leadership: watch::Receiver<A>, mut leader: watch::Receiver<B>) -> LeaderNews<A, B> {
+        leadership.mark_unchanged();
+        leader.mark_unchanged();
+        LeaderNews { leadership, leader }
+    }
+
+    async fn wait(&mut self, at_most: Duration) {
+        tokio::select! {
+            _ = self.leadership.changed() => {}
+            _ = self.leader.changed() => {}
+            () = tokio::time::sleep(at_most) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn news_of_a_leader_are_waited_for_also_after_earlier_ones() {
+        let (leadership, leader) = (watch::Sender::new(1), watch::Sender::new(None));
+        let kept = (leadership.subscribe(), leader.subscribe());
+        leadership.send_replace(2);
+        leader.send_replace(Some(7));
+        let mut news = LeaderNews::from_now(kept.0.clone(), kept.1.clone());
+        assert!(news.wait(LEADER_POLL).now_or_never().is_none(), "nothing has changed since");
+        leadership.send_replace(3);
+        assert!(news.wait(Duration::MAX).now_or_never().is_some());
+    }
 }

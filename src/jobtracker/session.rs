@@ -33,7 +33,11 @@ pub struct Hello {
 /// What comes from a session after its hello.
 #[derive(Clone, Debug)]
 pub enum FromTracker {
-    Completed(Vec<ExecutionResult>),
+    Completed {
+        results: Vec<ExecutionResult>,
+        /// Whether it takes another push.
+        has_room: bool,
+    },
     /// It gives these back; whether they had begun.
     Returned {
         executions: Vec<ExecutionId>,

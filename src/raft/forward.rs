@@ -171,11 +171,7 @@ mod tests {
     struct Nobody;
 
     impl ForwardTarget for Nobody {
-        fn forward(
-            &self,
-            _: Command,
-            _: Duration,
-        ) -> BoxFuture<'static, Result<Forwarded, ForwardError>> {
+        fn forward(&self, _: Command, _: Duration) -> BoxFuture<'static, Result<Forwarded, ForwardError>> {
             unreachable!("garbage is no command")
         }
 

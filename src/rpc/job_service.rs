@@ -213,7 +213,7 @@ impl JobService for Jobs {
         let deadline = tokio::time::Instant::now() + timeout;
         linearize(&self.0).await?;
         loop {
-            let moves = self.0.job_moves(target.job());
+            let mut moves = self.0.job_moves(target.job());
             let (found, mark) = self.stale(|machine| target.look(machine)).await?;
             let (done, state, run, content_type) = found.ok_or_else(|| target.not_found())?;
             let response = pb::WaitResponse { done, state: state.into(), run, content_type, read: mark };
@@ -221,7 +221,7 @@ impl JobService for Jobs {
                 return Ok(Response::new(response));
             }
             tokio::select! {
-                _ = moves => {}
+                () = moves.moved() => {}
                 () = tokio::time::sleep_until(deadline) => return Ok(Response::new(response)),
                 () = self.0.stopping().cancelled() => {
                     return Err(Fault::unknown(Reason::ShuttingDown, "this JobTracker is stopping").into());

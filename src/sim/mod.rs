@@ -20,6 +20,8 @@ mod promises;
 mod rare;
 mod replica;
 mod rng;
+mod term;
 mod tests;
 mod tracker;
+mod trackers;
 mod world;

@@ -293,11 +293,12 @@ fn same(expected: &[Timestamp], settled: &[(Timestamp, Timestamp, u64)]) -> Resu
                 left.len()
             ));
         };
-        if these.first() != Some(first) || these.last() != Some(last) {
+        let (Some(begin), Some(end)) = (these.first(), these.last()) else {
+            return Err(format!("the range from {first} to {last} counts no instant"));
+        };
+        if (begin, end) != (first, last) {
             return Err(format!(
-                "the ledger has {count} from {first} to {last}, the calendar {:?} to {:?}",
-                these.first(),
-                these.last()
+                "the ledger has {count} from {first} to {last}, the calendar {begin} to {end}"
             ));
         }
         left = rest;

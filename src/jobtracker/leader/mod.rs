@@ -5,6 +5,8 @@
 
 pub mod lanes;
 mod leading;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -166,13 +168,14 @@ impl Office<'_> {
 
     /// On a thread of its own: the calendar may take milliseconds.
     fn ask_calendar(&mut self) -> Result<(), BaseError> {
-        let unplanned: Vec<Unplanned> = self.leading.take_unplanned()?;
+        let unplanned: Vec<Unplanned> = self.leading.take_unplanned(self.desk.clock.monotonic())?;
         if unplanned.is_empty() {
             return Ok(());
         }
         let (own, now) = (self.own.clone(), self.time());
         tokio::task::spawn_blocking(move || {
-            let plans = unplanned.iter().filter_map(|unplanned| planner::plan(unplanned, now)).collect();
+            let plans =
+                unplanned.iter().filter_map(|unplanned| planner::plan_surely(unplanned, now)).collect();
             // A term that is over needs no plan.
             let _ = own.send(ToLeader::Planned(plans));
         });
@@ -181,7 +184,7 @@ impl Office<'_> {
 
     fn until_next(&self) -> Duration {
         let tick = self.leading.next_tick().saturating_duration_since(self.now());
-        let due = self.leading.next_due().map(|due| Duration::from(due.since(self.time())));
+        let due = self.leading.next_due(self.now()).map(|due| Duration::from(due.since(self.time())));
         tick.min(due.unwrap_or(SLEEP_MAX)).min(SLEEP_MAX)
     }
 

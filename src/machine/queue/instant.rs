@@ -74,10 +74,16 @@ pub(in crate::machine) fn skip(
     change.put_ledger(run, ledger)
 }
 
-/// Lengthens an earlier range of the same kind; false if its row has expired.
+/// A range grows no longer than this, since it is forgotten as old as it began.
+const RANGE_MAX: Millis = Millis::from_secs(3600);
+
+/// Lengthens an earlier range of the same kind; false if its row has expired or began too long ago.
 fn extend(change: &mut Change<'_>, run: RunId, range: SkippedRange) -> Result<bool, BaseError> {
     let Some(row) = change.ledger(run)? else { return Ok(false) };
     let Fate::Skipped { reason, count, .. } = row.fate else { return Ok(false) };
+    if change.now().since(row.ended) > RANGE_MAX {
+        return Ok(false);
+    }
     let fate = Fate::Skipped { reason, last: range.last, count: count + range.count };
     change.put_ledger(run, LedgerRow { fate, ..LedgerRow::clone(&row) })?;
     Ok(true)

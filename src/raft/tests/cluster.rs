@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::server::ServeError;
 use super::super::{
-    Digest, ForwardError, ForwardTarget, Forwarded, Member, NotApplied, PeerIdentity, ProposeError, RaftConfig, RaftNode,
-    RaftSetup, server,
+    Digest, ForwardError, ForwardTarget, Forwarded, Member, NotApplied, PeerIdentity, ProposeError,
+    RaftConfig, RaftNode, RaftSetup, server,
 };
 use super::cut::{Board, CutDial};
 use crate::domain::{Identity, SystemClock};
@@ -42,11 +42,7 @@ struct Target {
 }
 
 impl ForwardTarget for Target {
-    fn forward(
-        &self,
-        command: Command,
-        _: Duration,
-    ) -> BoxFuture<'static, Result<Forwarded, ForwardError>> {
+    fn forward(&self, command: Command, _: Duration) -> BoxFuture<'static, Result<Forwarded, ForwardError>> {
         let term = self.node.leadership().borrow().term;
         let proposed = self.node.propose(LogEntry { at: self.node.now(), commands: vec![command] });
         Box::pin(async move {
@@ -58,10 +54,7 @@ impl ForwardTarget for Target {
                     Err(ForwardError::Unknown { reason: error.to_string() })
                 }
                 Err(error @ (ProposeError::NotLeader { .. } | ProposeError::Stopped)) => {
-                    Err(ForwardError::NotApplied {
-                        cause: NotApplied::Elsewhere,
-                        reason: error.to_string(),
-                    })
+                    Err(ForwardError::NotApplied { cause: NotApplied::Elsewhere, reason: error.to_string() })
                 }
             }
         })
