@@ -62,6 +62,9 @@ impl RaftNode {
     /// # Errors
     /// If this node has a log or another cluster already, or is not among them.
     pub async fn initialize(&self, cluster: &str, members: Vec<Member>) -> Result<(), MembershipError> {
+        if self.identity().cluster().is_some_and(|known| known != cluster) {
+            return Err(MembershipError::AlreadyInitialized);
+        }
         if !members.iter().any(|member| member.id == self.id()) {
             // Before the id is stored: a node that has one cannot be made part of another cluster.
             return Err(MembershipError::Refused(format!("node {} is not among the members", self.id())));

@@ -30,8 +30,8 @@ rare! {
     DuplicatePushes: 1_000 per mille, "pushes that came twice";
     PushesDropped: 800 per mille, "pushes that never came";
     LatePushes: 1_000 per mille, "pushes that came more than half a second late";
-    Returns: 7_000 per mille, "pushes given back";
-    Interrupts: 300 per mille, "executions that had begun and were given back";
+    Returns: 5_000 per mille, "pushes given back";
+    Interrupts: 500 per mille, "executions that had begun and were given back";
     SelfFenced: 2_000 per mille, "executions interrupted because the cluster was silent";
     Zombies: 1_000 per mille, "TaskTrackers that came back after they were declared gone";
     OwedAfterRestart: 600 per mille, "restarts with owed results";

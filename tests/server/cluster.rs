@@ -18,6 +18,13 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// So many nodes, made one cluster, with a leader.
     pub(crate) async fn of(count: usize) -> Cluster {
+        let cluster = Cluster::unmade(count).await;
+        assert!(!cluster.init().await.already);
+        cluster
+    }
+
+    /// So many nodes that are no cluster yet.
+    pub(crate) async fn unmade(count: usize) -> Cluster {
         let mut cluster = Cluster { nodes: Vec::new(), _dirs: Vec::new() };
         for n in 1..=count {
             let dir = tempfile::tempdir().expect("a temporary directory");
@@ -27,10 +34,14 @@ impl Cluster {
             cluster.nodes.push(node);
             cluster._dirs.push(dir);
         }
-        let addresses = cluster.nodes.iter().map(|node| node.peer_addr().to_string()).collect();
-        let mut client = ClusterServiceClient::new(cluster.channel(0).await);
-        client.init(pb::InitRequest { addresses }).await.expect("it is made");
         cluster
+    }
+
+    /// Makes them one cluster.
+    pub(crate) async fn init(&self) -> pb::InitResponse {
+        let addresses = self.nodes.iter().map(|node| node.peer_addr().to_string()).collect();
+        let mut client = ClusterServiceClient::new(self.channel(0).await);
+        client.init(pb::InitRequest { addresses }).await.expect("it is made").into_inner()
     }
 
     pub(crate) async fn channel(&self, node: usize) -> Channel {

@@ -10,3 +10,4 @@ mod members;
 mod probes;
 mod sdk;
 mod sessions;
+mod stops;

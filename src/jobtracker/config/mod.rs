@@ -166,7 +166,7 @@ settings! {
         reclaim_after: Millis = Millis::from_secs(10),
         /// How long a run may take to stop after it was asked; then it is killed.
         terminate_grace: Millis = Millis::from_secs(10),
-        /// How long a JobTracker that was told to stop finishes what is in flight.
+        /// How long a JobTracker that was told to stop waits for the answers to calls under way.
         drain_timeout: Millis = Millis::from_secs(25),
     }
 

@@ -629,14 +629,14 @@ impl Leading {
     fn attach(&mut self, now: Instant, session: SessionId, attaching: Attaching) -> Result<(), BaseError> {
         failpoint!("leader::before_welcome");
         let Attaching { hello, outbox, stream } = attaching;
-        if outbox.is_closed() {
-            // The stream broke meanwhile: nobody is there, though the session lives until it has been silent for too long.
-            self.dispatcher.step(now, Event::Known { session, node_group: hello.node_group });
-            return Ok(());
-        }
         if self.streams.get(&session).is_some_and(|open| open.stream_number > hello.stream_number) {
             // On its way through a relay it was overtaken by the hello of a newer stream.
             send(&outbox, ToTracker::Refused(Refused::Replaced));
+            return Ok(());
+        }
+        if outbox.is_closed() {
+            // The stream broke meanwhile: nobody is there, though the session lives until it has been silent for too long.
+            self.dispatcher.step(now, Event::Known { session, node_group: hello.node_group });
             return Ok(());
         }
         let machine = Arc::clone(&self.machine);

@@ -115,6 +115,7 @@ impl Term {
             running: running.iter().copied().collect(),
             owed: BTreeSet::new(),
             draining: false,
+            stream_number: 0,
         };
         self.say(ToLeader::Hello { hello, outbox, stream });
         (stream, inbox)

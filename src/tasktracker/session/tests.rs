@@ -280,16 +280,17 @@ fn without_answered_heartbeats_it_stops_working_and_gives_back_what_it_interrupt
 }
 
 #[test]
-fn an_execution_that_was_interrupted_without_a_stream_is_taken_again_when_it_is_pushed_again() {
+fn an_execution_that_was_interrupted_without_a_stream_is_given_back_when_it_is_pushed_again() {
     let mut story = Story::attached(1);
     story.push(5, 1);
     story.on(Event::Lost);
     story.until(20_000);
     assert_eq!(story.ends(5, Action::ExecuteException), "");
     assert_eq!(story.reattach(2), "hello session \"1.0\" running [] owed []; pull 0");
-    assert_eq!(story.push(6, 2), "returned [6] INTERRUPTED", "not before it is heard again");
+    assert_eq!(story.push(6, 2), "returned [6] NO_SLOT", "not before it is heard again");
     assert_eq!(story.heard(FromCluster::HeartbeatAck(pb::HeartbeatAck { sequence: u64::MAX })), "pull 1");
-    assert_eq!(story.push(5, 2), "begin 5");
+    assert_eq!(story.push(5, 2), "returned [5] INTERRUPTED", "its fence is used up");
+    assert_eq!(story.push(7, 2), "begin 7");
 }
 
 #[test]
