@@ -9,19 +9,19 @@ pub mod client;
 #[cfg(feature = "machine")]
 pub mod dispatch;
 pub mod domain;
-#[cfg(feature = "server")]
+#[cfg(feature = "node")]
 pub mod jobtracker;
 #[cfg(feature = "sdk")]
 pub mod link;
 #[cfg(feature = "machine")]
 pub mod machine;
-#[cfg(feature = "server")]
+#[cfg(feature = "node")]
 pub mod raft;
 #[cfg(feature = "server")]
 pub mod rpc;
 #[cfg(all(test, feature = "machine"))]
 mod sim;
-#[cfg(feature = "server")]
+#[cfg(feature = "node")]
 pub mod store;
 #[cfg(feature = "sdk")]
 pub mod tasktracker;

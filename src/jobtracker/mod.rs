@@ -1,8 +1,10 @@
 //! The node: consensus, storage and the leader's loop, wired together. It knows nothing of gRPC or HTTP for clients;
 //! the edges (`rpc`) call in.
 
+#[cfg(feature = "server")]
 pub mod config;
 pub mod leader;
+#[cfg(feature = "server")]
 pub mod metrics;
 mod node;
 pub mod session;
@@ -10,5 +12,6 @@ mod snapshots;
 mod waiters;
 
 pub use node::{
-    ClientPort, CommandError, Committed, JobTracker, NodeError, NodeOptions, SessionTimes, lane_of,
+    Addresses, ClientPort, CommandError, Committed, JobTracker, NodeError, NodeOptions, OpenStore, PeerPort,
+    SessionTimes, Surroundings, lane_of,
 };

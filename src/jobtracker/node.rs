@@ -1,7 +1,7 @@
 //! One JobTracker: opened, wired and running; and what the edges may ask of it.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -17,13 +17,19 @@ use super::leader::{self, Desk, Lane, LaneBytes, LeaderHandle, Outcome, ToLeader
 use super::snapshots;
 use super::waiters::Waiters;
 use crate::dispatch::Patience;
-use crate::domain::{Clock, JobId, SystemClock, Timestamp};
+#[cfg(feature = "server")]
+use crate::domain::SystemClock;
+use crate::domain::{Clock, JobId, Timestamp};
 use crate::machine::{BaseError, Command, Machine, Reply};
 use crate::raft::{
-    Digest, ForwardError, ForwardTarget, Forwarded, Leadership, PeerIdentity, RaftConfig, RaftNode,
-    RaftSetup, ReadError, StartError, TcpDial, server,
+    Dial, Digest, ForwardError, ForwardTarget, Forwarded, Leadership, PeerIdentity, RaftConfig, RaftNode,
+    RaftSetup, ReadError, StartError,
 };
-use crate::store::{DataDir, FlushPolicy, Node, State, StateOptions, Store, StoreError, fatal};
+#[cfg(feature = "server")]
+use crate::raft::{TcpDial, server};
+#[cfg(feature = "server")]
+use crate::store::fatal;
+use crate::store::{DataDir, FlushPolicy, Node, OnApplied, OnFatal, State, StateOptions, Store, StoreError};
 
 /// How often the free space of the disk is looked at.
 const DISK_EVERY: Duration = Duration::from_secs(5);
@@ -170,6 +176,63 @@ impl std::fmt::Debug for JobTracker {
     }
 }
 
+/// What a node is put into, besides its data directory: a machine, or the simulation.
+pub struct Surroundings {
+    pub clock: Arc<dyn Clock>,
+    /// How it reaches the others.
+    pub dial: Arc<dyn Dial>,
+    pub open: OpenStore,
+    /// Told of each entry that is applied here.
+    pub on_applied: OnApplied,
+    pub on_fatal: OnFatal,
+}
+
+/// Opens the store in a data directory.
+pub type OpenStore = Box<dyn FnOnce(&Path, StateOptions) -> Result<Store, StoreError> + Send>;
+
+impl std::fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Surroundings")
+            .field("clock", &self.clock)
+            .field("dial", &self.dial)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Surroundings {
+    /// This machine's clocks, TCP and RocksDB; a disk that fails ends the process.
+    #[cfg(feature = "server")]
+    fn production() -> Surroundings {
+        Surroundings {
+            clock: Arc::new(SystemClock),
+            dial: Arc::new(TcpDial),
+            open: Box::new(Store::open),
+            on_applied: Arc::new(|_| ()),
+            on_fatal: fatal::end_process(),
+        }
+    }
+}
+
+/// What a node listens on.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    pub client: SocketAddr,
+    pub peer: SocketAddr,
+}
+
+/// What the peer port serves: see [`server::serve`].
+pub struct PeerPort {
+    pub raft: RaftNode,
+    pub target: Arc<dyn ForwardTarget>,
+    pub stop: CancellationToken,
+}
+
+impl std::fmt::Debug for PeerPort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PeerPort").field("raft", &self.raft).finish_non_exhaustive()
+    }
+}
+
 /// The listener for clients, bound and not served yet.
 #[derive(Debug)]
 pub struct ClientPort(pub TcpListener);
@@ -179,24 +242,51 @@ impl JobTracker {
     ///
     /// # Errors
     /// If a port is taken, the data directory cannot be used, or consensus cannot start.
+    #[cfg(feature = "server")]
     pub async fn start(options: NodeOptions) -> Result<(JobTracker, ClientPort), NodeError> {
         let (client_port, client_addr) = bind(&options.listen_client).await?;
         let (peer_port, peer_addr) = bind(&options.listen_peer).await?;
+        let addresses = Addresses { client: client_addr, peer: peer_addr };
+        let surroundings = Surroundings::production();
+        let (tracker, port) = JobTracker::start_in(options, addresses, surroundings).await?;
+        tokio::spawn(async move {
+            if let Err(error) = server::serve(peer_port, port.raft, port.target, port.stop).await {
+                tracing::error!(%error, "the peer port closed");
+            }
+        });
+        Ok((tracker, ClientPort(client_port)))
+    }
+
+    /// The same wherever it is put; the peer port is served by whoever calls.
+    ///
+    /// # Errors
+    /// If the data directory cannot be used, or consensus cannot start.
+    pub async fn start_in(
+        options: NodeOptions,
+        addresses: Addresses,
+        surroundings: Surroundings,
+    ) -> Result<(JobTracker, PeerPort), NodeError> {
+        let Addresses { client: client_addr, peer: peer_addr } = addresses;
         let waiters = Arc::new(Waiters::default());
-        let Store { log, state, data_dir } = open_store(&options, &waiters)?;
+        let Surroundings { clock, dial, open, on_applied, on_fatal } = surroundings;
+        let state_options = StateOptions {
+            flush: options.flush,
+            on_applied: both(Arc::clone(&waiters), on_applied),
+            on_fatal: Arc::clone(&on_fatal),
+        };
+        let Store { log, state, data_dir } = open(&options.data_dir, state_options)?;
         let data_dir = Arc::new(Mutex::new(data_dir));
         let node = Node {
             name: options.name.clone(),
             peer_addr: options.advertise_peer.clone().unwrap_or_else(|| peer_addr.to_string()),
             client_addr: options.advertise_client.clone().unwrap_or_else(|| client_addr.to_string()),
         };
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let started = clock.monotonic();
         let setup = RaftSetup {
             config: options.raft.clone(),
             identity: identity(&data_dir, &node),
             clock: Arc::clone(&clock),
-            dial: Arc::new(TcpDial),
+            dial,
         };
         let machine = Arc::clone(state.machine());
         let raft = RaftNode::start(setup, log.clone(), state.state_machine(), state.clone()).await?;
@@ -231,24 +321,18 @@ impl JobTracker {
         });
         let tracker = JobTracker { shared };
         tokio::spawn(snapshots::keep_small(tracker.clone(), log));
-        tracker.run(desk, shown, peer_port);
-        Ok((tracker, ClientPort(client_port)))
-    }
-
-    fn run(&self, desk: Desk, shown: watch::Sender<Option<LeaderHandle>>, peer_port: TcpListener) {
-        let (raft, stopped) = (desk.raft.clone(), self.shared.stopped.clone());
-        let target: Arc<dyn ForwardTarget> = Arc::new(self.clone());
-        tokio::spawn(async move {
-            if let Err(error) = server::serve(peer_port, raft, target, stopped).await {
-                tracing::error!(%error, "the peer port closed");
-            }
-        });
+        let port = PeerPort {
+            raft: desk.raft.clone(),
+            target: Arc::new(tracker.clone()),
+            stop: tracker.shared.stopped.clone(),
+        };
         tokio::spawn(async move {
             if let Err(error) = leader::run(desk, shown).await {
-                fatal::end_process()(&error.to_string());
+                on_fatal(&error.to_string());
             }
         });
-        tokio::spawn(watch_disk(self.clone()));
+        tokio::spawn(watch_disk(tracker.clone()));
+        Ok((tracker, port))
     }
 
     pub fn name(&self) -> &str {
@@ -512,6 +596,7 @@ pub fn lane_of(command: &Command) -> Lane {
     }
 }
 
+#[cfg(feature = "server")]
 async fn bind(address: &str) -> Result<(TcpListener, SocketAddr), NodeError> {
     let failed = |error| NodeError::Listen { address: address.to_owned(), error };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -519,16 +604,11 @@ async fn bind(address: &str) -> Result<(TcpListener, SocketAddr), NodeError> {
     Ok((listener, bound))
 }
 
-fn open_store(options: &NodeOptions, waiters: &Arc<Waiters>) -> Result<Store, StoreError> {
-    let waiters = Arc::clone(waiters);
-    Store::open(
-        &options.data_dir,
-        StateOptions {
-            flush: options.flush,
-            on_applied: Arc::new(move |applied| waiters.applied(applied)),
-            on_fatal: fatal::end_process(),
-        },
-    )
+fn both(waiters: Arc<Waiters>, on_applied: OnApplied) -> OnApplied {
+    Arc::new(move |applied| {
+        waiters.applied(applied);
+        on_applied(applied);
+    })
 }
 
 fn identity(data_dir: &Arc<Mutex<DataDir>>, node: &Node) -> Arc<PeerIdentity> {

@@ -51,8 +51,9 @@ impl Base for MemBase {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "server"))]
 mod tests {
+    use super::super::engine::StateEngine as _;
     use super::super::rocks::RocksBase;
     use super::super::tests::seed;
     use super::*;
@@ -101,7 +102,7 @@ mod tests {
                 5..50 => {
                     let batch = batch(&mut random);
                     memory.write(batch.clone().into_iter());
-                    disk.write(batch.into_iter()).unwrap();
+                    disk.write_rows(batch.into_iter()).unwrap();
                 }
                 _ => compare(&memory, &disk, &mut random),
             }

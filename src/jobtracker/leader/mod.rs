@@ -22,6 +22,7 @@ use crate::dispatch::planner::{self, Unplanned};
 use crate::domain::{Clock, Timestamp};
 use crate::machine::{Applied, BaseError, Machine};
 use crate::raft::{Leadership, ProposeError, RaftNode};
+use crate::store::blocking;
 use leading::{Leading, Proposed};
 
 /// Entries that may be under way at once: one is synced while the next gathers.
@@ -171,10 +172,13 @@ impl Office<'_> {
             return Ok(());
         }
         let (own, now) = (self.own.clone(), self.time());
-        tokio::task::spawn_blocking(move || {
-            let plans = unplanned.iter().filter_map(|unplanned| planner::plan(unplanned, now)).collect();
-            // A term that is over needs no plan.
-            let _ = own.send(ToLeader::Planned(plans));
+        tokio::spawn(async move {
+            let plan =
+                move || unplanned.iter().filter_map(|unplanned| planner::plan(unplanned, now)).collect();
+            if let Ok(plans) = blocking(plan).await {
+                // A term that is over needs no plan.
+                let _ = own.send(ToLeader::Planned(plans));
+            }
         });
         Ok(())
     }

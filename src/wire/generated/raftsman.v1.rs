@@ -724,7 +724,7 @@ pub mod calendar_service_client {
     }
 }
 /// Generated server implementations.
-#[cfg(any(test, feature = "server"))]
+#[cfg(any(test, feature = "node"))]
 pub mod calendar_service_server {
     #![allow(
         unused_variables,
@@ -1084,7 +1084,7 @@ pub mod leadership_service_client {
     }
 }
 /// Generated server implementations.
-#[cfg(any(test, feature = "server"))]
+#[cfg(any(test, feature = "node"))]
 pub mod leadership_service_server {
     #![allow(
         unused_variables,
@@ -1747,7 +1747,7 @@ pub mod cluster_service_client {
     }
 }
 /// Generated server implementations.
-#[cfg(any(test, feature = "server"))]
+#[cfg(any(test, feature = "node"))]
 pub mod cluster_service_server {
     #![allow(
         unused_variables,
@@ -3491,7 +3491,7 @@ pub mod job_service_client {
     }
 }
 /// Generated server implementations.
-#[cfg(any(test, feature = "server"))]
+#[cfg(any(test, feature = "node"))]
 pub mod job_service_server {
     #![allow(
         unused_variables,
@@ -4363,7 +4363,7 @@ pub mod node_service_client {
     }
 }
 /// Generated server implementations.
-#[cfg(any(test, feature = "server"))]
+#[cfg(any(test, feature = "node"))]
 pub mod node_service_server {
     #![allow(
         unused_variables,
@@ -5239,7 +5239,7 @@ pub mod task_tracker_service_client {
     }
 }
 /// Generated server implementations.
-#[cfg(any(test, feature = "server"))]
+#[cfg(any(test, feature = "node"))]
 pub mod task_tracker_service_server {
     #![allow(
         unused_variables,

@@ -1,0 +1,3 @@
+//! Whole clusters from seeds: all of it is `raftsman::sim::whole`.
+
+fn main() {}
