@@ -9,8 +9,6 @@ set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 cache=${RAFTSMAN_CACHE:-$HOME/.cache/raftsman}/rocksdb
-# The version that the archive from before the names was built from.
-unnamed_version=0.19.0+11.8.1
 
 say() { echo "rocksdb-cache: $*" >&2; }
 fail() { say "$*"; exit 1; }
@@ -25,15 +23,6 @@ command -v "$cxx" > /dev/null || fail "no C++ compiler ($cxx); run scripts/setup
 compiler=$(basename "$cxx")-$("$cxx" -dumpfullversion -dumpversion)-$("$cxx" -dumpmachine)
 dir=$cache/$version-$compiler
 archive=$dir/librocksdb.a
-
-# An archive at the old place, without a name, is taken over; it stays there for whoever still points to it.
-adopt_unnamed() {
-    [ "$version" = "$unnamed_version" ] && [ -s "$cache/librocksdb.a" ] || return 1
-    mkdir -p "$dir"
-    ln "$cache/librocksdb.a" "$archive.$$" 2> /dev/null || cp "$cache/librocksdb.a" "$archive.$$"
-    mv "$archive.$$" "$archive"
-    say "took over the archive that was there"
-}
 
 # A package of its own with the workspace's locked versions: cargo then builds RocksDB's package and nothing of ours.
 write_package() {
@@ -81,6 +70,6 @@ command -v flock > /dev/null && flock 9
 if [ ! -s "$archive" ]; then
     # What a killed run left.
     rm -rf "$cache"/build.*
-    adopt_unnamed || build
+    build
 fi
 echo "$dir"

@@ -10,7 +10,9 @@ use super::connect::cluster;
 use super::failure::{Failure, Outcome};
 use super::json;
 use super::output::{Column, Format, Row, Shape, column, say, wide};
+use crate::client::ClientError;
 use crate::wire::pb;
+use crate::wire::pb::cluster_service_client::ClusterServiceClient;
 
 /// See and change the cluster of JobTrackers
 #[derive(Debug, clap::Args)]
@@ -61,6 +63,14 @@ enum Verb {
         #[arg(long)]
         yes: bool,
     },
+    /// Show the digest of one JobTracker's tables: equal on all of them at an equal index
+    ///
+    /// The JobTracker that is asked answers for itself.
+    Digest {
+        /// Wait until this entry is applied
+        #[arg(long, default_value_t, value_name = "INDEX")]
+        at_least: u64,
+    },
     /// Hand the leadership over
     TransferLeader {
         /// Id or name of the next leader; else whoever is best
@@ -94,6 +104,7 @@ impl ClusterCommand {
             Verb::Add { peer_address } => add(global, peer_address).await,
             Verb::Promote { node } => promote(global, node).await,
             Verb::Remove { node, yes } => remove(global, node, yes).await,
+            Verb::Digest { at_least } => digest(global, at_least).await,
             Verb::TransferLeader { to } => transfer_leader(global, to).await,
         }
     }
@@ -150,6 +161,20 @@ fn row(node: &pb::ClusterNode) -> Row {
         ],
         json: json::cluster_node(node),
     }
+}
+
+async fn digest(global: &Global, at_least_index: u64) -> Outcome {
+    let mut client = ClusterServiceClient::new(global.connect.straight().await?);
+    let answer = client.digest(pb::DigestRequest { at_least_index }).await;
+    let answer = answer.map_err(|status| ClientError::Refused(status.into()))?.into_inner();
+    let (index, now) = (answer.index.to_string(), json::time(answer.now));
+    let row = Row {
+        id: answer.digest.clone(),
+        json: json!({ "index": answer.index, "digest": answer.digest, "now": now }),
+        cells: vec![index, answer.digest, now],
+    };
+    let columns = [column("INDEX"), column("DIGEST"), column("NOW")];
+    Ok(global.output().print(Shape::One, &columns, &[row])?)
 }
 
 async fn add(global: &Global, peer_address: String) -> Outcome {

@@ -2,15 +2,21 @@
 
 use std::time::Duration;
 
+use tonic::transport::{Channel, Endpoint};
+
 use super::failure::Failure;
-use crate::client::{JobClient, Via};
+use crate::client::{ClientError, JobClient, Via};
 use crate::domain::Millis;
 use crate::wire::pb::cluster_service_client::ClusterServiceClient;
 use crate::wire::pb::job_service_client::JobServiceClient;
 use crate::wire::pb::node_service_client::NodeServiceClient;
+use crate::wire::{Fault, Reason};
 
 /// The largest answer that is read: a page of 1,000 jobs.
-const ANSWER_BYTES_MAX: usize = 64 << 20;
+pub(super) const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// A JobTracker that is gone is noticed within seconds, also by a call that waits for long.
+const KEEPALIVE: Duration = Duration::from_secs(1);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Connect {
@@ -40,6 +46,35 @@ impl Connect {
             JobClient::builder().addresses(&self.addr).identity(format!("cli@{name}")).patience(patience);
         Ok(builder.connect().await?)
     }
+}
+
+impl Connect {
+    /// A connection to the first of the addresses that answers, leader or not: for what a JobTracker says of itself.
+    ///
+    /// # Errors
+    /// If none of them answers in time.
+    pub(super) async fn straight(&self) -> Result<Channel, Failure> {
+        let mut problem = String::from("no address is given");
+        for address in self.addr.split(',').map(str::trim).filter(|address| !address.is_empty()) {
+            match connect(address, self.patience.into()).await {
+                Ok(channel) => return Ok(channel),
+                Err(error) => problem = format!("no jobtracker answers at {address}: {error}"),
+            }
+        }
+        Err(ClientError::NotDone(Fault::not_applied(Reason::NoJobTracker, problem)).into())
+    }
+}
+
+async fn connect(address: &str, patience: Duration) -> Result<Channel, tonic::transport::Error> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))?;
+    endpoint
+        .connect_timeout(patience)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+        .keep_alive_while_idle(true)
+        .connect()
+        .await
 }
 
 /// A mutating call without a client session is named, so that a repetition gets the first answer.

@@ -120,7 +120,8 @@ impl Run {
 }
 
 fn warn_of_what_is_off(config: &Config) {
-    if config.listen.insecure {
+    let listen = &config.listen;
+    if [listen.client, listen.peer].iter().any(|address| !address.ip().is_loopback()) {
         tracing::warn!(
             "listening beyond loopback without TLS and authentication: whoever reaches it owns the cluster"
         );

@@ -15,6 +15,7 @@ mod job;
 #[cfg(feature = "server")]
 mod jobtracker;
 mod json;
+mod log;
 mod logging;
 mod node;
 mod output;
@@ -95,6 +96,7 @@ enum Command {
     #[command(visible_alias = "nodes")]
     Node(node::NodeCommand),
     Cluster(cluster::ClusterCommand),
+    Log(log::LogCommand),
     #[cfg(feature = "server")]
     Config(config::ConfigCommand),
     Version(version::Version),
@@ -147,6 +149,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Cron(cron) => cron.run(&global),
         Command::Node(node) => interruptible(node.run(&global)).await,
         Command::Cluster(cluster) => interruptible(cluster.run(&global)).await,
+        Command::Log(log) => interruptible(log.run(&global)).await,
         #[cfg(feature = "server")]
         Command::Config(config) => config.run(&global),
         Command::Version(version) => version.run(&global),

@@ -4,6 +4,7 @@
 #[cfg(feature = "server")]
 pub mod config;
 pub mod leader;
+mod log_tail;
 #[cfg(feature = "server")]
 pub mod metrics;
 mod node;
@@ -11,6 +12,7 @@ pub mod session;
 mod snapshots;
 mod waiters;
 
+pub use log_tail::{LogTail, LogTailError};
 pub use node::{
     Addresses, ClientPort, CommandError, Committed, JobTracker, NodeError, NodeOptions, OpenStore, PeerPort,
     SessionTimes, Surroundings, lane_of,

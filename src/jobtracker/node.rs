@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::leader::lanes::weight;
 use super::leader::{self, Desk, Lane, LaneBytes, LeaderHandle, Outcome, ToLeader};
+use super::log_tail::{LogTail, LogTailError};
 use super::snapshots;
 use super::waiters::Waiters;
 use crate::dispatch::Patience;
@@ -29,7 +30,9 @@ use crate::raft::{
 use crate::raft::{TcpDial, server};
 #[cfg(feature = "server")]
 use crate::store::fatal;
-use crate::store::{DataDir, FlushPolicy, Node, OnApplied, OnFatal, State, StateOptions, Store, StoreError};
+use crate::store::{
+    DataDir, FlushPolicy, LogStore, Node, OnApplied, OnFatal, State, StateOptions, Store, StoreError,
+};
 
 /// How often the free space of the disk is looked at.
 const DISK_EVERY: Duration = Duration::from_secs(5);
@@ -163,6 +166,7 @@ struct Shared {
     disk_low: AtomicBool,
     next_stream: AtomicU64,
     state: State,
+    log: LogStore,
     data_dir: Arc<Mutex<DataDir>>,
     client_addr: SocketAddr,
     peer_addr: SocketAddr,
@@ -313,6 +317,7 @@ impl JobTracker {
             disk_low: AtomicBool::new(false),
             next_stream: AtomicU64::new(1),
             state,
+            log: log.clone(),
             data_dir,
             client_addr,
             peer_addr,
@@ -393,6 +398,14 @@ impl JobTracker {
     /// Looks at the tables as they are on this node; the lock is held as long as `look` runs, so it is bounded.
     pub fn look<T>(&self, look: impl FnOnce(&Machine) -> T) -> T {
         look(&self.shared.machine.read())
+    }
+
+    /// The entries that this node has applied, from this index on; `follow` goes on with each one to come.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn tail_log(&self, from: u64, follow: bool) -> Result<LogTail, LogTailError> {
+        LogTail::new(self.shared.log.clone(), &self.shared.state, from, follow)
     }
 
     /// Makes this node's tables fit for a linearizable read.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::key::Key;
 use super::limits::PLAN_AHEAD_MIN;
 use super::row::{LiveRun, LiveState, PeriodicRow, Rhythm, Row};
-use crate::domain::{ExecutionId, Identity, JobId, Kind, NodeGroup, RunId, SessionId, Timestamp};
+use crate::domain::{ExecutionId, Identity, JobId, Kind, Millis, NodeGroup, RunId, SessionId, Timestamp};
 
 /// What ripens: a run, or the next instant of a periodic job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +25,8 @@ pub struct Indexes {
     /// By the time at which they ripen, then priority, then id.
     waiting: BTreeSet<(Timestamp, i32, Waiter)>,
     ready: BTreeMap<NodeGroup, ReadyGroup>,
+    /// Ready runs that may start until then and no later.
+    start_by: BTreeSet<(Timestamp, RunId)>,
     executing: BTreeMap<ExecutionId, (RunId, SessionId)>,
     by_session: BTreeMap<SessionId, BTreeSet<ExecutionId>>,
     sessions: BTreeMap<SessionId, (NodeGroup, Identity)>,
@@ -56,7 +58,14 @@ impl ReadyGroup {
 impl Indexes {
     /// When the next Tick would change something.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.waiting.first().map(|(at, _, _)| *at)
+        let ripens = self.waiting.first().map(|(at, _, _)| *at);
+        let expires = self.start_by.first().map(|(start_by, _)| *start_by + Millis::new(1));
+        [ripens, expires].into_iter().flatten().min()
+    }
+
+    /// The ready runs that can no longer start at `now`, in order.
+    pub fn too_late(&self, now: Timestamp) -> impl Iterator<Item = RunId> {
+        self.start_by.iter().take_while(move |(start_by, _)| *start_by < now).map(|(_, run)| *run)
     }
 
     /// What is due at `now`, in order.
@@ -112,6 +121,7 @@ impl Indexes {
         let same = [
             ("waiting", self.waiting == other.waiting),
             ("ready", self.ready == other.ready),
+            ("start by", self.start_by == other.start_by),
             ("executing", self.executing == other.executing),
             ("by session", self.by_session == other.by_session),
             ("sessions", self.sessions == other.sessions),
@@ -177,6 +187,9 @@ impl Indexes {
                 let group = self.ready.entry(live.node_group.clone()).or_default();
                 let ranks = group.kinds.entry(live.kind.clone()).or_default();
                 group.count += usize::from(ranks.insert((live.priority, live.due, run)));
+                if let Some(start_by) = live.may_start_by() {
+                    self.start_by.insert((start_by, run));
+                }
             }
             LiveState::Executing { execution, session, .. } => {
                 self.executing.insert(*execution, (run, *session));
@@ -204,6 +217,9 @@ impl Indexes {
     }
 
     fn remove_ready(&mut self, run: RunId, live: &LiveRun) {
+        if let Some(start_by) = live.may_start_by() {
+            self.start_by.remove(&(start_by, run));
+        }
         let Some(group) = self.ready.get_mut(&live.node_group) else { return };
         let Some(ranks) = group.kinds.get_mut(&live.kind) else { return };
         group.count -= usize::from(ranks.remove(&(live.priority, live.due, run)));

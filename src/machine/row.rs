@@ -104,6 +104,17 @@ pub struct LiveRun {
     pub log_dropped: Option<(Position, u64)>,
 }
 
+impl LiveRun {
+    /// Until when it may start; none if it has started before, or may start at any time.
+    pub fn may_start_by(&self) -> Option<Timestamp> {
+        self.start_by.filter(|_| self.executions == 0)
+    }
+
+    pub fn is_too_late(&self, now: Timestamp) -> bool {
+        self.may_start_by().is_some_and(|start_by| now > start_by)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LiveState {
     /// Not yet due, or waiting for a retry.

@@ -5,10 +5,12 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Endpoint;
 use tonic::{Request, Response, Status};
 
 use super::leadership_service::address;
+use super::log_export;
 use crate::domain::Millis;
 use crate::jobtracker::JobTracker;
 use crate::raft::{CallError, Leader, Member, MembershipError, NodeMetrics, PeerStatus, Role};
@@ -135,6 +137,22 @@ impl ClusterService for Cluster {
         self.0.raft().transfer_leader(to).await.map_err(|error| membership(&error))?;
         Ok(Response::new(self.leads_now()))
     }
+
+    type ExportLogStream = ReceiverStream<Result<pb::LogRecord, Status>>;
+
+    async fn export_log(
+        &self,
+        request: Request<pb::ExportLogRequest>,
+    ) -> Result<Response<Self::ExportLogStream>, Status> {
+        log_export::export(&self.0, &request.into_inner()).map(ReceiverStream::new).map(Response::new)
+    }
+
+    async fn digest(
+        &self,
+        request: Request<pb::DigestRequest>,
+    ) -> Result<Response<pb::DigestResponse>, Status> {
+        log_export::digest_at(&self.0, &request.into_inner()).await.map(Response::new)
+    }
 }
 
 impl Cluster {
@@ -213,8 +231,12 @@ impl Cluster {
         })
     }
 
+    /// Their names, in order.
     fn voters(&self) -> Vec<String> {
-        self.0.raft().metrics().voters.iter().map(|member| member.node.name.clone()).collect()
+        let voters = self.0.raft().metrics().voters;
+        let mut names: Vec<_> = voters.into_iter().map(|member| member.node.name).collect();
+        names.sort();
+        names
     }
 
     /// The voters that would be left must have a majority that answers.

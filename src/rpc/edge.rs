@@ -10,7 +10,7 @@ use crate::jobtracker::{CommandError, Committed, JobTracker, lane_of};
 use crate::machine::command::{JobRef, RequestKey};
 use crate::machine::reply::Refusal;
 use crate::machine::{BaseError, Command, Machine};
-use crate::wire::{Fault, Reason, parse_id, pb, timestamp};
+use crate::wire::{Fault, LOG_INDEX_TRAILER, Reason, parse_id, pb, timestamp};
 
 /// How long a call may take when its caller does not say.
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
@@ -38,8 +38,14 @@ fn fault(error: CommandError) -> Fault {
     }
 }
 
-/// A refusal that fails the whole call.
-pub(super) fn refused(refusal: &Refusal) -> Status {
+/// A refusal that fails the whole call; the place in the log where it was refused comes with it.
+pub(super) fn refused(committed: &Committed, refusal: &Refusal) -> Status {
+    let mut status = Status::from(refusal_fault(refusal));
+    status.metadata_mut().insert(LOG_INDEX_TRAILER, committed.index.into());
+    status
+}
+
+fn refusal_fault(refusal: &Refusal) -> Fault {
     let reason = match refusal {
         Refusal::UnknownClient(_) => Reason::ClientUnknown,
         Refusal::RequestTooOld { .. } => Reason::SequenceForgotten,
@@ -50,12 +56,12 @@ pub(super) fn refused(refusal: &Refusal) -> Status {
         Refusal::PlanOutdated(_) => Reason::Internal,
         Refusal::BadLimits(_) => Reason::InvalidArgument,
     };
-    Fault::not_applied(reason, refusal.to_string()).into()
+    Fault::not_applied(reason, refusal.to_string())
 }
 
 /// A reply of another kind than the command's: the request's key was used for another kind of request.
-pub(super) fn mismatch() -> Status {
-    refused(&Refusal::RequestMismatch)
+pub(super) fn mismatch(committed: &Committed) -> Status {
+    refused(committed, &Refusal::RequestMismatch)
 }
 
 pub(super) fn wrong(violations: Vec<FieldError>) -> Status {

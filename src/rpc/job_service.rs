@@ -11,7 +11,7 @@ use super::edge::{
 use super::{page, views};
 use crate::calendar::PreparedCron;
 use crate::domain::{FieldError, Identity, JobId, JobSpec, Kind, NodeGroup, RunId, Timestamp, share_names};
-use crate::jobtracker::JobTracker;
+use crate::jobtracker::{Committed, JobTracker};
 use crate::machine::command::{Cancel, ClientOpen, JobRef, Retry, Submit, Terminate};
 use crate::machine::limits::{CLIENT_WINDOW, SUBMIT_JOBS_MAX};
 use crate::machine::reply::{CancelAnswer, Refusal, SubmitAnswer};
@@ -32,7 +32,7 @@ impl JobService for Jobs {
     ) -> Result<Response<pb::OpenClientResponse>, Status> {
         let identity = Identity::new(request.into_inner().identity).map_err(|e| wrong(vec![e]))?;
         let done = command(&self.0, Command::ClientOpen(ClientOpen { identity })).await?;
-        let Reply::ClientOpened(client) = done.reply else { return Err(mismatch()) };
+        let Reply::ClientOpened(client) = done.reply else { return Err(mismatch(&done)) };
         let window = u32::try_from(CLIENT_WINDOW).expect("a window is small");
         let client_id = client.to_string();
         Ok(Response::new(pb::OpenClientResponse { client_id, window, committed: committed(&done) }))
@@ -58,7 +58,7 @@ impl JobService for Jobs {
             return Ok(Response::new(pb::SubmitResponse { results, committed: None }));
         }
         let done = command(&self.0, Command::Submit(Submit { request: key, jobs })).await?;
-        let Reply::Submitted(answers) = &done.reply else { return Err(failed(&done.reply)) };
+        let Reply::Submitted(answers) = &done.reply else { return Err(failed(&done)) };
         let mut answers = answers.iter();
         let result = |parsed: Result<Arc<JobSpec>, Vec<FieldError>>| match parsed {
             Ok(_) => answers.next().map_or_else(pb::SubmitResult::default, submitted),
@@ -80,7 +80,7 @@ impl JobService for Jobs {
         };
         let (job, key) = (job_ref(id, task)?, request_key(request.idempotency)?);
         let done = command(&self.0, Command::Cancel(Cancel { request: key, job })).await?;
-        let Reply::Cancelled(answer) = &done.reply else { return Err(failed(&done.reply)) };
+        let Reply::Cancelled(answer) = &done.reply else { return Err(failed(&done)) };
         let (outcome, job, fate) = match answer {
             CancelAnswer::Cancelled(job) => (pb::CancelOutcome::Cancelled, Some(job), None),
             CancelAnswer::CancelRequested(job) => (pb::CancelOutcome::CancelRequested, Some(job), None),
@@ -113,7 +113,7 @@ impl JobService for Jobs {
                 let finished = pb::TerminateOutcome::AlreadyFinished;
                 (if ended { finished } else { pb::TerminateOutcome::NotExecuting }, 0)
             }
-            other => return Err(failed(other)),
+            _ => return Err(failed(&done)),
         };
         let outcome = outcome.into();
         Ok(Response::new(pb::TerminateResponse { outcome, execution, committed: committed(&done) }))
@@ -132,7 +132,7 @@ impl JobService for Jobs {
             Reply::Refused(Refusal::StillLive(_)) => {
                 (pb::RetryOutcome::NotDead, pb::RunState::Unspecified, String::new())
             }
-            other => return Err(failed(other)),
+            _ => return Err(failed(&done)),
         };
         let (outcome, state, committed) = (outcome.into(), state.into(), committed(&done));
         Ok(Response::new(pb::RetryResponse { outcome, state, committed, run_id: again }))
@@ -302,9 +302,9 @@ fn refused_job(violations: Vec<FieldError>) -> pb::SubmitResult {
 }
 
 /// A reply that is none of the command's own.
-fn failed(reply: &Reply) -> Status {
-    match reply {
-        Reply::Refused(refusal) => refused(refusal),
+fn failed(done: &Committed) -> Status {
+    match &done.reply {
+        Reply::Refused(refusal) => refused(done, refusal),
         Reply::Done
         | Reply::ClientOpened(_)
         | Reply::Submitted(_)
@@ -313,7 +313,7 @@ fn failed(reply: &Reply) -> Status {
         | Reply::Retried(_)
         | Reply::Online(_)
         | Reply::Dispatched(_)
-        | Reply::Completed(_) => mismatch(),
+        | Reply::Completed(_) => mismatch(done),
     }
 }
 

@@ -5,8 +5,10 @@
 mod calendar_service;
 mod cluster_service;
 mod edge;
+mod export;
 mod job_service;
 mod leadership_service;
+mod log_export;
 mod node_service;
 mod page;
 mod probes;

@@ -102,7 +102,7 @@ mod tests {
                 5..50 => {
                     let batch = batch(&mut random);
                     memory.write(batch.clone().into_iter());
-                    disk.write_rows(batch.into_iter()).unwrap();
+                    disk.write_bytes(batch).unwrap();
                 }
                 _ => compare(&memory, &disk, &mut random),
             }

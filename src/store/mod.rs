@@ -38,7 +38,10 @@ pub use mem::MemBase;
 #[cfg(feature = "server")]
 pub use rocks::{RocksBase, RocksEngines};
 pub use snapshot::{SnapshotChunk, SnapshotData, SnapshotReader, SnapshotReceiver, TransferError};
-pub use state::{DurableIndex, FlushPolicy, OnApplied, State, StateError, StateMachine, StateOptions};
+pub use state::{
+    AppliedEntry, AppliedOutcome, DurableIndex, FlushPolicy, OnApplied, State, StateError, StateMachine,
+    StateOptions,
+};
 pub use types::{
     Applied, Entry, LogId, Membership, Node, NodeId, Payload, Proposal, SnapshotMeta, StoredMembership,
     Types, Vote,

@@ -68,20 +68,21 @@ impl RocksBase {
         let db = DB::open_for_read_only(&options(), dir, false).map_err(failed)?;
         Ok(RocksBase { db, dir: OwnedDir::kept(dir.to_owned()) })
     }
-}
 
-#[cfg(test)]
-impl RocksBase {
-    /// Rows that are no machine's, for a comparison.
-    pub(super) fn write_rows(
-        &self,
-        rows: impl Iterator<Item = (Vec<u8>, Option<bytes::Bytes>)>,
-    ) -> Result<(), BaseError> {
+    /// For keys and rows that are no machine's.
+    #[cfg(test)]
+    pub(super) fn write_bytes(&self, changes: Vec<(Vec<u8>, Option<bytes::Bytes>)>) -> Result<(), BaseError> {
         let mut batch = WriteBatch::default();
-        rows.for_each(|(key, row)| match row {
-            Some(row) => batch.put(key, row),
-            None => batch.delete(key),
-        });
+        for (key, row) in changes {
+            match row {
+                Some(row) => batch.put(key, row),
+                None => batch.delete(key),
+            }
+        }
+        self.write_batch(batch)
+    }
+
+    fn write_batch(&self, batch: WriteBatch) -> Result<(), BaseError> {
         let mut without_log = WriteOptions::default();
         without_log.disable_wal(true);
         self.db.write_opt(batch, &without_log).map_err(failed)
@@ -96,9 +97,7 @@ impl StateEngine for RocksBase {
             Some(row) => batch.put(key, row),
             None => batch.delete(key),
         });
-        let mut without_log = WriteOptions::default();
-        without_log.disable_wal(true);
-        self.db.write_opt(batch, &without_log).map_err(failed)
+        self.write_batch(batch)
     }
 
     fn flush(&self) -> Result<(), BaseError> {

@@ -20,6 +20,8 @@ pub const ERROR_DOMAIN: &str = "raftsman";
 pub const OUTCOME_TRAILER: &str = "x-raftsman-outcome";
 /// Its only value: the command was not, and will not be, proposed.
 pub const NOT_APPLIED: &str = "not-applied";
+/// The trailer of a call that was refused in the log, where nothing was changed: the index of its entry.
+pub const LOG_INDEX_TRAILER: &str = "x-raftsman-log-index";
 
 /// Whether a mutating call that failed may have been done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,9 @@ mod reason;
 mod time;
 mod words;
 
-pub use fault::{Certainty, ERROR_DOMAIN, Fault, NOT_APPLIED, OUTCOME_TRAILER, is_connection_lost};
+pub use fault::{
+    Certainty, ERROR_DOMAIN, Fault, LOG_INDEX_TRAILER, NOT_APPLIED, OUTCOME_TRAILER, is_connection_lost,
+};
 pub use job::parse_job;
 pub use payload::{JSON, Payload};
 pub use reason::Reason;

@@ -5,6 +5,7 @@
 mod bad_input;
 mod cluster;
 mod jobs;
+mod log_export;
 mod members;
 mod probes;
 mod sdk;

@@ -11,9 +11,9 @@ use crate::machine::change::Change;
 use crate::machine::command::Dispatch;
 use crate::machine::index::ReadyGroup;
 use crate::machine::limits::CAPACITY_MAX;
-use crate::machine::queue::end::{self, End};
+use crate::machine::queue::end;
 use crate::machine::reply::{Dispatched, Push, Refusal, Reply};
-use crate::machine::row::{Fate, LiveRun, LiveState, SkipReason, TrackerRow};
+use crate::machine::row::{LiveRun, LiveState, TrackerRow};
 
 pub(super) fn apply(change: &mut Change<'_>, dispatch: &Dispatch) -> Result<Reply, BaseError> {
     let session = dispatch.session;
@@ -62,9 +62,8 @@ fn start(
     let Some(live) = change.live(run)? else { return Ok(None) };
     let mut live = LiveRun::clone(&live);
     let now = change.now();
-    if live.executions == 0 && live.start_by.is_some_and(|start_by| now > start_by) {
-        let fate = Fate::Skipped { reason: SkipReason::DeadlinePassed, last: live.due, count: 1 };
-        end::run(change, run, live, End::without_result(fate, "could not start before its deadline"))?;
+    if live.is_too_late(now) {
+        end::without_a_start(change, run, live)?;
         return Ok(None);
     }
     let spec = change.spec_of(run.job, live.revision)?;

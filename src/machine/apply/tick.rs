@@ -1,4 +1,4 @@
-//! Time passes: what is due ripens, a bounded number an entry. A `Tick` carries nothing but its entry's time.
+//! Time passes: what may no longer start ends, then what is due ripens, a bounded number an entry. A `Tick` carries nothing but its entry's time.
 
 use crate::domain::RunId;
 use crate::machine::base::BaseError;
@@ -13,6 +13,11 @@ use crate::machine::row::{Fate, LiveRun, LiveState, SkipReason};
 
 pub(super) fn apply(change: &mut Change<'_>) -> Result<Reply, BaseError> {
     let mut budget = RIPEN_MAX;
+    let too_late: Vec<RunId> = change.indexes().too_late(change.now()).take(budget).collect();
+    for run in too_late {
+        give_up(change, run)?;
+        budget -= 1;
+    }
     let due: Vec<Waiter> = change.indexes().due(change.now()).take(budget).collect();
     for waiter in due {
         if budget == 0 {
@@ -27,6 +32,12 @@ pub(super) fn apply(change: &mut Change<'_>) -> Result<Reply, BaseError> {
         }
     }
     Ok(Reply::Done)
+}
+
+/// Ready, and nobody took it in time.
+fn give_up(change: &mut Change<'_>, run: RunId) -> Result<(), BaseError> {
+    let Some(live) = change.live(run)? else { return Ok(()) };
+    end::without_a_start(change, run, LiveRun::clone(&live))
 }
 
 fn ripen(change: &mut Change<'_>, run: RunId) -> Result<(), BaseError> {
@@ -47,7 +58,7 @@ fn ripen(change: &mut Change<'_>, run: RunId) -> Result<(), BaseError> {
 /// Whether a one-shot job's instant passed while nobody could see it.
 fn too_late(change: &Change<'_>, run: RunId, live: &LiveRun) -> Result<Option<SkipReason>, BaseError> {
     let now = change.now();
-    if live.start_by.is_some_and(|start_by| now > start_by) {
+    if live.is_too_late(now) {
         return Ok(Some(SkipReason::DeadlinePassed));
     }
     let spec = change.spec_of(run.job, live.revision)?;

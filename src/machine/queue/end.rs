@@ -8,7 +8,7 @@ use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::effect::Effect;
 use crate::machine::key::Key;
-use crate::machine::row::{Fate, GroupRow, JobRow, LedgerRow, LiveRun, PeriodicRow, Rhythm, Row, TaskKeyRow};
+use crate::machine::row::{Fate, GroupRow, JobRow, LedgerRow, LiveRun, PeriodicRow, Rhythm, Row, SkipReason, TaskKeyRow};
 
 /// How a run ended.
 #[derive(Clone, Debug)]
@@ -58,6 +58,16 @@ pub(in crate::machine) fn run(
         release_body(change, run.job, live.revision)?;
     }
     if live.periodic { periodic_run_ended(change, run.job) } else { job(change, run.job) }
+}
+
+/// The end of a ready run that nobody started in time.
+pub(in crate::machine) fn without_a_start(
+    change: &mut Change<'_>,
+    id: RunId,
+    live: LiveRun,
+) -> Result<(), BaseError> {
+    let fate = Fate::Skipped { reason: SkipReason::DeadlinePassed, last: live.due, count: 1 };
+    run(change, id, live, End::without_result(fate, "could not start before its deadline"))
 }
 
 /// Counts a fate.

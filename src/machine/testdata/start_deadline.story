@@ -32,3 +32,9 @@ show job 16.0
     | settled 23000 live 1 next 24000 every 1s remaining None
     | 16.0/1 due 23000 rev 1 executing 17.0 on w1 1.0 executions 1 retries 0 reclaims 0
     | 16.0/0 due 20000 rev 1 skipped DeadlinePassed 3 to 22000 at 23200
+# Nobody there at all: time alone gives it its fate.
+at 30000 submit t5 alone deadline=1000 -> accepted 18.0, ready alone
+show next
+    | Some(24000)
+at 31000 tick -> ok, ready trade
+at 31001 tick -> ok, 18.0/0 skipped DeadlinePassed 1 to 30000

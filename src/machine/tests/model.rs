@@ -686,12 +686,31 @@ impl Model {
     // -- time ------------------------------------------------------------------------------------------------------
 
     fn tick(&mut self) {
+        self.give_up();
         for id in self.jobs.keys().copied().collect::<Vec<_>>() {
             for number in self.jobs[&id].live_numbers() {
                 self.ripen(RunId { job: id, number });
             }
             while self.settle_next(id) {}
             self.end_job_if_done(id);
+        }
+    }
+
+    /// Whatever was ready and could no longer start.
+    fn give_up(&mut self) {
+        let now = self.now;
+        let mut late = Vec::new();
+        for (job, it) in &self.jobs {
+            for (number, run) in &it.runs {
+                let waits_to_start = run.state == State::Ready && run.executions == 0;
+                if let Some(start_by) = run.start_by.filter(|start_by| waits_to_start && now > *start_by) {
+                    late.push((start_by, RunId { job: *job, number: *number }, run.due));
+                }
+            }
+        }
+        late.sort_by_key(|(start_by, run, _)| (*start_by, *run));
+        for (_, run, last) in late {
+            self.end(run, Fate::Skipped { reason: SkipReason::DeadlinePassed, last, count: 1 });
         }
     }
 

@@ -141,6 +141,15 @@ impl LogStore {
         })
     }
 
+    /// The entries in `from..to` that are kept, as many as one bounded read gives; at least one if there is one. It may wait
+    /// for the disk.
+    ///
+    /// # Errors
+    /// If the disk fails or the log is damaged.
+    pub fn entries(&self, from: u64, to: u64) -> Result<Vec<Entry>, LogError> {
+        self.inner.read(from, to, READ_BYTES_MAX)
+    }
+
     /// How far the log is durable.
     pub fn flushed_index(&self) -> &Arc<FlushedIndex> {
         &self.inner.flushed

@@ -13,6 +13,7 @@
 //! ```
 
 mod durable;
+mod feed;
 mod flusher;
 pub(super) mod marks;
 mod openraft_port;
@@ -26,11 +27,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::broadcast;
 
 pub use durable::DurableIndex;
+pub use feed::{AppliedEntry, AppliedOutcome};
 pub use flusher::FlushPolicy;
 pub use openraft_port::{SnapshotBuilder, StateMachine};
 
+use self::feed::AppliedFeed;
 use self::flusher::{Flusher, Shared};
 use self::marks::Position;
 use self::place::{Opened, Place, Role};
@@ -82,6 +86,7 @@ struct Inner {
     /// Held while a snapshot is built or installed.
     snapshot_work: Mutex<()>,
     on_applied: OnApplied,
+    feed: AppliedFeed,
 }
 
 impl State {
@@ -111,6 +116,7 @@ impl State {
             current_snapshot: Mutex::new(snapshot),
             snapshot_work: Mutex::new(()),
             on_applied: options.on_applied,
+            feed: AppliedFeed::new(),
         };
         Ok(State { inner: Arc::new(inner) })
     }
@@ -124,6 +130,11 @@ impl State {
     pub fn durable_index(&self) -> Option<u64> {
         self.inner.shared.look_at_flush();
         self.inner.shared.durable.get()
+    }
+
+    /// Every entry that is applied from now on, in the log's order; none for a snapshot that is installed.
+    pub fn watch_entries(&self) -> broadcast::Receiver<AppliedEntry> {
+        self.inner.feed.subscribe()
     }
 
     /// The last applied log id and the last membership.
@@ -164,6 +175,8 @@ impl State {
         let shared = &self.inner.shared;
         shared.wait_until(|| shared.has_room()).await?;
         let applied = self.apply_now(entry)?;
+        // Only this task changes the tables, so the digest is still the one after this entry.
+        self.inner.feed.tell(entry, &applied, || shared.machine.read().digest());
         (self.inner.on_applied)(&applied);
         Ok(applied)
     }

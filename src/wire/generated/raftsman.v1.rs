@@ -1426,6 +1426,67 @@ pub struct TransferLeaderResponse {
     #[prost(uint64, tag = "2")]
     pub term: u64,
 }
+/// See ClusterService.ExportLog.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportLogRequest {
+    /// The first entry wanted; where it is no longer kept, the oldest that is.
+    #[prost(uint64, tag = "1")]
+    pub from_index: u64,
+    /// Goes on with each entry as it is applied, until the caller or the JobTracker ends. Otherwise it ends with the last
+    /// entry that was applied when it was asked.
+    #[prost(bool, tag = "2")]
+    pub follow: bool,
+}
+/// One entry that a JobTracker has applied. Indexes only grow; one that is left out was purged from the log or came with a
+/// snapshot.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct LogRecord {
+    /// Its place in the log.
+    #[prost(uint64, tag = "1")]
+    pub index: u64,
+    /// The term of the leader that proposed it.
+    #[prost(uint64, tag = "2")]
+    pub term: u64,
+    /// The cluster's time that it carries; absent in an entry of consensus itself, which has no commands either.
+    #[prost(message, optional, tag = "3")]
+    pub at: ::core::option::Option<::prost_types::Timestamp>,
+    /// The digest of the tables after it, 16 hexadecimal digits; empty when it was applied before anybody asked.
+    #[prost(string, tag = "4")]
+    pub digest: ::prost::alloc::string::String,
+    /// What was asked for and what became of it, in their order.
+    #[prost(message, repeated, tag = "5")]
+    pub commands: ::prost::alloc::vec::Vec<AppliedCommand>,
+}
+/// One command of an entry.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AppliedCommand {
+    /// A JSON object with one field, named like the command. Payloads are left out.
+    #[prost(string, tag = "1")]
+    pub command_json: ::prost::alloc::string::String,
+    /// Likewise, named like the reply; empty when it was applied before anybody asked.
+    #[prost(string, tag = "2")]
+    pub reply_json: ::prost::alloc::string::String,
+}
+/// See ClusterService.Digest.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DigestRequest {
+    /// Waits until this entry is applied.
+    #[prost(uint64, tag = "1")]
+    pub at_least_index: u64,
+}
+/// See ClusterService.Digest.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DigestResponse {
+    /// The last applied entry.
+    #[prost(uint64, tag = "1")]
+    pub index: u64,
+    /// The digest of the tables after it, 16 hexadecimal digits.
+    #[prost(string, tag = "2")]
+    pub digest: ::prost::alloc::string::String,
+    /// The cluster's time, as the tables have it.
+    #[prost(message, optional, tag = "3")]
+    pub now: ::core::option::Option<::prost_types::Timestamp>,
+}
 /// What a JobTracker is in the membership.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -1744,6 +1805,53 @@ pub mod cluster_service_client {
                 .insert(GrpcMethod::new("raftsman.v1.ClusterService", "TransferLeader"));
             self.inner.unary(req, path, codec).await
         }
+        /// What the asked JobTracker has applied, entry by entry in the log's order. docs/log-export.md has the shapes.
+        pub async fn export_log(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportLogRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::LogRecord>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.ClusterService/ExportLog",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.ClusterService", "ExportLog"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// The digest of the asked JobTracker's tables: at equal indexes it is equal on all of them.
+        pub async fn digest(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DigestRequest>,
+        ) -> std::result::Result<tonic::Response<super::DigestResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.ClusterService/Digest",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.ClusterService", "Digest"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1799,6 +1907,22 @@ pub mod cluster_service_server {
             tonic::Response<super::TransferLeaderResponse>,
             tonic::Status,
         >;
+        /// Server streaming response type for the ExportLog method.
+        type ExportLogStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::LogRecord, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// What the asked JobTracker has applied, entry by entry in the log's order. docs/log-export.md has the shapes.
+        async fn export_log(
+            &self,
+            request: tonic::Request<super::ExportLogRequest>,
+        ) -> std::result::Result<tonic::Response<Self::ExportLogStream>, tonic::Status>;
+        /// The digest of the asked JobTracker's tables: at equal indexes it is equal on all of them.
+        async fn digest(
+            &self,
+            request: tonic::Request<super::DigestRequest>,
+        ) -> std::result::Result<tonic::Response<super::DigestResponse>, tonic::Status>;
     }
     /// Reads and changes the membership.
     #[derive(Debug)]
@@ -2132,6 +2256,97 @@ pub mod cluster_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = TransferLeaderSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.ClusterService/ExportLog" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExportLogSvc<T: ClusterService>(pub Arc<T>);
+                    impl<
+                        T: ClusterService,
+                    > tonic::server::ServerStreamingService<super::ExportLogRequest>
+                    for ExportLogSvc<T> {
+                        type Response = super::LogRecord;
+                        type ResponseStream = T::ExportLogStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExportLogRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ClusterService>::export_log(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExportLogSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.ClusterService/Digest" => {
+                    #[allow(non_camel_case_types)]
+                    struct DigestSvc<T: ClusterService>(pub Arc<T>);
+                    impl<
+                        T: ClusterService,
+                    > tonic::server::UnaryService<super::DigestRequest>
+                    for DigestSvc<T> {
+                        type Response = super::DigestResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DigestRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ClusterService>::digest(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DigestSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -1,0 +1,356 @@
+//! Applied entries as JSON, for people and for checkers. `docs/log-export.md` has the shapes; they only grow.
+//!
+//! Ids are texts like `42.0`, an execution's the u64 that user code gets, also as a text; times are RFC 3339, spans
+//! milliseconds, and `null` is none. Payloads and results are left out, their sizes are told.
+
+use serde_json::{Map, Value, json};
+
+use crate::domain::{Action, ExecutionId, JobSpec, JobType, Kind, Millis, MisfirePolicy, RunId, Schedule};
+use crate::domain::{Backoff, DstRule, OnConflict, RepeatSchedule};
+use crate::machine::command::{
+    Completion, ExecutionLines, JobPlan, JobRef, OfflineReason, ReclaimReason, RequestKey,
+};
+use crate::machine::limits::Limits;
+use crate::machine::reply::{CancelAnswer, CompleteAnswer, Push, Refusal, SubmitAnswer};
+use crate::machine::row::{Fate, SkipReason};
+use crate::machine::{Command, Reply};
+use crate::store::AppliedEntry;
+use crate::wire::{pb, timestamp};
+
+/// An entry as it is sent.
+pub(super) fn record(applied: &AppliedEntry) -> pb::LogRecord {
+    let replies = applied.outcome.as_ref().map_or(&[][..], |outcome| &outcome.replies);
+    let mut replies = replies.iter();
+    let commands = applied.entry.iter().flat_map(|entry| &entry.commands).map(|asked| pb::AppliedCommand {
+        command_json: command(asked).to_string(),
+        reply_json: replies.next().map(|given| reply(given).to_string()).unwrap_or_default(),
+    });
+    pb::LogRecord {
+        index: applied.log_id.index,
+        term: applied.log_id.leader_id.term,
+        commands: commands.collect(),
+        at: applied.entry.as_ref().map(|entry| timestamp(entry.at)),
+        digest: applied.outcome.as_ref().map(|outcome| digest(outcome.digest)).unwrap_or_default(),
+    }
+}
+
+/// A digest as it is printed everywhere.
+pub(super) fn digest(value: u64) -> String {
+    format!("{value:016x}")
+}
+
+fn command(command: &Command) -> Value {
+    match command {
+        Command::ClientOpen(open) => json!({"client_open": {"identity": open.identity.to_string()}}),
+        Command::Submit(submit) => {
+            let jobs: Vec<Value> = submit.jobs.iter().map(|spec| job(spec)).collect();
+            json!({"submit": {"request": request(&submit.request), "jobs": jobs}})
+        }
+        Command::Cancel(cancel) => {
+            json!({"cancel": {"request": request(&cancel.request), "job": job_ref(&cancel.job)}})
+        }
+        Command::Terminate(asked) => {
+            json!({"terminate": {"request": request(&asked.request), "run": text(asked.run)}})
+        }
+        Command::Retry(asked) => {
+            json!({"retry": {"request": request(&asked.request), "run": text(asked.run)}})
+        }
+        Command::TrackerOnline(online) => json!({"tracker_online": {
+            "node_group": text(&online.node_group), "identity": text(&online.identity),
+            "start": online.start.to_string(), "capacity": online.capacity,
+            "kinds": online.kinds.iter().map(Kind::to_string).collect::<Vec<_>>(),
+            "holds": executions(&online.holds),
+        }}),
+        Command::TrackerOffline(offline) => {
+            let reason = offline_reason(offline.reason);
+            json!({"tracker_offline": {"session": text(offline.session), "reason": reason}})
+        }
+        Command::Dispatch(asked) => {
+            json!({"dispatch": {"session": text(asked.session), "want": asked.want}})
+        }
+        Command::Return(given) => json!({"return": {"executions": executions(&given.executions)}}),
+        Command::Complete(complete) => {
+            let results: Vec<Value> = complete.results.iter().map(completion).collect();
+            json!({"complete": {"results": results}})
+        }
+        Command::Reclaim(taken) => json!({"reclaim": {
+            "executions": executions(&taken.executions), "reason": reclaim_reason(taken.reason),
+        }}),
+        Command::Plan(plan) => {
+            let jobs: Vec<Value> = plan.jobs.iter().map(job_plan).collect();
+            json!({"plan": {"jobs": jobs}})
+        }
+        Command::Tick => json!({"tick": {}}),
+        Command::BizLog(log) => {
+            let lines: Vec<Value> = log.lines.iter().map(lines).collect();
+            json!({"biz_log": {"executions": lines}})
+        }
+        Command::Expire => json!({"expire": {}}),
+        Command::SetLimits(limits) => json!({"set_limits": self::limits(limits)}),
+    }
+}
+
+fn reply(reply: &Reply) -> Value {
+    match reply {
+        Reply::Done => json!({"done": {}}),
+        Reply::ClientOpened(client) => json!({"client_opened": text(client)}),
+        Reply::Submitted(answers) => {
+            json!({"submitted": answers.iter().map(submit_answer).collect::<Vec<_>>()})
+        }
+        Reply::Cancelled(answer) => json!({"cancelled": cancel_answer(answer)}),
+        Reply::Terminating(id) => json!({"terminating": execution(*id)}),
+        Reply::Retried(run) => json!({"retried": text(run)}),
+        Reply::Online(session) => json!({"online": text(session)}),
+        Reply::Dispatched(started) => {
+            let pushes: Vec<Value> = started.pushes.iter().map(push).collect();
+            json!({"dispatched": {"session": text(started.session), "pushes": pushes}})
+        }
+        Reply::Completed(answers) => {
+            json!({"completed": answers.iter().copied().map(complete_answer).collect::<Vec<_>>()})
+        }
+        Reply::Refused(refusal) => json!({"refused": self::refusal(refusal)}),
+    }
+}
+
+fn request(key: &RequestKey) -> Value {
+    match key {
+        RequestKey::None => Value::Null,
+        RequestKey::Session { client, sequence } => json!({"client": text(client), "sequence": sequence}),
+        RequestKey::Id(id) => json!({"id": text(id)}),
+    }
+}
+
+fn job_ref(job: &JobRef) -> Value {
+    match job {
+        JobRef::Id(id) => json!({"id": text(id)}),
+        JobRef::Key(group, task) => json!({"node_group": text(group), "task_id": text(task)}),
+    }
+}
+
+/// All that the submitter said, but for the payload.
+fn job(spec: &JobSpec) -> Value {
+    let mut fields = json!({
+        "node_group": text(&spec.node_group), "task_id": text(&spec.task_id), "kind": text(&spec.kind),
+        "content_type": text(&spec.content_type), "payload": {"bytes": spec.payload.len()},
+        "params": spec.params, "priority": spec.priority,
+        "job_type": job_type(spec.job_type()),
+        "max_retries": spec.retry.retries_max, "backoff": backoff(spec.retry.backoff),
+        "run_timeout_ms": spec.run_timeout.map(Millis::get),
+        "start_deadline_ms": spec.start_deadline.map(Millis::get),
+        "rely_on_prev_cycle": spec.rely_on_previous_cycle,
+        "misfire": misfire(spec.misfire), "misfire_after_ms": spec.misfire_after.get(),
+        "on_conflict": on_conflict(spec.on_conflict),
+        "trace": spec.trace.as_ref().map(|trace| trace.traceparent.as_str()),
+    });
+    let Value::Object(schedule) = schedule(&spec.schedule) else { return fields };
+    let add = |fields: &mut Map<String, Value>| fields.extend(schedule);
+    fields.as_object_mut().map(add);
+    fields
+}
+
+fn schedule(schedule: &Schedule) -> Value {
+    match schedule {
+        Schedule::RealTime => json!({}),
+        Schedule::TriggerTime(due) => json!({"due": text(due)}),
+        Schedule::Cron(cron) => {
+            json!({"expression": cron.expression, "zone": cron.time_zone, "dst": dst(cron.dst)})
+        }
+        Schedule::Repeat(RepeatSchedule { interval, count, first }) => {
+            json!({"interval_ms": interval.get(), "count": count, "first": first.map(text)})
+        }
+    }
+}
+
+fn completion(result: &Completion) -> Value {
+    let Completion { execution: id, run, outcome } = result;
+    json!({
+        "execution": execution(*id), "run": text(run), "action": action(outcome.action),
+        "retry_after_ms": outcome.retry_after.map(Millis::get),
+        "result": {"bytes": outcome.result.len()}, "error": outcome.error,
+    })
+}
+
+fn job_plan(plan: &JobPlan) -> Value {
+    let skipped = plan
+        .skipped
+        .map(|range| json!({"first": text(range.first), "last": text(range.last), "count": range.count}));
+    json!({
+        "job": text(plan.job), "revision": plan.revision, "after": text(plan.after), "skipped": skipped,
+        "instants": plan.instants.iter().map(text).collect::<Vec<_>>(), "ended": plan.ended,
+    })
+}
+
+fn lines(lines: &ExecutionLines) -> Value {
+    json!({"execution": execution(lines.execution), "first": lines.first, "lines": lines.lines.len()})
+}
+
+fn limits(limits: &Limits) -> Value {
+    json!({
+        "reclaims_max": limits.reclaims_max, "request_window_ms": limits.request_window.get(),
+        "finished_kept_ms": limits.finished_kept.get(), "finished_runs_max": limits.finished_runs_max,
+        "offline_kept_ms": limits.offline_kept.get(), "client_kept_ms": limits.client_kept.get(),
+        "biz_log_bytes_max": limits.biz_log_bytes_max,
+    })
+}
+
+fn submit_answer(answer: &SubmitAnswer) -> Value {
+    match answer {
+        SubmitAnswer::Accepted(job) => json!({"accepted": text(job)}),
+        SubmitAnswer::Exists(job) => json!({"exists": text(job)}),
+        SubmitAnswer::Replaced(job, revision) => {
+            json!({"replaced": {"job": text(job), "revision": revision}})
+        }
+        SubmitAnswer::Conflict(job) => json!({"conflict": text(job)}),
+    }
+}
+
+fn cancel_answer(answer: &CancelAnswer) -> Value {
+    match answer {
+        CancelAnswer::Cancelled(job) => json!({"cancelled": text(job)}),
+        CancelAnswer::CancelRequested(job) => json!({"cancel_requested": text(job)}),
+        CancelAnswer::AlreadyFinished(job, fate) => {
+            json!({"already_finished": {"job": text(job), "fate": self::fate(*fate)}})
+        }
+        CancelAnswer::NotFound => json!("not_found"),
+    }
+}
+
+fn push(push: &Push) -> Value {
+    json!({
+        "execution": execution(push.execution), "run": text(push.run), "job": text(push.run.job),
+        "task_id": text(&push.spec.task_id), "due": text(push.due), "attempt": push.attempt,
+        "retries": push.retries, "reclaims": push.reclaims,
+    })
+}
+
+fn refusal(refusal: &Refusal) -> Value {
+    let run = |reason: &str, run: &RunId| json!({"reason": reason, "run": text(run)});
+    match refusal {
+        Refusal::UnknownClient(client) => json!({"reason": "unknown_client", "client": text(client)}),
+        Refusal::RequestTooOld { client, sequence } => {
+            json!({"reason": "request_too_old", "client": text(client), "sequence": sequence})
+        }
+        Refusal::UnknownSession(session) => json!({"reason": "unknown_session", "session": text(session)}),
+        Refusal::Draining(session) => json!({"reason": "draining", "session": text(session)}),
+        Refusal::UnknownRun(id) => run("unknown_run", id),
+        Refusal::NotExecuting(id) => run("not_executing", id),
+        Refusal::StillLive(id) => run("still_live", id),
+        Refusal::KeyTaken(job) => json!({"reason": "key_taken", "job": text(job)}),
+        Refusal::PlanOutdated(job) => json!({"reason": "plan_outdated", "job": text(job)}),
+        Refusal::RequestMismatch => json!({"reason": "request_mismatch"}),
+        Refusal::BadLimits(problem) => json!({"reason": "bad_limits", "problem": problem}),
+    }
+}
+
+fn fate(fate: Fate) -> Value {
+    match fate {
+        Fate::Succeeded => json!("succeeded"),
+        Fate::Failed => json!("failed"),
+        Fate::Dead => json!("dead"),
+        Fate::Cancelled => json!("cancelled"),
+        Fate::Skipped { reason, last, count } => {
+            json!({"skipped": {"reason": skip_reason(reason), "last": text(last), "count": count}})
+        }
+    }
+}
+
+fn backoff(backoff: Backoff) -> Value {
+    match backoff {
+        Backoff::Fixed(delay) => json!({"fixed_ms": delay.get()}),
+        Backoff::Exponential { initial, max, jitter_percent } => {
+            json!({"initial_ms": initial.get(), "max_ms": max.get(), "jitter_percent": jitter_percent})
+        }
+    }
+}
+
+fn misfire(policy: MisfirePolicy) -> Value {
+    match policy {
+        MisfirePolicy::RunOnceLate => json!("run_once_late"),
+        MisfirePolicy::Skip => json!("skip"),
+        MisfirePolicy::CatchUp(n) => json!({"catch_up": n}),
+    }
+}
+
+const fn skip_reason(reason: SkipReason) -> &'static str {
+    match reason {
+        SkipReason::PreviousStillLive => "previous_still_live",
+        SkipReason::Misfired => "misfired",
+        SkipReason::DeadlinePassed => "deadline_passed",
+        SkipReason::Superseded => "superseded",
+        SkipReason::TooManyLive => "too_many_live",
+    }
+}
+
+const fn job_type(job_type: JobType) -> &'static str {
+    match job_type {
+        JobType::RealTime => "real_time",
+        JobType::TriggerTime => "trigger_time",
+        JobType::Cron => "cron",
+        JobType::Repeat => "repeat",
+    }
+}
+
+const fn dst(rule: DstRule) -> &'static str {
+    match rule {
+        DstRule::Auto => "auto",
+        DstRule::SkipSecond => "skip_second",
+        DstRule::SkipFirst => "skip_first",
+        DstRule::ShiftFirst => "shift_first",
+        DstRule::ShiftBoth => "shift_both",
+    }
+}
+
+const fn on_conflict(rule: OnConflict) -> &'static str {
+    match rule {
+        OnConflict::Ignore => "ignore",
+        OnConflict::Replace => "replace",
+        OnConflict::Reject => "reject",
+    }
+}
+
+const fn action(action: Action) -> &'static str {
+    match action {
+        Action::ExecuteSuccess => "success",
+        Action::ExecuteFailed => "failed",
+        Action::ExecuteLater => "later",
+        Action::ExecuteException => "exception",
+    }
+}
+
+const fn complete_answer(answer: CompleteAnswer) -> &'static str {
+    match answer {
+        CompleteAnswer::Accepted => "accepted",
+        CompleteAnswer::Stale => "stale",
+    }
+}
+
+const fn offline_reason(reason: OfflineReason) -> &'static str {
+    match reason {
+        OfflineReason::Silent => "silent",
+        OfflineReason::Left => "left",
+        OfflineReason::Replaced => "replaced",
+    }
+}
+
+const fn reclaim_reason(reason: ReclaimReason) -> &'static str {
+    match reason {
+        ReclaimReason::TrackerSilent => "tracker_silent",
+        ReclaimReason::TrackerLeft => "tracker_left",
+        ReclaimReason::TrackerRestarted => "tracker_restarted",
+        ReclaimReason::Unknown => "unknown",
+        ReclaimReason::TimedOut => "timed_out",
+    }
+}
+
+fn executions(ids: &[ExecutionId]) -> Vec<String> {
+    ids.iter().copied().map(execution).collect()
+}
+
+/// The fencing token as user code gets it.
+fn execution(id: ExecutionId) -> String {
+    id.as_u64().to_string()
+}
+
+fn text(value: impl ToString) -> String {
+    value.to_string()
+}
