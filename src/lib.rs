@@ -19,8 +19,10 @@ pub mod machine;
 pub mod raft;
 #[cfg(feature = "server")]
 pub mod rpc;
-#[cfg(all(test, feature = "machine"))]
+#[cfg(all(test, feature = "machine", not(feature = "simulation")))]
 mod sim;
+#[cfg(feature = "simulation")]
+pub mod sim;
 #[cfg(feature = "node")]
 pub mod store;
 #[cfg(feature = "sdk")]

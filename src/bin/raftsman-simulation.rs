@@ -1,3 +1,7 @@
-//! Whole clusters from seeds: all of it is `raftsman::sim::whole`.
+//! Whole clusters from seeds: all of it is `raftsman::sim`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    raftsman::sim::main()
+}

@@ -30,9 +30,7 @@ use crate::raft::{
 use crate::raft::{TcpDial, server};
 #[cfg(feature = "server")]
 use crate::store::fatal;
-use crate::store::{
-    DataDir, FlushPolicy, LogStore, Node, OnApplied, OnFatal, State, StateOptions, Store, StoreError,
-};
+use crate::store::{DataDir, FlushPolicy, LogStore, Node, OnFatal, State, StateOptions, Store, StoreError};
 
 /// How often the free space of the disk is looked at.
 const DISK_EVERY: Duration = Duration::from_secs(5);
@@ -186,8 +184,7 @@ pub struct Surroundings {
     /// How it reaches the others.
     pub dial: Arc<dyn Dial>,
     pub open: OpenStore,
-    /// Told of each entry that is applied here.
-    pub on_applied: OnApplied,
+    /// Told why storage cannot go on; in production it does not return.
     pub on_fatal: OnFatal,
 }
 
@@ -211,7 +208,6 @@ impl Surroundings {
             clock: Arc::new(SystemClock),
             dial: Arc::new(TcpDial),
             open: Box::new(Store::open),
-            on_applied: Arc::new(|_| ()),
             on_fatal: fatal::end_process(),
         }
     }
@@ -272,10 +268,11 @@ impl JobTracker {
     ) -> Result<(JobTracker, PeerPort), NodeError> {
         let Addresses { client: client_addr, peer: peer_addr } = addresses;
         let waiters = Arc::new(Waiters::default());
-        let Surroundings { clock, dial, open, on_applied, on_fatal } = surroundings;
+        let Surroundings { clock, dial, open, on_fatal } = surroundings;
+        let told = Arc::clone(&waiters);
         let state_options = StateOptions {
             flush: options.flush,
-            on_applied: both(Arc::clone(&waiters), on_applied),
+            on_applied: Arc::new(move |applied| told.applied(applied)),
             on_fatal: Arc::clone(&on_fatal),
         };
         let Store { log, state, data_dir } = open(&options.data_dir, state_options)?;
@@ -615,13 +612,6 @@ async fn bind(address: &str) -> Result<(TcpListener, SocketAddr), NodeError> {
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
-}
-
-fn both(waiters: Arc<Waiters>, on_applied: OnApplied) -> OnApplied {
-    Arc::new(move |applied| {
-        waiters.applied(applied);
-        on_applied(applied);
-    })
 }
 
 fn identity(data_dir: &Arc<Mutex<DataDir>>, node: &Node) -> Arc<PeerIdentity> {

@@ -7,19 +7,32 @@
 //! `RAFTSMAN_SEEDS=n` runs the first n. What is checked while it goes is in `history`,
 //! what is checked in the end in `promises`; `rare` counts what a run must have met to prove anything.
 //!
-//! Not here: consensus, storage, the network and the SDK themselves, which have tests of their own.
+//! Not here: consensus, storage and the network, which the `whole` world has as they ship, and the SDK itself.
 
+#[cfg(test)]
 mod calls;
+#[cfg(test)]
 mod cluster;
+#[cfg(test)]
 mod deeds;
+#[cfg(test)]
 mod drain;
 mod history;
 mod jobs;
+#[cfg(test)]
 mod office;
 mod promises;
 mod rare;
+#[cfg(test)]
 mod replica;
 mod rng;
+#[cfg(test)]
 mod tests;
 mod tracker;
+#[cfg(feature = "simulation")]
+mod whole;
+#[cfg(test)]
 mod world;
+
+#[cfg(feature = "simulation")]
+pub use whole::main;

@@ -12,6 +12,8 @@ pub mod fatal;
 mod files;
 pub mod log;
 pub mod mem;
+#[cfg(any(test, feature = "simulation"))]
+pub mod mem_disk;
 #[cfg(feature = "server")]
 mod rocks;
 #[cfg(feature = "server")]

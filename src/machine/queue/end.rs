@@ -8,7 +8,9 @@ use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::effect::Effect;
 use crate::machine::key::Key;
-use crate::machine::row::{Fate, GroupRow, JobRow, LedgerRow, LiveRun, PeriodicRow, Rhythm, Row, SkipReason, TaskKeyRow};
+use crate::machine::row::{
+    Fate, GroupRow, JobRow, LedgerRow, LiveRun, PeriodicRow, Rhythm, Row, SkipReason, TaskKeyRow,
+};
 
 /// How a run ended.
 #[derive(Clone, Debug)]
