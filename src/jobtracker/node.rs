@@ -233,6 +233,22 @@ impl std::fmt::Debug for PeerPort {
     }
 }
 
+/// Who leads, for those that wait until somebody else does.
+struct LeaderChanges {
+    leadership: watch::Receiver<Leadership>,
+    leader: watch::Receiver<Option<LeaderHandle>>,
+}
+
+impl LeaderChanges {
+    async fn wait(&mut self, at_most: Duration) {
+        tokio::select! {
+            _ = self.leadership.changed() => {}
+            _ = self.leader.changed() => {}
+            () = tokio::time::sleep(at_most) => {}
+        }
+    }
+}
+
 /// The listener for clients, bound and not served yet.
 #[derive(Debug)]
 pub struct ClientPort(pub TcpListener);
@@ -414,12 +430,13 @@ impl JobTracker {
             return Err(ReadError::NotLeader { leader: None });
         }
         let deadline = tokio::time::Instant::now() + within;
+        let mut changes = self.leader_changes();
         loop {
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
             match self.shared.raft.linearize(left).await {
                 Ok(index) => return Ok(index),
                 Err(error) if left.is_zero() => return Err(error),
-                Err(_) => self.leader_change(LEADER_POLL.min(left)).await,
+                Err(_) => changes.wait(LEADER_POLL.min(left)).await,
             }
         }
     }
@@ -444,6 +461,7 @@ impl JobTracker {
             return Err(CommandError::NotInitialized);
         }
         let deadline = tokio::time::Instant::now() + within;
+        let mut changes = self.leader_changes();
         loop {
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
             let tried = match self.leader() {
@@ -452,20 +470,19 @@ impl JobTracker {
             };
             match tried {
                 Err(CommandError::NoLeader) if !left.is_zero() => {
-                    self.leader_change(LEADER_POLL.min(left)).await
+                    changes.wait(LEADER_POLL.min(left)).await
                 }
                 outcome => return outcome,
             }
         }
     }
 
-    async fn leader_change(&self, at_most: Duration) {
-        let (mut leadership, mut leader) = (self.leadership(), self.watch_leader());
-        tokio::select! {
-            _ = leadership.changed() => {}
-            _ = leader.changed() => {}
-            () = tokio::time::sleep(at_most) => {}
-        }
+    /// What changes from now on; a clone of a watch would show all that its original never looked at.
+    fn leader_changes(&self) -> LeaderChanges {
+        let mut changes = LeaderChanges { leadership: self.leadership(), leader: self.watch_leader() };
+        changes.leadership.mark_unchanged();
+        changes.leader.mark_unchanged();
+        changes
     }
 
     async fn propose(

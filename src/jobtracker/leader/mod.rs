@@ -43,6 +43,14 @@ pub struct LeaderHandle {
     pub messages: mpsc::UnboundedSender<ToLeader>,
 }
 
+/// What is overdue when the loop is about to sleep waits for an entry that is under way, and its end wakes the loop. A
+/// leader without a majority would spin.
+const OVERDUE_AGAIN: Duration = Duration::from_millis(5);
+
+/// How long nothing is proposed after consensus has refused an entry, as it does on a leader that does not reach a majority.
+/// What was refused is wanted again at once, so without a rest the loop would spin until it is deposed.
+const REFUSED_REST: Duration = Duration::from_millis(20);
+
 /// What the loop works with.
 #[derive(Clone, Debug)]
 pub(super) struct Desk {
@@ -81,6 +89,7 @@ async fn lead(
         inbox,
         own: messages.clone(),
         in_flight: FuturesOrdered::new(),
+        rests_until: began,
     };
     let took = desk.clock.monotonic().saturating_duration_since(began);
     tracing::info!(term, ?took, "this JobTracker leads");
@@ -101,6 +110,8 @@ struct Office<'a> {
     inbox: mpsc::UnboundedReceiver<ToLeader>,
     own: mpsc::UnboundedSender<ToLeader>,
     in_flight: FuturesOrdered<InFlight>,
+    /// See [`REFUSED_REST`].
+    rests_until: Instant,
 }
 
 impl Office<'_> {
@@ -124,6 +135,9 @@ impl Office<'_> {
             tokio::select! {
                 Some((proposed, result)) = self.in_flight.next() => {
                     let now = self.now();
+                    if matches!(result, Err(ProposeError::NotLeader { .. })) {
+                        self.rests_until = now + REFUSED_REST;
+                    }
                     self.leading.applied(now, proposed, result.map_err(outcome_of))?;
                 }
                 _ = self.inbox.recv_many(&mut messages, MESSAGES_MAX) => {}
@@ -159,6 +173,9 @@ impl Office<'_> {
     fn propose(&mut self) {
         while self.in_flight.len() < IN_FLIGHT_MAX {
             let (now, at) = (self.now(), self.time());
+            if now < self.rests_until {
+                return;
+            }
             let Some((entry, proposed)) = self.leading.close_entry(now, at) else { return };
             let applied = self.desk.raft.propose(entry);
             self.in_flight.push_back(Box::pin(async move { (proposed, applied.await) }));
@@ -186,7 +203,8 @@ impl Office<'_> {
     fn until_next(&self) -> Duration {
         let tick = self.leading.next_tick().saturating_duration_since(self.now());
         let due = self.leading.next_due().map(|due| Duration::from(due.since(self.time())));
-        tick.min(due.unwrap_or(SLEEP_MAX)).min(SLEEP_MAX)
+        let until = tick.min(due.unwrap_or(SLEEP_MAX)).min(SLEEP_MAX);
+        if until.is_zero() { OVERDUE_AGAIN } else { until }
     }
 
     /// Tells everybody what is known; what is in flight may still be committed, so it is waited for.
