@@ -55,5 +55,6 @@ bench: setup ## the benchmarks; benches/README.md says what they mean
 	$(ROCKS) cargo bench --features server
 
 jepsen: setup ## the random tests and the crash tests, much longer than in `make test` (SEEDS=, CYCLES=)
-	RAFTSMAN_SEEDS=$(or $(SEEDS),5000) cargo test --release --no-default-features --features machine
+	RAFTSMAN_SEEDS=$(or $(SEEDS),5000) cargo test --release --no-default-features --features machine --lib sim -- --nocapture
+	RAFTSMAN_SEEDS=$(or $(SEEDS),5000) cargo test --release --no-default-features --features machine -- --skip sim::
 	CYCLES=$(or $(CYCLES),200) $(ROCKS) cargo test --release --features server sigkill

@@ -15,6 +15,7 @@ pub mod jobtracker;
 pub mod link;
 #[cfg(feature = "machine")]
 pub mod machine;
+pub mod planted;
 #[cfg(feature = "node")]
 pub mod raft;
 #[cfg(feature = "server")]

@@ -19,6 +19,8 @@ mod log;
 mod logging;
 mod node;
 mod output;
+#[cfg(feature = "planted-bugs")]
+mod planted;
 #[cfg(all(test, feature = "server"))]
 mod reference;
 mod tasktracker;
@@ -99,6 +101,10 @@ enum Command {
     Log(log::LogCommand),
     #[cfg(feature = "server")]
     Config(config::ConfigCommand),
+    /// List the bugs that this build can have, one JSON object a line
+    #[cfg(feature = "planted-bugs")]
+    #[command(hide = true)]
+    PlantedBugs,
     Version(version::Version),
     /// Print the completions of a shell
     ///
@@ -120,6 +126,8 @@ impl Global {
 pub fn main() -> ExitCode {
     // clap prints its errors and exits by itself: 2 for a wrong command, 0 for help.
     let cli = Cli::parse();
+    #[cfg(feature = "planted-bugs")]
+    planted::tell();
     let runtime = tokio::runtime::Runtime::new().expect("the system can start threads");
     let outcome = runtime.block_on(run(cli));
     // A JobTracker's databases are closed by the last task that lets go of them. That must be over before the process
@@ -152,6 +160,8 @@ async fn run(cli: Cli) -> Outcome {
         Command::Log(log) => interruptible(log.run(&global)).await,
         #[cfg(feature = "server")]
         Command::Config(config) => config.run(&global),
+        #[cfg(feature = "planted-bugs")]
+        Command::PlantedBugs => planted::list(),
         Command::Version(version) => version.run(&global),
         Command::Completions { shell } => completions(shell),
     }

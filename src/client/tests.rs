@@ -7,6 +7,7 @@ use tonic::Request;
 use tonic::transport::Server;
 
 use super::*;
+use crate::link::View;
 use crate::link::tests::{FakeLeadership, FakeServer};
 use crate::wire::JSON;
 use pb::job_service_server::{JobService, JobServiceServer};
@@ -235,9 +236,11 @@ async fn a_call_to_a_leader_that_hangs_or_dies_goes_on_at_the_next_one() {
     n2.leadership.says(n1.server.address, 1);
     let addresses = format!("{},{}", n1.server.address, n2.server.address);
     let client = JobClient::connect(addresses).await.expect("both answer");
+    let mut view = client.0.caller.link.watch();
+    let at_the_leader = |view: &View| view.target.as_ref().is_some_and(|target| target.leads);
+    view.wait_for(at_the_leader).await.expect("the client lives");
     let submitting = tokio::spawn(client.submit_raw("k", "1").node_group("g").into_future());
-    let hangs = || jobs.0.lock().submits == 1;
-    while !hangs() {
+    while jobs.0.lock().submits == 0 {
         tokio::task::yield_now().await;
     }
     n2.leadership.says(n2.server.address, 2);

@@ -18,6 +18,7 @@ pub use timeouts::{Overdue, Timeouts};
 
 use crate::domain::{ExecutionId, Kind, NodeGroup, RunId, SessionId};
 use crate::machine::reply::Push;
+use crate::planted::{self, Bug};
 
 /// How long a session that gave pushes back is given no other: what fills its slots, such as executions that were
 /// reclaimed and do not stop, is unknown to the tables, and the same runs would go to and fro as fast as entries commit.
@@ -102,6 +103,9 @@ impl Dispatcher {
                 self.roster.attach(now, session, attached, executing)
             }
             Event::Detached { session, stream } => self.roster.detach(session, stream),
+            Event::Known { session, node_group } if planted::is(Bug::NewLeaderGivesNoGrace) => {
+                self.roster.know(now - self.patience.reclaim_after, session, node_group);
+            }
             Event::Known { session, node_group } => self.roster.know(now, session, node_group),
             Event::Gone { session } => self.roster.forget(session),
             Event::Heard { session } => self.roster.heard(now, session),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::domain::{Kind, NodeGroup, SessionId};
+use crate::planted::{self, Bug};
 
 /// What a hello said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -220,7 +221,11 @@ impl Roster {
     }
 
     pub(super) fn silent_since(&self, now: Instant, limit: Duration) -> Vec<SessionId> {
-        let silent = |tracker: &Tracker| now.saturating_duration_since(tracker.heard) >= limit;
+        let broken = |tracker: &Tracker| tracker.accepting && tracker.attached.is_none();
+        let silent = |tracker: &Tracker| {
+            now.saturating_duration_since(tracker.heard) >= limit
+                || planted::is(Bug::BrokenStreamIsDeath) && broken(tracker)
+        };
         self.trackers.iter().filter(|(_, tracker)| silent(tracker)).map(|(session, _)| *session).collect()
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::domain::{ExecutionId, RunId, SessionId};
 use crate::machine::reply::Push;
+use crate::planted::{self, Bug};
 
 /// An execution that should have ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +35,8 @@ impl Timeouts {
     pub fn watch(&mut self, now: Instant, grace: Duration, session: SessionId, pushes: &[Push]) {
         for push in pushes {
             let Some(timeout) = push.spec.run_timeout else { continue };
-            let at = now + Duration::from(timeout) + grace;
+            let left = if planted::is(Bug::TimeoutFromCreation) { Duration::ZERO } else { timeout.into() };
+            let at = now + left + grace;
             let watched = Watched { session, run: push.run, at, grace, asked: false };
             self.by_time.insert((at, push.execution));
             self.watched.insert(push.execution, watched);

@@ -1,6 +1,7 @@
 //! The node: consensus, storage and the leader's loop, wired together. It knows nothing of gRPC or HTTP for clients;
 //! the edges (`rpc`) call in.
 
+mod alarms;
 #[cfg(feature = "server")]
 pub mod config;
 pub mod leader;
@@ -17,3 +18,4 @@ pub use node::{
     Addresses, ClientPort, CommandError, Committed, JobTracker, NodeError, NodeOptions, OpenStore, PeerPort,
     SessionTimes, Surroundings, lane_of,
 };
+pub use waiters::JobMoves;

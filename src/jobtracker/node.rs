@@ -12,16 +12,18 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::alarms;
 use super::leader::lanes::weight;
 use super::leader::{self, Desk, Lane, LaneBytes, LeaderHandle, Outcome, ToLeader};
 use super::log_tail::{LogTail, LogTailError};
 use super::snapshots;
-use super::waiters::Waiters;
+use super::waiters::{JobMoves, Waiters};
 use crate::dispatch::Patience;
 #[cfg(feature = "server")]
 use crate::domain::SystemClock;
 use crate::domain::{Clock, JobId, Timestamp};
 use crate::machine::{BaseError, Command, Machine, Reply};
+use crate::planted::{self, Bug};
 use crate::raft::{
     Dial, Digest, ForwardError, ForwardTarget, Forwarded, Leadership, PeerIdentity, RaftConfig, RaftNode,
     RaftSetup, ReadError, StartError,
@@ -32,8 +34,6 @@ use crate::raft::{TcpDial, server};
 use crate::store::fatal;
 use crate::store::{DataDir, FlushPolicy, LogStore, Node, OnFatal, State, StateOptions, Store, StoreError};
 
-/// How often the free space of the disk is looked at.
-const DISK_EVERY: Duration = Duration::from_secs(5);
 /// How long a command that found no leader waits before it looks again, unless leadership changes first.
 const LEADER_POLL: Duration = Duration::from_millis(20);
 /// What a caller is told to wait when a lane is full.
@@ -233,22 +233,6 @@ impl std::fmt::Debug for PeerPort {
     }
 }
 
-/// Who leads, for those that wait until somebody else does.
-struct LeaderChanges {
-    leadership: watch::Receiver<Leadership>,
-    leader: watch::Receiver<Option<LeaderHandle>>,
-}
-
-impl LeaderChanges {
-    async fn wait(&mut self, at_most: Duration) {
-        tokio::select! {
-            _ = self.leadership.changed() => {}
-            _ = self.leader.changed() => {}
-            () = tokio::time::sleep(at_most) => {}
-        }
-    }
-}
-
 /// The listener for clients, bound and not served yet.
 #[derive(Debug)]
 pub struct ClientPort(pub TcpListener);
@@ -349,7 +333,7 @@ impl JobTracker {
                 on_fatal(&error.to_string());
             }
         });
-        tokio::spawn(watch_disk(tracker.clone()));
+        tokio::spawn(alarms::watch(tracker.clone()));
         Ok((tracker, port))
     }
 
@@ -408,6 +392,17 @@ impl JobTracker {
         self.shared.disk_low.load(Ordering::Relaxed)
     }
 
+    /// The free part of the data directory's disk now; whether that is too little is remembered. Also tells whether that
+    /// has changed.
+    ///
+    /// # Errors
+    /// If the file system does not tell.
+    pub(super) fn look_at_disk(&self) -> std::io::Result<(u64, bool)> {
+        let free_percent = self.shared.data_dir.lock().disk_space()?.free_percent();
+        let low = free_percent < self.shared.options.disk_free_min_percent;
+        Ok((free_percent, self.shared.disk_low.swap(low, Ordering::Relaxed) != low))
+    }
+
     /// Looks at the tables as they are on this node; the lock is held as long as `look` runs, so it is bounded.
     pub fn look<T>(&self, look: impl FnOnce(&Machine) -> T) -> T {
         look(&self.shared.machine.read())
@@ -429,20 +424,23 @@ impl JobTracker {
         if self.shared.raft.identity().cluster().is_none() {
             return Err(ReadError::NotLeader { leader: None });
         }
+        if planted::is(Bug::ReadWithoutQuorum) {
+            return Ok(self.look(Machine::applied_index));
+        }
         let deadline = tokio::time::Instant::now() + within;
-        let mut changes = self.leader_changes();
+        let mut news = self.leader_news();
         loop {
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
             match self.shared.raft.linearize(left).await {
                 Ok(index) => return Ok(index),
                 Err(error) if left.is_zero() => return Err(error),
-                Err(_) => changes.wait(LEADER_POLL.min(left)).await,
+                Err(_) => news.wait(LEADER_POLL.min(left)).await,
             }
         }
     }
 
-    /// Resolves when a run of the job ends on this node.
-    pub fn job_moves(&self, job: JobId) -> oneshot::Receiver<()> {
+    /// Tells when a run of the job, or the job, ends on this node.
+    pub fn job_moves(&self, job: JobId) -> JobMoves {
         self.shared.waiters.watch(job)
     }
 
@@ -461,7 +459,7 @@ impl JobTracker {
             return Err(CommandError::NotInitialized);
         }
         let deadline = tokio::time::Instant::now() + within;
-        let mut changes = self.leader_changes();
+        let mut news = self.leader_news();
         loop {
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
             let tried = match self.leader() {
@@ -469,20 +467,14 @@ impl JobTracker {
                 None => self.forward(&command, left).await,
             };
             match tried {
-                Err(CommandError::NoLeader) if !left.is_zero() => {
-                    changes.wait(LEADER_POLL.min(left)).await
-                }
+                Err(CommandError::NoLeader) if !left.is_zero() => news.wait(LEADER_POLL.min(left)).await,
                 outcome => return outcome,
             }
         }
     }
 
-    /// What changes from now on; a clone of a watch would show all that its original never looked at.
-    fn leader_changes(&self) -> LeaderChanges {
-        let mut changes = LeaderChanges { leadership: self.leadership(), leader: self.watch_leader() };
-        changes.leadership.mark_unchanged();
-        changes.leader.mark_unchanged();
-        changes
+    fn leader_news(&self) -> LeaderNews<Leadership, Option<LeaderHandle>> {
+        LeaderNews::from_now(self.leadership(), self.watch_leader())
     }
 
     async fn propose(
@@ -641,25 +633,42 @@ fn identity(data_dir: &Arc<Mutex<DataDir>>, node: &Node) -> Arc<PeerIdentity> {
     PeerIdentity::new(id, node.clone(), cluster, Box::new(remember))
 }
 
-/// Keeps an eye on the disk, so that submits are refused before it is full.
-async fn watch_disk(tracker: JobTracker) {
-    let mut beat = tokio::time::interval(DISK_EVERY);
-    loop {
+/// What a call that found no leader waits for. It is made before the first try, so that it misses no change.
+struct LeaderNews<A, B> {
+    leadership: watch::Receiver<A>,
+    leader: watch::Receiver<B>,
+}
+
+impl<A, B> LeaderNews<A, B> {
+    /// Changes from now on. A receiver that was cloned shows old ones as new.
+    fn from_now(mut leadership: watch::Receiver<A>, mut leader: watch::Receiver<B>) -> LeaderNews<A, B> {
+        leadership.mark_unchanged();
+        leader.mark_unchanged();
+        LeaderNews { leadership, leader }
+    }
+
+    async fn wait(&mut self, at_most: Duration) {
         tokio::select! {
-            _ = beat.tick() => {}
-            () = tracker.shared.stopping.cancelled() => return,
+            _ = self.leadership.changed() => {}
+            _ = self.leader.changed() => {}
+            () = tokio::time::sleep(at_most) => {}
         }
-        let space = tracker.shared.data_dir.lock().disk_space();
-        let Ok(space) = space else { continue };
-        let low = space.free_percent() < tracker.shared.options.disk_free_min_percent;
-        if tracker.shared.disk_low.swap(low, Ordering::Relaxed) != low {
-            let free_percent = space.free_percent();
-            match low {
-                true => {
-                    tracing::warn!(free_percent, "the disk is almost full: submits and biz logs are refused")
-                }
-                false => tracing::info!(free_percent, "the disk has room again"),
-            }
-        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn news_of_a_leader_are_waited_for_also_after_earlier_ones() {
+        let (leadership, leader) = (watch::Sender::new(1), watch::Sender::new(None));
+        let kept = (leadership.subscribe(), leader.subscribe());
+        leadership.send_replace(2);
+        leader.send_replace(Some(7));
+        let mut news = LeaderNews::from_now(kept.0.clone(), kept.1.clone());
+        assert!(news.wait(LEADER_POLL).now_or_never().is_none(), "nothing has changed since");
+        leadership.send_replace(3);
+        assert!(news.wait(Duration::MAX).now_or_never().is_some());
     }
 }

@@ -31,7 +31,11 @@ pub struct Hello {
 /// What comes from a session after its hello.
 #[derive(Clone, Debug)]
 pub enum FromTracker {
-    Completed(Vec<ExecutionResult>),
+    Completed {
+        results: Vec<ExecutionResult>,
+        /// Whether it takes another push.
+        has_room: bool,
+    },
     Returned(Vec<ExecutionId>),
     BizLogs(Vec<Lines>),
     /// It is alive, and runs these.

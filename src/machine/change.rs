@@ -20,8 +20,10 @@ use super::row::{
 };
 use super::tables::{Tables, Write};
 use crate::domain::{
-    ClientId, Identity, JobId, JobSpec, NodeGroup, Position, RequestId, RunId, SessionId, TaskId, Timestamp,
+    ClientId, Identity, JobId, JobSpec, Millis, NodeGroup, Position, RequestId, RunId, SessionId, TaskId,
+    Timestamp,
 };
+use crate::planted::{self, Bug};
 
 /// The ids of one entry: its raised index, and an ordinal that counts what is made in it.
 #[derive(Debug)]
@@ -32,6 +34,7 @@ pub(super) struct Ids {
 
 impl Ids {
     pub(super) fn of_entry(id_base: u64, index: u64) -> Ids {
+        let index = if planted::is(Bug::IdsRestart) { index % 500 } else { index };
         Ids { index: id_base + index, next_ordinal: 0 }
     }
 
@@ -78,6 +81,9 @@ impl<'a> Change<'a> {
 
     /// Cluster time: the greatest `at` of all entries so far, this one included.
     pub(super) fn now(&self) -> Timestamp {
+        if planted::is(Bug::ApplySeesLocalState) {
+            return self.tables.meta().now + Millis::new(self.tables.sealed_layers() as u64);
+        }
         self.tables.meta().now
     }
 

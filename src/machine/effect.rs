@@ -11,6 +11,8 @@ pub enum Effect {
     Terminate { session: SessionId, execution: ExecutionId, run: RunId },
     /// The job's look-ahead is short.
     NeedsPlan(JobId),
-    /// The run has its fate.
+    /// The run has its fate; of a job that ended by itself, the number is the greatest.
     Finished(RunId),
+    /// More is old enough to be forgotten than one `Expire` may remove.
+    MoreToExpire,
 }

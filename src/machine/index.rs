@@ -9,6 +9,7 @@ use super::key::Key;
 use super::limits::PLAN_AHEAD_MIN;
 use super::row::{LiveRun, LiveState, PeriodicRow, Rhythm, Row};
 use crate::domain::{ExecutionId, Identity, JobId, Kind, Millis, NodeGroup, RunId, SessionId, Timestamp};
+use crate::planted::{self, Bug};
 
 /// What ripens: a run, or the next instant of a periodic job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -203,9 +204,12 @@ impl Indexes {
             LiveState::Waiting { until } => {
                 self.waiting.remove(&(*until, live.priority, Waiter::Run(run)));
             }
+            LiveState::Ready { .. } if planted::is(Bug::ReadyEntryStays) => {}
             LiveState::Ready { .. } => self.remove_ready(run, live),
             LiveState::Executing { execution, session, .. } => {
-                self.executing.remove(execution);
+                if !planted::is(Bug::StaleExecutionIndex) {
+                    self.executing.remove(execution);
+                }
                 if let Some(executions) = self.by_session.get_mut(session) {
                     executions.remove(execution);
                     if executions.is_empty() {

@@ -175,11 +175,16 @@ struct Digest {
     is_empty: bool,
 }
 
+/// Most encoded rows and keys are shorter.
+const ROW_BYTES: usize = 512;
+const KEY_BYTES: usize = 64;
+
 impl Digest {
     fn new(previous: u64, index: u64) -> Digest {
         let mut hasher = Xxh3::with_seed(previous);
         hasher.update(&index.to_le_bytes());
-        Digest { hasher, bytes: BytesMut::new(), key: Vec::new(), previous, is_empty: true }
+        let (bytes, key) = (BytesMut::with_capacity(ROW_BYTES), Vec::with_capacity(KEY_BYTES));
+        Digest { hasher, bytes, key, previous, is_empty: true }
     }
 
     fn add(&mut self, key: &Key, row: Option<&Row>) {

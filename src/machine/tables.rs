@@ -152,27 +152,33 @@ impl Iterator for Merge<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let in_layers =
-                self.layers.iter_mut().filter_map(|layer| layer.peek().map(|(key, _)| (*key).clone())).min();
-            let on_disk = match self.disk.peek() {
-                Some(Err(_)) => return self.disk.next(),
-                Some(Ok((key, _))) => Some(key.clone()),
-                None => None,
+                self.layers.iter_mut().filter_map(|layer| layer.peek().map(|(key, _)| *key)).min();
+            let (key, is_on_disk) = match (in_layers, self.disk.peek()) {
+                (Some(key), None) => (key, false),
+                (Some(key), Some(Ok((other, _)))) if key <= other => (key, key == other),
+                (None | Some(_), _) => return self.disk.next().map(read),
             };
-            let key = in_layers.iter().chain(&on_disk).min()?.clone();
-            let mut newest = None;
-            if on_disk.as_ref() == Some(&key) {
-                newest = self.disk.next().and_then(Result::ok).map(|(_, row)| row);
+            if is_on_disk {
+                self.disk.next();
             }
+            let mut newest = None;
             for layer in self.layers.iter_mut().rev() {
-                if let Some((_, row)) = layer.next_if(|(other, _)| **other == key) {
-                    newest = row.clone();
+                if let Some((_, row)) = layer.next_if(|(other, _)| *other == key) {
+                    newest = row.as_ref();
                 }
             }
             if let Some(row) = newest {
-                return Some(Ok((key, row)));
+                return Some(Ok((key.clone(), row.clone())));
             }
         }
     }
+}
+
+/// A row that no layer hides is decoded.
+fn read(stored: Result<(Key, Vec<u8>), BaseError>) -> Result<(Key, Row), BaseError> {
+    let (key, bytes) = stored?;
+    let row = decode(&key, bytes)?;
+    Ok((key, row))
 }
 
 /// A scan of the disk in bounded chunks, so that no iterator of the disk lives for long.
@@ -206,7 +212,7 @@ impl<'a> DiskScan<'a> {
 }
 
 impl Iterator for DiskScan<'_> {
-    type Item = Result<(Key, Row), BaseError>;
+    type Item = Result<(Key, Vec<u8>), BaseError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.chunk.len() == 0
@@ -221,7 +227,7 @@ impl Iterator for DiskScan<'_> {
             let problem = "these bytes are no key of this version".to_owned();
             return Some(Err(BaseError::Corrupt { key: format!("{key:02x?}"), problem }));
         };
-        Some(decode(&key, row).map(|row| (key, row)))
+        Some(Ok((key, row)))
     }
 }
 

@@ -16,6 +16,7 @@ use crate::machine::command::{Cancel, ClientOpen, JobRef, Retry, Submit, Termina
 use crate::machine::limits::{CLIENT_WINDOW, SUBMIT_JOBS_MAX};
 use crate::machine::reply::{CancelAnswer, Refusal, SubmitAnswer};
 use crate::machine::{Command, JobFilter, JobState, Machine, Reply, RunState, RunView};
+use crate::planted::{self, Bug};
 use crate::wire::pb::job_service_server::JobService;
 use crate::wire::{Fault, Reason, parse_id, parse_job, pb, read_duration};
 
@@ -213,7 +214,7 @@ impl JobService for Jobs {
         let deadline = tokio::time::Instant::now() + timeout;
         linearize(&self.0).await?;
         loop {
-            let moves = self.0.job_moves(target.job());
+            let mut moves = self.0.job_moves(target.job());
             let (found, mark) = self.stale(|machine| target.look(machine)).await?;
             let (done, state, run, content_type) = found.ok_or_else(|| target.not_found())?;
             let response = pb::WaitResponse { done, state: state.into(), run, content_type, read: mark };
@@ -221,7 +222,7 @@ impl JobService for Jobs {
                 return Ok(Response::new(response));
             }
             tokio::select! {
-                _ = moves => {}
+                () = moves.moved() => {}
                 () = tokio::time::sleep_until(deadline) => return Ok(Response::new(response)),
                 () = self.0.stopping().cancelled() => {
                     return Err(Fault::unknown(Reason::ShuttingDown, "this JobTracker is stopping").into());
@@ -271,6 +272,9 @@ fn parse(job: pb::Job, now: Timestamp) -> Result<Arc<JobSpec>, Vec<FieldError>> 
 
 fn check_cron(cron: pb::CronSchedule, now: Timestamp) -> Result<(), Vec<FieldError>> {
     let calendar = PreparedCron::new(&super::calendar_service::schedule(cron))?.anchored_at(now);
+    if planted::is(Bug::HopelessCronAccepted) {
+        return Ok(());
+    }
     calendar.check_fires(now).map_err(|wrong| vec![wrong])
 }
 

@@ -6,6 +6,7 @@ mod calendar_service;
 mod cluster_service;
 mod edge;
 mod export;
+mod health;
 mod job_service;
 mod leadership_service;
 mod log_export;
@@ -59,7 +60,8 @@ pub async fn serve(tracker: JobTracker, port: ClientPort) -> Result<(), tonic::t
     .add_service(LeadershipServiceServer::new(leadership_service::LeadershipFeed(tracker.clone())))
     .add_service(ClusterServiceServer::new(cluster_service::Cluster(tracker.clone())))
     .add_service(NodeServiceServer::new(node_service::Nodes(tracker.clone())))
-    .add_service(CalendarServiceServer::new(calendar_service::Calendar(tracker.clone())));
+    .add_service(CalendarServiceServer::new(calendar_service::Calendar(tracker.clone())))
+    .add_service(health::service(tracker.clone()));
     let router = routes.into_axum_router().merge(probes::routes(tracker));
     // tonic ignores its own nodelay for listeners that it did not bind: 43 ms for each small answer.
     let incoming = TcpIncoming::from(port.0).with_nodelay(Some(true));

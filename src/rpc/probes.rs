@@ -32,21 +32,26 @@ async fn livez(State(tracker): State<JobTracker>) -> (StatusCode, &'static str) 
 }
 
 async fn readyz(State(tracker): State<JobTracker>) -> (StatusCode, &'static str) {
+    match why_not_ready(&tracker) {
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
+        None => (StatusCode::OK, "ok\n"),
+    }
+}
+
+/// None when clients may be sent here.
+pub(super) fn why_not_ready(tracker: &JobTracker) -> Option<&'static str> {
     let metrics = tracker.raft().metrics();
-    let not = |why| (StatusCode::SERVICE_UNAVAILABLE, why);
     if tracker.stopping().is_cancelled() {
-        return not("stopping\n");
+        Some("stopping\n")
+    } else if tracker.raft().identity().cluster().is_none() {
+        Some("not part of a cluster yet\n")
+    } else if tracker.leadership().borrow().leader.is_none() {
+        Some("no leader is known\n")
+    } else if metrics.committed_index.saturating_sub(metrics.applied_index) > LAG_MAX {
+        Some("too far behind\n")
+    } else {
+        None
     }
-    if tracker.raft().identity().cluster().is_none() {
-        return not("not part of a cluster yet\n");
-    }
-    if tracker.leadership().borrow().leader.is_none() {
-        return not("no leader is known\n");
-    }
-    if metrics.committed_index.saturating_sub(metrics.applied_index) > LAG_MAX {
-        return not("too far behind\n");
-    }
-    (StatusCode::OK, "ok\n")
 }
 
 async fn metrics(State(tracker): State<JobTracker>) -> String {

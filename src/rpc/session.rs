@@ -50,9 +50,10 @@ pub(super) fn from_tracker(message: Request) -> Result<Option<FromTracker>, Vec<
     Ok(Some(match message {
         Request::Hello(_) => return Err(vec![FieldError::new("hello", "came twice; one a stream")]),
         Request::Pull(pull) => FromTracker::Accepting(pull.free_slots > 0),
-        Request::Completed(completed) => {
-            FromTracker::Completed(completed.results.into_iter().map(result).collect::<Result<_, _>>()?)
-        }
+        Request::Completed(completed) => FromTracker::Completed {
+            results: completed.results.into_iter().map(result).collect::<Result<_, _>>()?,
+            has_room: completed.free_slots > 0,
+        },
         Request::BizLogs(logs) => {
             FromTracker::BizLogs(logs.executions.into_iter().filter_map(lines).collect())
         }

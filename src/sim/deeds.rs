@@ -81,7 +81,18 @@ impl World {
         if self.rng.percent(20) {
             self.aim_cancel(&jobs[0]);
         }
+        if matches!(jobs[0].schedule, Schedule::Cron(_)) && self.rng.percent(30) {
+            self.aim_replace(&jobs[0]);
+        }
         let delay = self.rng.between(1, 5);
+        let has_key = request != RequestKey::None;
+        self.ask(delay, Command::Submit(Submit { request, jobs }), has_key);
+    }
+
+    /// Another expression that comes while the calendar still thinks about the first.
+    fn aim_replace(&mut self, spec: &Arc<crate::domain::JobSpec>) {
+        let jobs = vec![jobs::with_another_cron(&mut self.rng, spec)];
+        let (request, delay) = (self.key(), self.rng.between(5, 1_500));
         let has_key = request != RequestKey::None;
         self.ask(delay, Command::Submit(Submit { request, jobs }), has_key);
     }

@@ -5,7 +5,7 @@ use super::cluster::NODES;
 use super::history::Broken;
 use super::promises;
 use super::world::{Happening, World};
-use crate::domain::JobId;
+use crate::domain::{Identity, JobId};
 use crate::machine::command::{Cancel, JobRef, RequestKey};
 use crate::machine::{Command, Machine};
 
@@ -63,15 +63,21 @@ impl World {
 
     fn what_is_left(&self) -> String {
         let indexes = self.machine().tables().indexes();
+        let at_work: Vec<&Identity> = self
+            .trackers
+            .iter()
+            .filter(|process| !process.is_idle())
+            .map(|process| &process.identity)
+            .collect();
         format!(
-            "{} executing, {} waiting, groups ready {:?}, rhythms {:?}, calls quiet: {}, trackers {:?}, office {:?}",
+            "{} executing, {} waiting, groups ready {:?}, rhythms {:?}, calls quiet: {}, at work {:?}, {:?} in flight",
             indexes.executing(),
             indexes.waiting(),
-            indexes.ready_groups().collect::<Vec<_>>(),
+            indexes.ready_groups().map(|(group, ready)| (group, ready.len())).collect::<Vec<_>>(),
             self.rhythms(),
             self.calls.is_quiet(),
-            self.trackers,
-            self.office,
+            at_work,
+            self.office.as_ref().map(|office| office.in_flight.len()),
         )
     }
 

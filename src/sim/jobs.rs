@@ -67,6 +67,12 @@ fn cron(rng: &mut Rng) -> CronSchedule {
     CronSchedule { expression: expression.into(), time_zone: time_zone.into(), dst }
 }
 
+/// The same job with another expression, to take the first one's place.
+pub(super) fn with_another_cron(rng: &mut Rng, spec: &JobSpec) -> Arc<JobSpec> {
+    let (schedule, on_conflict) = (Schedule::Cron(cron(rng)), OnConflict::Replace);
+    Arc::new(JobSpec { schedule, on_conflict, ..spec.clone() })
+}
+
 fn repeat(rng: &mut Rng, now: Timestamp) -> RepeatSchedule {
     let interval = Millis::new(*rng.pick(&[500, 900, 1_500, 5_000]));
     let count = rng.percent(60).then(|| rng.between(1, 12));

@@ -17,18 +17,31 @@ mod cluster;
 mod deeds;
 #[cfg(test)]
 mod drain;
+#[cfg_attr(not(test), expect(dead_code, reason = "some of it serves the seeded world alone"))]
 mod history;
+#[cfg_attr(not(test), expect(dead_code, reason = "some of it serves the seeded world alone"))]
 mod jobs;
 #[cfg(test)]
 mod office;
+#[cfg(all(test, feature = "planted-bugs"))]
+mod planted;
 mod promises;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the whole world meets less, and its runner adds up by text")
+)]
 mod rare;
 #[cfg(test)]
 mod replica;
 mod rng;
 #[cfg(test)]
+mod term;
+#[cfg(test)]
 mod tests;
+#[cfg_attr(not(test), expect(dead_code, reason = "in the whole world no TaskTracker drains"))]
 mod tracker;
+#[cfg(test)]
+mod trackers;
 #[cfg(feature = "simulation")]
 mod whole;
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::history::{Broken, End, History, Revision};
 use super::rare::Rare;
 use crate::calendar::PreparedCron;
-use crate::domain::{Action, JobId, JobType, Millis, NodeGroup, RunId, Schedule, Timestamp};
+use crate::domain::{Action, JobId, JobType, Millis, MisfirePolicy, NodeGroup, RunId, Schedule, Timestamp};
 use crate::machine::row::{AttemptEnd, Fate, GroupRow, JobRow, LedgerRow, Row, SkipReason};
 use crate::machine::{Key, Machine, RunState};
 
@@ -40,6 +40,7 @@ pub(super) fn check(history: &mut History, machine: &Machine) -> Result<(), Brok
         }
         for revision in revisions {
             instants(*id, revision, &runs, &mut rare)
+                .and_then(|()| misfires(&history.ticks, revision, &runs))
                 .map_err(|broken| format!("job {id} revision {}: {broken}", revision.number))?;
         }
         let group = groups.entry(row.spec.node_group.clone()).or_default();
@@ -271,6 +272,32 @@ fn instants(id: JobId, revision: &Revision, runs: &Runs, rare: &mut Vec<(Rare, u
     Ok(())
 }
 
+/// Of the instants that were all missed before anything could be settled, only as many ran as the policy wants.
+fn misfires(ticks: &[Timestamp], revision: &Revision, runs: &Runs) -> Result<(), Broken> {
+    let kept = match revision.spec.misfire {
+        MisfirePolicy::RunOnceLate => 1,
+        MisfirePolicy::Skip => 0,
+        MisfirePolicy::CatchUp(n) => n,
+    };
+    if matches!(revision.spec.schedule, Schedule::RealTime | Schedule::TriggerTime(_)) {
+        return Ok(());
+    }
+    let mut ran_late: BTreeMap<Timestamp, u32> = BTreeMap::new();
+    for row in runs.values().filter(|row| row.revision == revision.number && !row.by_hand) {
+        let first = ticks.get(ticks.partition_point(|tick| *tick < row.due));
+        let missed = first.filter(|tick| tick.since(row.due) > revision.spec.misfire_after);
+        if let (Some(tick), false) = (missed, matches!(row.fate, Fate::Skipped { .. })) {
+            *ran_late.entry(*tick).or_default() += 1;
+        }
+    }
+    match ran_late.into_iter().find(|(_, ran)| *ran > kept) {
+        Some((tick, ran)) => {
+            Err(format!("{ran} misfired instants ran, settled from {tick} on; {:?}", revision.spec.misfire))
+        }
+        None => Ok(()),
+    }
+}
+
 /// One run, never early; none if the revision was replaced before it could begin.
 fn one_shot(revision: &Revision, settled: &[(Timestamp, Timestamp, u64)]) -> Result<(), Broken> {
     let wanted = revision.spec.one_shot_due(revision.from).unwrap_or(revision.from);
@@ -292,11 +319,12 @@ fn same(expected: &[Timestamp], settled: &[(Timestamp, Timestamp, u64)]) -> Resu
                 left.len()
             ));
         };
-        if these.first() != Some(first) || these.last() != Some(last) {
+        let (Some(begin), Some(end)) = (these.first(), these.last()) else {
+            return Err(format!("the range from {first} to {last} counts no instant"));
+        };
+        if (begin, end) != (first, last) {
             return Err(format!(
-                "the ledger has {count} from {first} to {last}, the calendar {:?} to {:?}",
-                these.first(),
-                these.last()
+                "the ledger has {count} from {first} to {last}, the calendar {begin} to {end}"
             ));
         }
         left = rest;

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{BizLogger, Journal};
-use crate::domain::{ExecutionId, TraceContext};
-use crate::wire::pb;
+use crate::domain::{ExecutionId, Timestamp, TraceContext};
+use crate::wire::{pb, read_timestamp};
 
 /// Why an execution is told to stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,6 +128,11 @@ impl JobContext {
     /// Whether the run was attempted before.
     pub fn is_retry(&self) -> bool {
         self.push.attempt > 1
+    }
+
+    /// The planned instant of the run; a retry does not change it. The epoch if the cluster did not tell.
+    pub fn planned_time(&self) -> Timestamp {
+        self.push.planned_time.and_then(|at| read_timestamp(at).ok()).unwrap_or_default()
     }
 
     /// When the run timeout will stop the execution; `None` without one.

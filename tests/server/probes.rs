@@ -31,6 +31,26 @@ async fn a_node_is_alive_at_once_and_ready_with_a_leader() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_health_protocol_of_grpc_tells_of_a_leader_and_of_the_end() {
+    use tonic_health::ServingStatus;
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_client::HealthClient;
+
+    let cluster = Cluster::of(1).await;
+    cluster.leader().await;
+    let address = format!("http://{}", cluster.nodes[0].client_addr());
+    let endpoint = tonic::transport::Endpoint::from_shared(address).expect("an address");
+    let mut client = HealthClient::new(endpoint.connect().await.expect("it listens"));
+    let request = HealthCheckRequest { service: "raftsman.v1.JobService".into() };
+    let mut states = client.watch(request).await.expect("the service is known").into_inner();
+    let mut serving = async || states.message().await.ok().flatten().map(|state| state.status);
+    while serving().await.expect("it goes on") != ServingStatus::Serving as i32 {}
+    cluster.nodes[0].shutdown().await;
+    assert_ne!(serving().await, Some(ServingStatus::Serving as i32));
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_names_of_the_metrics_are_pinned() {
     let cluster = Cluster::of(1).await;
     cluster.leader().await;

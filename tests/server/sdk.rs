@@ -1,7 +1,5 @@
 //! The SDK against real nodes: typed jobs, outcomes, cancels, and a leader that leaves in the middle.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use raftsman::client::{CancelAnswer, JobClient};
@@ -9,6 +7,7 @@ use raftsman::tasktracker::TaskTracker;
 use raftsman::wire::pb;
 use raftsman::{JobContext, JobError, JobResult, Payload, Retry};
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster::Cluster;
@@ -131,28 +130,27 @@ async fn typed_jobs_run_fail_twice_and_are_cancelled() {
 async fn a_leader_that_leaves_costs_no_job_and_doubles_none() {
     let cluster = Cluster::of(3).await;
     let (agent, client) = (Agent::of(&cluster), client(&cluster).await);
-    let submitted = Arc::new(AtomicU32::new(0));
+    let submitted = watch::Sender::new(0u32);
+    let a_hundred = |submitted: &u32| *submitted >= 100;
     let jobs: Vec<_> = (0..300u64)
         .map(|number| {
-            let (client, submitted) = (client.clone(), Arc::clone(&submitted));
+            let (client, submitted) = (client.clone(), submitted.clone());
             tokio::spawn(async move {
                 // The later ones wait for the leader to be going.
-                while number >= 100 && submitted.load(Ordering::Relaxed) < 100 {
-                    tokio::task::yield_now().await;
+                if number >= 100 {
+                    submitted.subscribe().wait_for(a_hundred).await.expect("the sender is here");
                 }
                 let job = client
                     .submit(Double { number })
                     .task_id(format!("t{number}"))
                     .await
                     .expect("it is accepted");
-                submitted.fetch_add(1, Ordering::Relaxed);
+                submitted.send_modify(|submitted| *submitted += 1);
                 (job.result::<u64>().await.expect("it succeeds"), job.id().to_owned())
             })
         })
         .collect();
-    while submitted.load(Ordering::Relaxed) < 100 {
-        tokio::task::yield_now().await;
-    }
+    submitted.subscribe().wait_for(a_hundred).await.expect("the sender is here");
     let leader = cluster.leader().await;
     cluster.nodes[leader].shutdown().await;
     for (number, job) in jobs.into_iter().enumerate() {

@@ -23,9 +23,14 @@ use crate::machine::limits::PLAN_JOBS_MAX;
 use crate::machine::reply::Push;
 use crate::machine::row::LiveState;
 use crate::machine::{Applied, BaseError, Command, Effect, LogEntry, Machine, Reply};
+use crate::planted::{self, Bug};
 
 /// How often the leader lets old rows expire.
 const EXPIRE_EVERY: Duration = Duration::from_secs(10);
+/// How soon again while there is more: not at once, so that forgetting leaves most of the log to what is new.
+const EXPIRE_MORE_AFTER: Duration = Duration::from_millis(20);
+/// How long nothing is proposed after consensus refused an entry, as it does to a leader that hears no majority.
+const REST: Duration = Duration::from_millis(50);
 /// Every so many heartbeats a session's executions are compared with what it says it runs.
 const AUDIT_EVERY: u64 = 10;
 /// What was pushed within this time may still be on its way.
@@ -62,7 +67,7 @@ pub(super) enum Origin {
     Completed { session: SessionId, executions: Vec<ExecutionId> },
     BizLogs { session: SessionId, up_to: Vec<(ExecutionId, u64)> },
     Dispatch { session: SessionId, asked: u32 },
-    Offline(SessionId),
+    Offline { session: SessionId, reason: OfflineReason },
     Plan,
     Tick,
     Own,
@@ -103,7 +108,7 @@ impl Proposed {
             | Origin::Completed { .. }
             | Origin::BizLogs { .. }
             | Origin::Dispatch { .. }
-            | Origin::Offline(_)
+            | Origin::Offline { .. }
             | Origin::Plan
             | Origin::Tick
             | Origin::Own => None,
@@ -149,6 +154,8 @@ pub(super) struct Leading {
     /// Sessions whose end is proposed.
     ending: BTreeSet<SessionId>,
     expire_at: Instant,
+    /// No majority is heard: until then nothing is tried.
+    rests_until: Instant,
 }
 
 impl Leading {
@@ -175,13 +182,15 @@ impl Leading {
             planning: false,
             ending: BTreeSet::new(),
             expire_at: now + EXPIRE_EVERY,
+            rests_until: now,
         };
         let machine = machine.read();
         for (session, (group, who)) in machine.tables().indexes().sessions() {
             let online = machine.tables().tracker_row(group, who)?.is_some_and(|row| row.is_online());
             if online {
                 leading.dispatcher.step(now, Event::Known { session, node_group: group.clone() });
-                let pushes = pushes_of(&machine, session, |_| true)?;
+                let pushes = executions_of(&machine, session, |_| true)?.into_iter().map(|(push, _)| push);
+                let pushes = pushes.collect();
                 leading.dispatcher.step(now, Event::Started { session, asked: 0, pushes });
             }
         }
@@ -234,7 +243,12 @@ impl Leading {
 
     fn hear(&mut self, now: Instant, session: SessionId, what: FromTracker) -> Result<(), BaseError> {
         match what {
-            FromTracker::Completed(results) => self.completed(session, results),
+            FromTracker::Completed { results, has_room } => {
+                if has_room {
+                    self.dispatcher.step(now, Event::Accepting { session, accepting: true });
+                }
+                self.completed(session, results);
+            }
             FromTracker::Returned(executions) => {
                 self.dispatcher.step(now, Event::Returned { session });
                 let command = Command::Return(Return { executions: executions.clone() });
@@ -276,8 +290,8 @@ impl Leading {
     }
 
     fn biz_logs(&mut self, session: SessionId, lines: Vec<Lines>) {
-        let up_to =
-            lines.iter().map(|lines| (lines.execution, lines.first + lines.lines.len() as u64)).collect();
+        let last = |lines: &Lines| (lines.first + lines.lines.len() as u64).saturating_sub(1);
+        let up_to = lines.iter().map(|lines| (lines.execution, last(lines))).collect();
         let lines = lines.into_iter().map(|lines| {
             let Lines { execution, first, lines } = lines;
             ExecutionLines { execution, first, lines }
@@ -301,7 +315,7 @@ impl Leading {
             }
         }
         drop(machine);
-        if !missing.is_empty() {
+        if !missing.is_empty() && !planted::is(Bug::LostPushStaysLost) {
             self.tell(session, ToTracker::Ask(missing));
         }
         Ok(())
@@ -332,7 +346,7 @@ impl Leading {
     fn propose_offline(&mut self, session: SessionId, reason: OfflineReason) {
         self.ending.insert(session);
         let command = Command::TrackerOffline(TrackerOffline { session, reason });
-        self.lanes.push(Lane::Drain, command, Origin::Offline(session));
+        self.lanes.push(Lane::Drain, command, Origin::Offline { session, reason });
     }
 
     /// The loop was away for so long that it must have been frozen.
@@ -342,10 +356,12 @@ impl Leading {
 
     /// Time passed: silence, overdue runs, old rows.
     pub(super) fn tick(&mut self, now: Instant) {
+        if planted::is(Bug::LaterTermsKeepNoTime) && self.term > 1 {
+            return;
+        }
         for intent in self.dispatcher.step(now, Event::Tick) {
             match intent {
                 Intent::Offline { session } if !self.ending.contains(&session) => {
-                    tracing::warn!(%session, "a TaskTracker was silent for too long; its executions are reclaimed");
                     self.propose_offline(session, OfflineReason::Silent);
                 }
                 Intent::Terminate { session, execution, .. } => {
@@ -373,17 +389,22 @@ impl Leading {
 
     /// When `tick` has something to do.
     pub(super) fn next_tick(&self) -> Instant {
-        self.dispatcher.next_check().map_or(self.expire_at, |check| check.min(self.expire_at))
+        let next = self.dispatcher.next_check().map_or(self.expire_at, |check| check.min(self.expire_at));
+        next.max(self.rests_until)
     }
 
-    /// When something ripens, unless a tick is under way already.
-    pub(super) fn next_due(&self) -> Option<Timestamp> {
-        self.next_due.filter(|_| !self.ticking)
+    /// When something ripens, unless a tick is under way already or would be refused.
+    pub(super) fn next_due(&self, now: Instant) -> Option<Timestamp> {
+        self.next_due.filter(|_| !self.ticking && !self.rests(now))
+    }
+
+    fn rests(&self, now: Instant) -> bool {
+        now < self.rests_until
     }
 
     /// The jobs for which the calendar is to be asked, once each until it has answered.
-    pub(super) fn take_unplanned(&mut self) -> Result<Vec<Unplanned>, BaseError> {
-        if self.planning || !std::mem::take(&mut self.needs_plan) {
+    pub(super) fn take_unplanned(&mut self, now: Instant) -> Result<Vec<Unplanned>, BaseError> {
+        if self.planning || self.rests(now) || !std::mem::take(&mut self.needs_plan) {
             return Ok(Vec::new());
         }
         let machine = self.machine.read();
@@ -401,6 +422,9 @@ impl Leading {
 
     /// Closes an entry, if there is anything to propose at `at`.
     pub(super) fn close_entry(&mut self, now: Instant, at: Timestamp) -> Option<Closed> {
+        if self.rests(now) {
+            return None;
+        }
         let mut taken = self.lanes.take_entry();
         if !self.ticking && self.next_due.is_some_and(|due| due <= at) {
             self.ticking = true;
@@ -517,6 +541,9 @@ impl Leading {
             Ok(applied) => applied,
             Err(outcome) => {
                 let definite = matches!(outcome, Outcome::NotApplied);
+                if definite {
+                    self.rests_until = now + REST;
+                }
                 self.lost(now, proposed.origins, definite);
                 return Ok(());
             }
@@ -525,7 +552,7 @@ impl Leading {
             self.conclude(now, &origin);
             self.answer(now, origin, index, reply)?;
         }
-        effects.into_iter().for_each(|effect| self.effect(effect));
+        effects.into_iter().for_each(|effect| self.effect(now, effect));
         for session in std::mem::take(&mut self.unread) {
             self.break_stream(now, session);
         }
@@ -573,7 +600,10 @@ impl Leading {
                 self.dispatcher.step(now, Event::Lost { session, asked });
                 self.end_session(now, session);
             }
-            (Origin::Offline(session), _) => {
+            (Origin::Offline { session, reason }, _) => {
+                if reason == OfflineReason::Silent {
+                    tracing::warn!(%session, "a TaskTracker was silent for too long; its executions were reclaimed");
+                }
                 self.ending.remove(&session);
                 self.end_session(now, session);
             }
@@ -589,6 +619,11 @@ impl Leading {
 
     fn attach(&mut self, now: Instant, session: SessionId, attaching: Attaching) -> Result<(), BaseError> {
         let Attaching { hello, outbox, stream } = attaching;
+        if outbox.is_closed() {
+            // The stream broke meanwhile: nobody is there, though the session lives until it has been silent for too long.
+            self.dispatcher.step(now, Event::Known { session, node_group: hello.node_group });
+            return Ok(());
+        }
         let machine = Arc::clone(&self.machine);
         let machine = machine.read();
         let held: BTreeSet<ExecutionId> = hello.running.union(&hello.owed).copied().collect();
@@ -598,12 +633,20 @@ impl Leading {
                 Some((run, holder)) if holder == session => is_stopped(&machine, run)?,
                 Some(_) | None => true,
             };
-            if stopped {
+            if stopped && !planted::is(Bug::TerminateIsSentOnce) {
                 send(&outbox, ToTracker::Terminate { execution: *execution, why: "no longer wanted" });
             }
         }
-        let pushes = pushes_of(&machine, session, |execution| !held.contains(&execution))?;
-        if !pushes.is_empty() {
+        let missing = executions_of(&machine, session, |execution| !held.contains(&execution))?;
+        let (stopped, wanted): (Vec<_>, Vec<_>) = missing.into_iter().partition(|(_, stopped)| *stopped);
+        let pushes: Vec<Push> = wanted.into_iter().map(|(push, _)| push).collect();
+        if !stopped.is_empty() {
+            // They never began there, and shall not any more.
+            let executions = stopped.into_iter().map(|(push, _)| push.execution).collect();
+            let reclaim = Reclaim { executions, reason: ReclaimReason::Unknown };
+            self.lanes.push(Lane::Drain, Command::Reclaim(reclaim), Origin::Own);
+        }
+        if !pushes.is_empty() && !planted::is(Bug::LostPushStaysLost) {
             send(&outbox, ToTracker::Push { term: self.term, pushes });
         }
         let executing = machine.tables().indexes().executing_on(session);
@@ -635,7 +678,7 @@ impl Leading {
         }
     }
 
-    fn effect(&mut self, effect: Effect) {
+    fn effect(&mut self, now: Instant, effect: Effect) {
         match effect {
             Effect::Ready(group) => {
                 self.dirty.insert(group);
@@ -645,6 +688,7 @@ impl Leading {
             }
             Effect::NeedsPlan(JobId(_)) => self.needs_plan = true,
             Effect::Finished(RunId { .. }) => {}
+            Effect::MoreToExpire => self.expire_at = now + EXPIRE_MORE_AFTER,
         }
     }
 
@@ -701,7 +745,7 @@ impl Leading {
                 Origin::Completed { session, .. } | Origin::BizLogs { session, .. } => {
                     self.break_stream(now, session)
                 }
-                Origin::Offline(session) => {
+                Origin::Offline { session, .. } => {
                     self.ending.remove(&session);
                 }
                 Origin::Own => {}
@@ -731,19 +775,19 @@ fn is_stopped(machine: &Machine, run: RunId) -> Result<bool, BaseError> {
     Ok(machine.tables().live_run(run)?.is_none_or(|live| live.stop.is_some()))
 }
 
-/// The session's executions as pushes, found again in the tables.
-fn pushes_of(
+/// The session's executions as pushes, found again in the tables, and whether they were told to stop.
+fn executions_of(
     machine: &Machine,
     session: SessionId,
     wanted: impl Fn(ExecutionId) -> bool,
-) -> Result<Vec<Push>, BaseError> {
+) -> Result<Vec<(Push, bool)>, BaseError> {
     let tables = machine.tables();
-    let mut pushes = Vec::new();
+    let mut found = Vec::new();
     for execution in tables.indexes().executions_of(session).filter(|execution| wanted(*execution)) {
         let Some((run, _)) = tables.indexes().execution(execution) else { continue };
         let Some(live) = tables.live_run(run)? else { continue };
         let Some(spec) = tables.spec_of(run, &live)? else { continue };
-        pushes.push(Push {
+        let push = Push {
             execution,
             run,
             spec,
@@ -751,7 +795,8 @@ fn pushes_of(
             attempt: live.executions,
             retries: live.retries,
             reclaims: live.reclaims,
-        });
+        };
+        found.push((push, live.stop.is_some()));
     }
-    Ok(pushes)
+    Ok(found)
 }

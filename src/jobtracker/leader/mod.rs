@@ -5,6 +5,8 @@
 
 pub mod lanes;
 mod leading;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,6 +23,7 @@ use crate::dispatch::Patience;
 use crate::dispatch::planner::{self, Unplanned};
 use crate::domain::{Clock, Timestamp};
 use crate::machine::{Applied, BaseError, Machine};
+use crate::planted::{self, Bug};
 use crate::raft::{Leadership, ProposeError, RaftNode};
 use crate::store::blocking;
 use leading::{Leading, Proposed};
@@ -80,6 +83,9 @@ async fn lead(
     leadership: &mut watch::Receiver<Leadership>,
     shown: &watch::Sender<Option<LeaderHandle>>,
 ) -> Result<(), BaseError> {
+    if planted::is(Bug::NewLeaderDawdles) && term > 1 {
+        tokio::time::sleep(Duration::from_secs(15)).await;
+    }
     let began = desk.clock.monotonic();
     desk.raft.raise_time(desk.machine.read().now());
     let (messages, inbox) = mpsc::unbounded_channel();
@@ -184,14 +190,15 @@ impl Office<'_> {
 
     /// On a thread of its own: the calendar may take milliseconds.
     fn ask_calendar(&mut self) -> Result<(), BaseError> {
-        let unplanned: Vec<Unplanned> = self.leading.take_unplanned()?;
+        let unplanned: Vec<Unplanned> = self.leading.take_unplanned(self.desk.clock.monotonic())?;
         if unplanned.is_empty() {
             return Ok(());
         }
         let (own, now) = (self.own.clone(), self.time());
         tokio::spawn(async move {
-            let plan =
-                move || unplanned.iter().filter_map(|unplanned| planner::plan(unplanned, now)).collect();
+            let plan = move || {
+                unplanned.iter().filter_map(|unplanned| planner::plan_surely(unplanned, now)).collect()
+            };
             if let Ok(plans) = blocking(plan).await {
                 // A term that is over needs no plan.
                 let _ = own.send(ToLeader::Planned(plans));
@@ -202,7 +209,7 @@ impl Office<'_> {
 
     fn until_next(&self) -> Duration {
         let tick = self.leading.next_tick().saturating_duration_since(self.now());
-        let due = self.leading.next_due().map(|due| Duration::from(due.since(self.time())));
+        let due = self.leading.next_due(self.now()).map(|due| Duration::from(due.since(self.time())));
         let until = tick.min(due.unwrap_or(SLEEP_MAX)).min(SLEEP_MAX);
         if until.is_zero() { OVERDUE_AGAIN } else { until }
     }
@@ -229,6 +236,7 @@ impl Office<'_> {
 fn outcome_of(error: ProposeError) -> Outcome {
     match error {
         ProposeError::NotLeader { .. } | ProposeError::Stopped => Outcome::NotApplied,
+        ProposeError::Unknown if planted::is(Bug::UnknownToldAsNotApplied) => Outcome::NotApplied,
         ProposeError::Unknown => Outcome::Unknown,
     }
 }

@@ -13,6 +13,7 @@ use crate::machine::key::Key;
 use crate::machine::queue::end::{self, End};
 use crate::machine::reply::{CancelAnswer, Reply};
 use crate::machine::row::{Answer, Fate, LiveRun, PeriodicRow, Rhythm, Row, Stop};
+use crate::planted::{self, Bug};
 
 pub(super) fn apply(change: &mut Change<'_>, cancel: &Cancel) -> Result<Reply, BaseError> {
     request::once(change, &cancel.request, Asked::Cancel, |change| {
@@ -40,7 +41,11 @@ fn cancel_job(change: &mut Change<'_>, job: JobId) -> Result<CancelAnswer, BaseE
     stop_rhythm(change, job)?;
     let mut touched = false;
     for (run, live) in change.live_runs(job)? {
-        touched |= live.executions > 0;
+        let unseen = live.execution().is_some() && planted::is(Bug::CancelledWhileExecuting);
+        touched |= live.executions > 0 && !unseen;
+        if live.execution().is_some() && planted::is(Bug::ExecutingIsNotFound) {
+            return Ok(CancelAnswer::NotFound);
+        }
         cancel_run(change, run, &live)?;
     }
     end_if_idle(change, job)?;
@@ -62,6 +67,7 @@ fn cancel_run(change: &mut Change<'_>, run: RunId, live: &LiveRun) -> Result<(),
             change.effect(Effect::Terminate { session, execution, run });
             change.put_live(run, LiveRun { stop: Some(Stop::Cancel), ..live.clone() })
         }
+        None if planted::is(Bug::CancelledRunStays) && live.executions == 0 => Ok(()),
         None => end::run(change, run, live.clone(), End::without_result(Fate::Cancelled, "cancelled")),
     }
 }

@@ -2,6 +2,8 @@
 //! acknowledgement was lost, it gets the same answer; any other is stale, is acknowledged all the same, and changes
 //! nothing but the job log.
 
+use std::sync::Arc;
+
 use crate::domain::{Action, RunId, Timestamp};
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
@@ -11,9 +13,16 @@ use crate::machine::queue::end::{self, End};
 use crate::machine::queue::take_back::end_attempt;
 use crate::machine::reply::{CompleteAnswer, Reply};
 use crate::machine::row::{Attempt, AttemptEnd, Fate, JobLogKind, JobLogRow, LiveRun, LiveState, Row, Stop};
+use crate::planted::{self, Bug};
 
 pub(super) fn apply(change: &mut Change<'_>, complete: &Complete) -> Result<Reply, BaseError> {
-    let answers = complete.results.iter().map(|result| one(change, result));
+    let answers = complete.results.iter().map(|result| {
+        if planted::is(Bug::FirstResultForAll) {
+            let outcome = complete.results[0].outcome.clone();
+            return one(change, &Completion { outcome, ..result.clone() });
+        }
+        one(change, result)
+    });
     answers.collect::<Result<_, _>>().map(Reply::Completed)
 }
 
@@ -24,6 +33,8 @@ fn one(change: &mut Change<'_>, result: &Completion) -> Result<CompleteAnswer, B
     };
     // The index shows the state before this command: the same result twice in one batch is stale the second time.
     let current = current.filter(|(_, live)| live.execution().is_some_and(|(id, _)| id == result.execution));
+    let by_run = planted::is(Bug::CompleteByRun) && current.is_none();
+    let current = if by_run { executing(change, result.run)? } else { current };
     let Some((run, live)) = current else { return late(change, result) };
     let mut live = LiveRun::clone(&live);
     let action = result.outcome.action;
@@ -34,6 +45,11 @@ fn one(change: &mut Change<'_>, result: &Completion) -> Result<CompleteAnswer, B
         Action::ExecuteLater | Action::ExecuteException => retry_or_end(change, run, live, result),
     }?;
     Ok(CompleteAnswer::Accepted)
+}
+
+/// Whatever execution of the run is the current one: only for [`Bug::CompleteByRun`].
+fn executing(change: &Change<'_>, run: RunId) -> Result<Option<(RunId, Arc<LiveRun>)>, BaseError> {
+    Ok(change.live(run)?.filter(|live| live.execution().is_some()).map(|live| (run, live)))
 }
 
 fn end_with(
@@ -53,7 +69,8 @@ fn retry_or_end(
     mut live: LiveRun,
     result: &Completion,
 ) -> Result<(), BaseError> {
-    match live.stop {
+    let forgotten = |stop: &Stop| *stop == Stop::Cancel && planted::is(Bug::RetryAfterCancel);
+    match live.stop.filter(|stop| !forgotten(stop)) {
         Some(Stop::Cancel) => return end_with(change, run, live, Fate::Cancelled, result),
         Some(Stop::Terminate) => return end_with(change, run, live, Fate::Failed, result),
         None if live.superseded => return end_with(change, run, live, Fate::Failed, result),

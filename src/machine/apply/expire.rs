@@ -1,22 +1,42 @@
 //! Forgets what is old: finished runs by age and by number a group, request ids, client sessions, offline TaskTrackers.
-//! A bounded number of rows a command; the leader comes back while there is more.
+//! A bounded number of rows a command, and an effect that says so when there is more.
 
 use std::collections::BTreeSet;
 
-use crate::domain::{ClientId, Identity, JobId, NodeGroup, Position, RequestId, RunId, Timestamp};
+use crate::domain::{ClientId, Identity, JobId, Millis, NodeGroup, Position, RequestId, RunId, Timestamp};
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
+use crate::machine::effect::Effect;
 use crate::machine::key::Key;
 use crate::machine::limits::EXPIRE_MAX;
+use crate::machine::queue::take_back;
 use crate::machine::reply::Reply;
-use crate::machine::row::{Row, TrackerState};
+use crate::machine::row::{LiveState, Row, TrackerState};
+use crate::planted::{self, Bug};
 
 pub(super) fn apply(change: &mut Change<'_>) -> Result<Reply, BaseError> {
+    if planted::is(Bug::OldPushesAreUndone) {
+        undo_old_pushes(change)?;
+    }
     finished_runs(change)?;
     request_ids(change)?;
     client_sessions(change)?;
     offline_trackers(change)?;
     Ok(Reply::Done)
+}
+
+/// Only for [`Bug::OldPushesAreUndone`]: LTS's push timeout.
+fn undo_old_pushes(change: &mut Change<'_>) -> Result<(), BaseError> {
+    let end = RunId { job: JobId(Position::MAX), number: u64::MAX };
+    for (key, row) in change.scan(&Key::Live(RunId::default()), &Key::Live(end), EXPIRE_MAX)? {
+        if let (Key::Live(run), Row::Live(live)) = (key, row)
+            && let LiveState::Executing { since, .. } = live.state
+            && change.now().since(since) > Millis::from_secs(2)
+        {
+            take_back::give_back(change, run)?;
+        }
+    }
+    Ok(())
 }
 
 /// What one command may still remove, and whose last run may be gone.
@@ -36,6 +56,9 @@ fn finished_runs(change: &mut Change<'_>) -> Result<(), BaseError> {
         let too_many = (row.kept - forgotten).saturating_sub(change.limits().finished_runs_max);
         let too_many = usize::try_from(too_many).unwrap_or(usize::MAX);
         forgetting.runs_before(change, &group, Timestamp::MAX, too_many)?;
+    }
+    if forgetting.budget == 0 {
+        change.effect(Effect::MoreToExpire);
     }
     // Once a job, however many of its runs went.
     forgetting.jobs.into_iter().try_for_each(|job| forget_job_if_bare(change, job))
@@ -102,7 +125,11 @@ fn request_ids(change: &mut Change<'_>) -> Result<(), BaseError> {
     let first = RequestId::new(" ").expect("a space is printable");
     let oldest_kept = change.now() - change.limits().request_window;
     let (from, to) = (Key::RequestAge(Timestamp::ZERO, first.clone()), Key::RequestAge(oldest_kept, first));
-    for (key, _) in change.scan(&from, &to, EXPIRE_MAX)? {
+    let old = change.scan(&from, &to, EXPIRE_MAX)?;
+    if old.len() == EXPIRE_MAX {
+        change.effect(Effect::MoreToExpire);
+    }
+    for (key, _) in old {
         if let Key::RequestAge(_, request) = &key {
             change.delete(Key::Request(request.clone()))?;
         }
@@ -120,6 +147,7 @@ fn client_sessions(change: &mut Change<'_>) -> Result<(), BaseError> {
     for (key, row) in &seen {
         let (Key::Client(client), Row::Client(row)) = (key, row) else { continue };
         if row.last_used < oldest_kept && !forget_client(change, *client, &mut budget)? {
+            change.effect(Effect::MoreToExpire);
             return change.sweep_clients_from(*client);
         }
     }

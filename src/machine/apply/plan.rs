@@ -11,6 +11,7 @@ use crate::machine::limits::PLAN_AHEAD_MAX;
 use crate::machine::queue::{end, instant};
 use crate::machine::reply::{Refusal, Reply};
 use crate::machine::row::{PeriodicRow, Rhythm, SkipReason};
+use crate::planted::{self, Bug};
 
 /// Refused if any of its jobs was: the leader then looks again at all that need a plan.
 pub(super) fn apply(change: &mut Change<'_>, plan: &Plan) -> Result<Reply, BaseError> {
@@ -28,7 +29,8 @@ fn one(change: &mut Change<'_>, plan: &JobPlan) -> Result<bool, BaseError> {
         return Ok(false);
     };
     let current = row.revision == plan.revision && row.planned_until() == plan.after;
-    if !current || !is_plannable(&row) || !is_in_order(plan) {
+    let outdated = !current && !planted::is(Bug::PlanOfAnOldRevision);
+    if outdated || !is_plannable(&row) || !is_in_order(plan) {
         return Ok(false);
     }
     let (mut row, spec) = (PeriodicRow::clone(&row), Arc::clone(&job.spec));

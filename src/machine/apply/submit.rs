@@ -14,10 +14,17 @@ use crate::machine::reply::{Reply, SubmitAnswer};
 use crate::machine::row::{
     Answer, BodyRow, Fate, JobRow, LiveRun, LiveState, PeriodicRow, Rhythm, SkipReason, TaskKeyRow,
 };
+use crate::planted::{self, Bug};
 
 pub(super) fn apply(change: &mut Change<'_>, submit: &Submit) -> Result<Reply, BaseError> {
     request::once(change, &submit.request, Asked::Submit, |change| {
-        let answers = submit.jobs.iter().map(|spec| one(change, spec));
+        let batch = submit.jobs.len();
+        let answers = submit.jobs.iter().enumerate().map(|(at, spec)| {
+            if planted::is(Bug::HalfABatch) && batch > 1 && at + 1 == batch {
+                return Ok(SubmitAnswer::Accepted(JobId(change.new_id())));
+            }
+            one(change, spec)
+        });
         answers.collect::<Result<_, _>>().map(Answer::Submitted)
     })
 }
@@ -66,7 +73,7 @@ fn replace(change: &mut Change<'_>, job: JobId, spec: &Arc<JobSpec>) -> Result<S
     change.put_task_key(spec, TaskKeyRow { job, live: true })?;
     if executing > 0 && !is_periodic(spec) {
         wait_for_end(change, job, revision, number, executing)?;
-    } else {
+    } else if !planted::is(Bug::ReplaceStartsNothing) {
         start::job(change, job, spec, start::From { revision, number, live: executing })?;
     }
     Ok(SubmitAnswer::Replaced(job, revision))

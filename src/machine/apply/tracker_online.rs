@@ -11,6 +11,7 @@ use crate::machine::command::{ReclaimReason, TrackerOnline};
 use crate::machine::queue::take_back;
 use crate::machine::reply::Reply;
 use crate::machine::row::{LiveRun, LiveState, TrackerRow, TrackerState};
+use crate::planted::{self, Bug};
 
 pub(super) fn apply(change: &mut Change<'_>, online: &TrackerOnline) -> Result<Reply, BaseError> {
     let known = change.tracker(&online.node_group, &online.identity)?;
@@ -39,7 +40,7 @@ fn take_over(
     let executions: Vec<_> = change.indexes().executions_of(old).collect();
     for execution in executions {
         let Some((run, _)) = change.indexes().execution(execution) else { continue };
-        if !online.holds.contains(&execution) {
+        if planted::is(Bug::OwedResultsReclaimed) || !online.holds.contains(&execution) {
             take_back::reclaim(change, run, ReclaimReason::TrackerRestarted)?;
             continue;
         }

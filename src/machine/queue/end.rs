@@ -11,6 +11,7 @@ use crate::machine::key::Key;
 use crate::machine::row::{
     Fate, GroupRow, JobRow, LedgerRow, LiveRun, PeriodicRow, Rhythm, Row, SkipReason, TaskKeyRow,
 };
+use crate::planted::{self, Bug};
 
 /// How a run ended.
 #[derive(Clone, Debug)]
@@ -86,7 +87,7 @@ pub(in crate::machine) fn tally(group: &mut GroupRow, fate: Fate) {
 fn periodic_run_ended(change: &mut Change<'_>, id: JobId) -> Result<(), BaseError> {
     let Some(row) = change.periodic(id)? else { return Ok(()) };
     let mut row = PeriodicRow::clone(&row);
-    row.live = row.live.saturating_sub(1);
+    row.live = row.live.saturating_sub(u32::from(!planted::is(Bug::CompletionWithoutNextCycle)));
     settle_or_end(change, id, row)
 }
 
@@ -96,7 +97,9 @@ pub(in crate::machine) fn settle_or_end(
     id: JobId,
     row: PeriodicRow,
 ) -> Result<(), BaseError> {
-    if row.live > 0 || !row.is_exhausted() {
+    let endless = matches!(row.rhythm, Rhythm::Grid { remaining: None, .. });
+    let is_over = row.is_exhausted() || endless && planted::is(Bug::EndlessRepeatEnds);
+    if row.live > 0 || !is_over {
         return change.put_periodic(id, row);
     }
     change.delete(Key::Periodic(id))?;
@@ -114,6 +117,7 @@ pub(in crate::machine) fn settle_or_end(
 /// A periodic job may end without a run that is still remembered, so its own end is written down for expiry.
 fn mark_end(change: &mut Change<'_>, id: JobId, row: &JobRow) -> Result<(), BaseError> {
     let end = RunId { job: id, number: u64::MAX };
+    change.effect(Effect::Finished(end));
     change.put_plain(Key::Finished(row.spec.node_group.clone(), change.now(), end), Row::Finished)
 }
 

@@ -16,6 +16,7 @@ use crate::machine::effect::Effect;
 use crate::machine::key::Key;
 use crate::machine::limits::LIVE_RUNS_MAX;
 use crate::machine::row::{Fate, LedgerRow, LiveState, PeriodicRow, Rhythm, Row, SkipReason};
+use crate::planted::{self, Bug};
 
 /// Settles up to `budget` due instants of a job; returns how many it settled.
 pub(in crate::machine) fn settle(
@@ -74,10 +75,16 @@ pub(in crate::machine) fn skip(
     change.put_ledger(run, ledger)
 }
 
-/// Lengthens an earlier range of the same kind; false if its row has expired.
+/// A range grows no longer than this, since it is forgotten as old as it began.
+const RANGE_MAX: Millis = Millis::from_secs(3600);
+
+/// Lengthens an earlier range of the same kind; false if its row has expired or began too long ago.
 fn extend(change: &mut Change<'_>, run: RunId, range: SkippedRange) -> Result<bool, BaseError> {
     let Some(row) = change.ledger(run)? else { return Ok(false) };
     let Fate::Skipped { reason, count, .. } = row.fate else { return Ok(false) };
+    if change.now().since(row.ended) > RANGE_MAX {
+        return Ok(false);
+    }
     let fate = Fate::Skipped { reason, last: range.last, count: count + range.count };
     change.put_ledger(run, LedgerRow { fate, ..LedgerRow::clone(&row) })?;
     Ok(true)
@@ -115,7 +122,7 @@ impl Settling {
     }
 
     fn verdict(&self, instant: Timestamp, now: Timestamp) -> Verdict {
-        if now.since(instant) > self.spec.misfire_after {
+        if now.since(instant) > self.spec.misfire_after && !planted::is(Bug::MisfiresAllRun) {
             let missed = self.missed(now - self.spec.misfire_after);
             let kept = kept(self.spec.misfire);
             if missed.count > kept {
@@ -128,7 +135,8 @@ impl Settling {
         if let Some(deadline) = self.spec.start_deadline.filter(|deadline| now.since(instant) > *deadline) {
             return Verdict::Skip(self.missed(now - deadline).count, SkipReason::DeadlinePassed);
         }
-        if self.spec.rely_on_previous_cycle && self.row.live > 0 {
+        let relies = self.spec.rely_on_previous_cycle && !planted::is(Bug::PreviousCycleIgnored);
+        if relies && self.row.live > 0 {
             return Verdict::Skip(self.due(now), SkipReason::PreviousStillLive);
         }
         if self.row.live >= LIVE_RUNS_MAX {
@@ -162,6 +170,11 @@ impl Settling {
     }
 
     fn run(&mut self, change: &mut Change<'_>, instant: Timestamp) {
+        if planted::is(Bug::RunsNamedByTheSecond)
+            && instant.as_millis() / 1000 == self.row.settled.as_millis() / 1000
+        {
+            self.row.next_number = self.row.next_number.saturating_sub(1);
+        }
         let run = RunId { job: self.id, number: self.row.next_number };
         self.advance(1);
         self.row.settled = instant;

@@ -7,6 +7,7 @@ use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::effect::Effect;
 use crate::machine::row::{LiveRun, LiveState, PeriodicRow, Rhythm};
+use crate::planted::{self, Bug};
 
 /// Where a job goes on: a fresh one has revision 1, number 0 and nothing live.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +33,9 @@ pub(in crate::machine) fn job(
             return Ok(());
         }
         Schedule::Cron(CronSchedule { .. }) => {
-            change.effect(Effect::NeedsPlan(id));
+            if !planted::is(Bug::NewCronNotPlanned) {
+                change.effect(Effect::NeedsPlan(id));
+            }
             Rhythm::Planned { ahead: VecDeque::new(), ended: false, stalled: false }
         }
         Schedule::Repeat(RepeatSchedule { interval, count, first }) => {

@@ -8,6 +8,7 @@ use crate::machine::effect::Effect;
 use crate::machine::limits::ATTEMPTS_KEPT;
 use crate::machine::queue::end::{self, End};
 use crate::machine::row::{Attempt, AttemptEnd, Fate, LiveRun, LiveState, Stop};
+use crate::planted::{self, Bug};
 
 /// Reclaims the current execution of a run, if it has one.
 pub(in crate::machine) fn reclaim(
@@ -21,7 +22,7 @@ pub(in crate::machine) fn reclaim(
     change.effect(Effect::Terminate { session, execution, run });
     change.count(&live.node_group, |group| group.reclaimed += 1)?;
     end_attempt(change, &mut live, AttemptEnd::Reclaimed(reason), String::new());
-    live.reclaims += 1;
+    live.reclaims += u32::from(!planted::is(Bug::ReclaimsNotCounted));
     let (dead, reclaims_max) = (live.reclaims > change.limits().reclaims_max, change.limits().reclaims_max);
     match live.stop {
         Some(Stop::Cancel) => end::run(change, run, live, End::without_result(Fate::Cancelled, "cancelled")),

@@ -44,7 +44,7 @@ at 2000 dispatch w1 9 -> nothing
 at 3000 submit r trade every=1000 -> accepted 27.0
 at 3000 tick + dispatch w1 9 -> ok, push 28.0 of 27.0/0 due 3000, ready trade
 at 3100 complete 28.0 success -> accepted, 27.0/0 succeeded
-at 3200 cancel trade/r -> CANCELLED 27.0
+at 3200 cancel trade/r -> CANCELLED 27.0, 27.0 ends
 at 9000 tick + dispatch w1 9 -> ok, nothing
 at 9000 cancel trade/r -> ALREADY_FINISHED 27.0 succeeded
 show job 27.0
@@ -53,7 +53,7 @@ show job 27.0
 # A periodic job that never ran.
 at 9000 submit c trade cron -> accepted 33.0, needs plan 33.0
 at 9000 plan 33.0 after=9000 instants=10000,11000 -> ok
-at 9500 cancel trade/c -> CANCELLED 33.0
+at 9500 cancel trade/c -> CANCELLED 33.0, 33.0 ends
 at 9500 cancel 33.0 -> ALREADY_FINISHED 33.0 cancelled
 at 12000 tick -> ok
 show job 33.0
@@ -79,7 +79,7 @@ show job 38.0
     | 38.0/2 due 22000 rev 1 cancelled at 22500 error "cancelled"
 at 30000 tick + dispatch w1 9 -> ok, nothing
 at 30000 cancel trade/all -> CANCEL_REQUESTED 38.0, terminate 40.0 on 1.0
-at 30000 complete 40.0 later -> accepted, 38.0/1 cancelled
+at 30000 complete 40.0 later -> accepted, 38.0/1 cancelled, 38.0 ends
 at 30000 cancel trade/all -> ALREADY_FINISHED 38.0 cancelled
 show job 38.0
     | all rev 1 has ended

@@ -35,7 +35,7 @@ at 3100 expire -> ok
 show job 18.0
     | r rev 1 lives
     | settled 3000 live 0 next 4000 every 1s remaining None
-at 3200 cancel 18.0 -> CANCELLED 18.0
+at 3200 cancel 18.0 -> CANCELLED 18.0, 18.0 ends
 at 3200 cancel 18.0 -> ALREADY_FINISHED 18.0 cancelled
 at 999999998 limits kept=1 -> ok
 at 999999999 expire -> ok

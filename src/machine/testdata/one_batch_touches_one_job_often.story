@@ -24,7 +24,7 @@ show job 8.0
     | 8.0/0 due 3000 rev 1 executing 9.0 on w1 1.0 executions 1 retries 0 reclaims 0
     | 8.0/1 due 3010 rev 1 executing 9.1 on w1 1.0 executions 1 retries 0 reclaims 0
     | 8.0/2 due 3020 rev 1 executing 9.2 on w1 1.0 executions 1 retries 0 reclaims 0
-at 3030 complete 9.0 success , 9.1 failed , 9.2 exception , 9.0 success -> accepted, accepted, accepted, accepted, 8.0/0 succeeded, 8.0/1 failed, 8.0/2 dead
+at 3030 complete 9.0 success , 9.1 failed , 9.2 exception , 9.0 success -> accepted, accepted, accepted, accepted, 8.0/0 succeeded, 8.0/1 failed, 8.0/2 dead, 8.0 ends
 show job 8.0
     | many rev 1 has ended
     | 8.0/0 due 3000 rev 1 succeeded at 3030 executions 1 retries 0 reclaims 0 [9.0 EXECUTE_SUCCESS]
@@ -40,7 +40,7 @@ show job 11.0
     | 11.0/0 due 4000 rev 1 ready since 4020 executions 1 retries 0 reclaims 1
     | 11.0/1 due 4010 rev 1 ready since 4020 executions 1 retries 0 reclaims 1
     | 11.0/2 due 4020 rev 1 ready since 4020 executions 1 retries 0 reclaims 1
-at 4030 cancel trade/lost -> CANCEL_REQUESTED 11.0, 11.0/0 cancelled, 11.0/1 cancelled, 11.0/2 cancelled
+at 4030 cancel trade/lost -> CANCEL_REQUESTED 11.0, 11.0/0 cancelled, 11.0/1 cancelled, 11.0/2 cancelled, 11.0 ends
 show job 11.0
     | lost rev 1 has ended
     | 11.0/0 due 4000 rev 1 cancelled at 4030 executions 1 retries 0 reclaims 1 [12.0 TrackerLeft] error "cancelled"

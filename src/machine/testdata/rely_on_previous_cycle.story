@@ -22,7 +22,7 @@ show job 2.0
     | 2.0/3 due 6000 rev 1 skipped PreviousStillLive 1 to 6000 at 6000
 # Also while it waits for a retry, and also planned.
 at 10000 cancel trade/r -> CANCEL_REQUESTED 2.0, terminate 8.0 on 1.0
-at 10000 complete 8.0 success -> accepted, 2.0/2 succeeded
+at 10000 complete 8.0 success -> accepted, 2.0/2 succeeded, 2.0 ends
 at 10000 submit c trade cron retries=3 delay=500 -> accepted 12.0, needs plan 12.0
 at 10000 plan 12.0 after=10000 instants=11000,12000,13000,14000,15000 -> ok
 at 11000 tick + dispatch w1 9 -> ok, push 14.0 of 12.0/0 due 11000, ready trade

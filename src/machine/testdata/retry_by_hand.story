@@ -43,7 +43,7 @@ show job 16.0
 at 12000 dispatch w1 1 -> push 24.0 of 16.0/3 due 12000
 at 12500 complete 24.0 success -> accepted, 16.0/3 succeeded
 at 13000 tick + dispatch w1 1 -> ok, push 26.0 of 16.0/4 due 13000, ready trade
-at 13500 complete 26.0 success -> accepted, 16.0/4 succeeded
+at 13500 complete 26.0 success -> accepted, 16.0/4 succeeded, 16.0 ends
 show job 16.0
     | r rev 1 has ended
     | 16.0/0 due 10000 rev 1 failed at 10100 executions 1 retries 0 reclaims 0 [17.0 EXECUTE_FAILED]

@@ -20,7 +20,7 @@ at 3000 terminate 9.0/0 -> refused: run 9.0/0 is unknown or expired
 at 3000 dispatch w1 1 -> push 13.0 of 2.0/2 due 3000
 at 3000 cancel 2.0 -> CANCEL_REQUESTED 2.0, terminate 13.0 on 1.0
 at 3000 terminate 2.0/2 -> terminating 13.0, terminate 13.0 on 1.0
-at 3000 reclaim 13.0 -> ok, terminate 13.0 on 1.0, 2.0/2 cancelled
+at 3000 reclaim 13.0 -> ok, terminate 13.0 on 1.0, 2.0/2 cancelled, 2.0 ends
 show job 2.0
     | r rev 1 has ended
     | 2.0/0 due 1000 rev 1 failed at 1200 executions 1 retries 0 reclaims 0 [3.0 EXECUTE_EXCEPTION]

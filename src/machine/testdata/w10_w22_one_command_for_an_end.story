@@ -4,7 +4,7 @@ at 0 submit r trade every=1000 count=2 -> accepted 2.0
 at 0 tick + dispatch w1 9 -> ok, push 3.0 of 2.0/0 due 0, ready trade
 at 500 complete 3.0 success + complete 3.0 success -> accepted, accepted, 2.0/0 succeeded
 at 1000 tick + tick + dispatch w1 9 + dispatch w1 9 -> ok, ok, push 5.0 of 2.0/1 due 1000, nothing, ready trade
-at 1500 complete 5.0 success -> accepted, 2.0/1 succeeded
+at 1500 complete 5.0 success -> accepted, 2.0/1 succeeded, 2.0 ends
 at 1500 complete 5.0 success -> accepted
 show job 2.0
     | r rev 1 has ended

@@ -44,7 +44,7 @@ show job 2.0
     | 2.0/2 due 4000 rev 1 succeeded at 8000 executions 1 retries 0 reclaims 0 [13.1 EXECUTE_SUCCESS]
     | 2.0/3 due 5000 rev 1 succeeded at 8000 executions 1 retries 0 reclaims 0 [13.2 EXECUTE_SUCCESS]
     | 2.0/4 due 6000 rev 1 succeeded at 8000 executions 1 retries 0 reclaims 0 [13.3 EXECUTE_SUCCESS]
-at 8100 complete 15.0 success -> accepted, 2.0/5 succeeded
+at 8100 complete 15.0 success -> accepted, 2.0/5 succeeded, 2.0 ends
 show job 2.0
     | c rev 1 has ended
     | 2.0/0 due 2000 rev 1 succeeded at 8000 executions 1 retries 0 reclaims 0 [10.0 EXECUTE_SUCCESS]
@@ -55,7 +55,7 @@ show job 2.0
     | 2.0/5 due 8000 rev 1 succeeded at 8100 executions 1 retries 0 reclaims 0 [15.0 EXECUTE_SUCCESS]
 # W19: a calendar without any instant ends its job at once, and nothing of it stays for ever.
 at 9000 submit never trade cron -> accepted 18.0, needs plan 18.0
-at 9000 plan 18.0 after=9000 ended -> ok
+at 9000 plan 18.0 after=9000 ended -> ok, 18.0 ends
 show job 18.0
     | never rev 1 has ended
 at 900000000 expire -> ok

@@ -49,7 +49,7 @@ show job 15.0
 # Executing and cancelled after the replacement: the new revision never starts.
 at 8200 submit t2 trade payload=three replace -> replaced 15.0 rev 3
 at 8200 cancel trade/t2 -> CANCEL_REQUESTED 15.0, terminate 17.0 on 1.0
-at 8300 complete 17.0 exception + dispatch w1 9 -> accepted, nothing, 15.0/1 cancelled
+at 8300 complete 17.0 exception + dispatch w1 9 -> accepted, nothing, 15.0/1 cancelled, 15.0 ends
 show job 15.0
     | t2 rev 3 has ended
     | 15.0/0 due 8000 rev 1 failed at 8100 executions 1 retries 0 reclaims 1 [15.1 TrackerSilent] error "a newer revision of the job came"

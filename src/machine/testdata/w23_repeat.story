@@ -13,7 +13,7 @@ show job 2.0
     | 2.0/0 due 900000000 rev 1 executing 6.0 on w1 1.0 executions 1 retries 0 reclaims 0
     | 2.0/1 due 900001000 rev 1 executing 6.1 on w1 1.0 executions 1 retries 0 reclaims 0
     | 2.0/2 due 900002000 rev 1 executing 6.2 on w1 1.0 executions 1 retries 0 reclaims 0
-at 900009000 complete 6.0 success , 6.1 success , 6.2 exception -> accepted, accepted, accepted, 2.0/0 succeeded, 2.0/1 succeeded, 2.0/2 dead
+at 900009000 complete 6.0 success , 6.1 success , 6.2 exception -> accepted, accepted, accepted, 2.0/0 succeeded, 2.0/1 succeeded, 2.0/2 dead, 2.0 ends
 show job 2.0
     | three rev 1 has ended
     | 2.0/0 due 900000000 rev 1 succeeded at 900009000 executions 1 retries 0 reclaims 0 [6.0 EXECUTE_SUCCESS]
@@ -26,4 +26,4 @@ show job 8.0
     | endless rev 1 lives
     | settled 900009000 live 0 next 900010000 every 1s remaining None
     | 8.0/0 due 900009000 rev 1 succeeded at 900009100 executions 1 retries 0 reclaims 0 [9.0 EXECUTE_SUCCESS]
-at 900009100 cancel 8.0 -> CANCELLED 8.0
+at 900009100 cancel 8.0 -> CANCELLED 8.0, 8.0 ends

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::memory_base::MemoryBase;
 use super::script::{self, Names};
 use crate::machine::limits::{EXPIRE_MAX, RIPEN_MAX};
-use crate::machine::{Key, Machine};
+use crate::machine::{Effect, Key, Machine};
 
 struct Player {
     machine: Machine,
@@ -48,6 +48,23 @@ fn until_quiet(player: &mut Player, line: &str, most: usize) -> usize {
         }
     }
     panic!("{line} never comes to an end");
+}
+
+#[test]
+fn an_expiry_that_leaves_old_runs_behind_says_so() {
+    let mut player = Player::new();
+    player.play("at 0 limits kept=1000");
+    player.play("at 0 online w1 trade 4000");
+    let jobs: Vec<String> = (0..=EXPIRE_MAX).map(|n| format!("t{n} trade deadline=1")).collect();
+    player.play(&format!("at 0 submit {}", jobs.join(" , ")));
+    player.play("at 10 tick");
+    let more = |player: &mut Player| {
+        let entry = script::entry("at 9000000 expire", &player.names, player.machine.tables().meta().limits);
+        let applied = player.machine.apply(player.machine.applied_index() + 1, &entry).unwrap();
+        applied.effects.contains(&Effect::MoreToExpire)
+    };
+    assert!(more(&mut player));
+    assert!(!more(&mut player), "the second takes the rest");
 }
 
 #[test]

@@ -795,8 +795,10 @@ impl Model {
         let rhythm = job.rhythm.as_mut().expect("it has instants");
         rhythm.settled = last;
         if let Some((number, _)) = rhythm.skipping.filter(|(_, before)| *before == reason)
-            && let Some(Run { state: State::Ended(Fate::Skipped { last: end, count: all, .. }, _), .. }) =
-                job.runs.get_mut(&number)
+            && let Some(Run {
+                state: State::Ended(Fate::Skipped { last: end, count: all, .. }, began), ..
+            }) = job.runs.get_mut(&number)
+            && now.since(*began) <= Millis::from_secs(3600)
         {
             (*end, *all) = (last, *all + count);
             self.rare("range extended");

@@ -89,6 +89,8 @@ fn effect(tables: &Tables, effect: &Effect) -> String {
         Effect::Ready(group) => format!("ready {group}"),
         Effect::Terminate { session, execution, .. } => format!("terminate {execution} on {session}"),
         Effect::NeedsPlan(job) => format!("needs plan {job}"),
+        Effect::MoreToExpire => "more to expire".into(),
+        Effect::Finished(RunId { job, number: u64::MAX }) => format!("{job} ends"),
         Effect::Finished(run) => match tables.get(&Key::Ledger(*run)) {
             Ok(Some(Row::Ledger(row))) => format!("{run} {}", fate(row.fate)),
             _ => format!("{run} is gone"),

@@ -131,7 +131,7 @@ impl World {
 
     /// Overlapping faults of one kind end together.
     pub(super) fn heals(&mut self, number: usize, host: usize) {
-        self.active -= 1;
+        self.active = self.active.saturating_sub(1);
         self.trace.note("heals", &[self.now, number as u64]);
         match self.options.faults[number].what {
             What::Isolate(_) | What::OneWay(..) => {

@@ -19,7 +19,7 @@ use crate::domain::{Clock, Millis, Timestamp};
 use crate::jobtracker::{Addresses, JobTracker, NodeOptions, Surroundings};
 use crate::raft::{Leadership, server};
 use crate::store::mem_disk::{Crash, MemDisk};
-use crate::store::{AppliedEntry, LogStore, State, Store};
+use crate::store::{AppliedEntry, State, Store};
 
 /// A host's wall clock follows the world's time, with an error; its monotonic clock is its runtime's.
 #[derive(Debug)]
@@ -52,7 +52,6 @@ impl Clock for HostClock {
 pub(super) struct Up {
     pub(super) tracker: JobTracker,
     pub(super) state: State,
-    pub(super) log: LogStore,
     pub(super) entries: broadcast::Receiver<AppliedEntry>,
     pub(super) leadership: watch::Receiver<Leadership>,
 }
@@ -66,7 +65,7 @@ impl std::fmt::Debug for Up {
 /// What the process says of itself while it comes up, and why it ended.
 #[derive(Debug, Default)]
 struct Word {
-    opened: Option<(State, LogStore, broadcast::Receiver<AppliedEntry>)>,
+    opened: Option<(State, broadcast::Receiver<AppliedEntry>)>,
     up: Option<JobTracker>,
     failed: Option<String>,
     fatal: Option<String>,
@@ -162,9 +161,9 @@ impl Host {
             dial: self.net.dialer(self.number),
             open: Box::new(move |dir, options| {
                 let store = Store::open_on(dir, &(Arc::new(disk) as Arc<_>), options)?;
-                let (state, log) = (store.state.clone(), store.log.clone());
+                let state = store.state.clone();
                 let entries = state.watch_entries();
-                opened.lock().opened = Some((state, log, entries));
+                opened.lock().opened = Some((state, entries));
                 Ok(store)
             }),
             on_fatal: Arc::new(move |why| {
@@ -189,10 +188,10 @@ impl Host {
         });
         let mut word = process.word.lock();
         if let Some(tracker) = word.up.take()
-            && let Some((state, log, entries)) = word.opened.take()
+            && let Some((state, entries)) = word.opened.take()
         {
             let leadership = tracker.leadership();
-            self.up = Some(Up { tracker, state, log, entries, leadership });
+            self.up = Some(Up { tracker, state, entries, leadership });
         }
         word.fatal.take().or_else(|| word.failed.take().map(|why| format!("it did not start: {why}")))
     }

@@ -19,7 +19,7 @@ use crate::jobtracker::leader::{LeaderHandle, ToLeader};
 use crate::jobtracker::session::{
     self, ExecutionResult, FromTracker as Said, Lines, OUTBOX_MESSAGES_MAX, Outbox, ToTracker as Tells,
 };
-use crate::machine::command::ReclaimReason;
+use crate::machine::command::{Completion, ReclaimReason};
 use crate::machine::reply::Push;
 
 /// A connection that is silent for so long is dead.
@@ -386,16 +386,14 @@ fn introduce(hello: Hello) -> session::Hello {
 fn said(message: FromTracker) -> Said {
     match message {
         FromTracker::Hello(_) | FromTracker::Left => Said::Left,
-        FromTracker::Completed(results) => Said::Completed(
-            results
-                .into_iter()
-                .map(|result| ExecutionResult {
-                    execution: result.execution,
-                    run: Some(result.run),
-                    outcome: result.outcome,
-                })
-                .collect(),
-        ),
+        FromTracker::Completed(results) => {
+            let result = |result: Completion| ExecutionResult {
+                execution: result.execution,
+                run: Some(result.run),
+                outcome: result.outcome,
+            };
+            Said::Completed { results: results.into_iter().map(result).collect(), has_room: false }
+        }
         FromTracker::Returned(executions) => Said::Returned(executions),
         FromTracker::Heartbeat { sequence, running } => Said::Heartbeat { sequence, running },
         FromTracker::Unknown(executions) => Said::Unknown(executions),

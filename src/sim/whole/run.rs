@@ -108,6 +108,9 @@ fn list_faults(seed: u64) -> ExitCode {
 
 // -- one seed, in this process ------------------------------------------------------------------------------------
 
+/// Far above what a seed takes, by the real clock.
+const HANGS_AFTER: Duration = Duration::from_secs(600);
+
 /// The first panic of any task, which tokio would keep to itself.
 static PANIC: Mutex<Option<String>> = Mutex::new(None);
 
@@ -115,6 +118,12 @@ fn run_here(seed: u64, args: &Args) -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         PANIC.lock().get_or_insert_with(|| panic.to_string().replace('\n', " "));
     }));
+    std::thread::spawn(|| {
+        // Virtual time stands still while a task spins; then nothing else would end this process.
+        std::thread::park_timeout(HANGS_AFTER);
+        println!("  broken: it hangs");
+        std::process::exit(3);
+    });
     let options = Options::draw(seed);
     let told = options.to_string();
     let mut world = World::new(seed, options, &args.skip, args.trace);

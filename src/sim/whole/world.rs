@@ -57,7 +57,6 @@ pub(super) enum Happening {
 }
 
 pub(super) struct World {
-    pub(super) seed: u64,
     pub(super) options: Options,
     pub(super) rng: Rng,
     pub(super) now: Ms,
@@ -116,7 +115,6 @@ impl World {
         };
         let hosts: Vec<Host> = (0..HOSTS).map(|number| host(number, &mut rng)).collect();
         let mut world = World {
-            seed,
             options,
             rng,
             now: 0,
@@ -268,6 +266,7 @@ impl World {
 
     /// What was applied in this millisecond, on all hosts.
     fn read_logs(&mut self) -> Result<(), Broken> {
+        let mut missed = 0;
         for host in &mut self.hosts {
             let number = host.number;
             let Some(up) = host.up.as_mut() else { continue };
@@ -278,16 +277,13 @@ impl World {
                         self.trace.note("applied", &[self.now, number as u64, applied.log_id.index, digest]);
                         self.book.write(number, applied)?;
                     }
-                    Err(tokio::sync::broadcast::error::TryRecvError::Lagged(_)) => {
-                        return Err(format!(
-                            "n{} applied more in a millisecond than can be read",
-                            number + 1
-                        ));
-                    }
+                    // Applying the log again takes no time here. The oldest are missed, which others have told.
+                    Err(tokio::sync::broadcast::error::TryRecvError::Lagged(count)) => missed += count,
                     Err(_) => break,
                 }
             }
         }
+        *self.met.entry("entries applied again and not compared").or_default() += missed;
         let truth = self.truth() + Millis::new(SKEW);
         self.book.tell(&mut self.history, truth)
     }

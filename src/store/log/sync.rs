@@ -17,6 +17,7 @@ use super::super::engine::SyncTask;
 use super::super::fatal::OnFatal;
 use super::super::types::Types;
 use super::flushed::FlushedIndex;
+use crate::planted::{self, Bug};
 
 /// Bytes that may wait for a sync; beyond it `append` waits, and with it the leader's admission.
 pub(super) const QUEUE_BYTES_MAX: usize = 32 << 20;
@@ -136,7 +137,7 @@ impl Worker {
 
     fn run(mut self, sync: &SyncFn) {
         while let Some(items) = self.next() {
-            if self.failed.is_none() {
+            if self.failed.is_none() && !planted::is(Bug::LogNotSynced) {
                 self.synced(sync());
             }
             items.into_iter().for_each(|item| self.complete(item));
@@ -156,7 +157,7 @@ impl Worker {
                 self.shared.bell.notified().await;
                 continue;
             }
-            if self.failed.is_none() {
+            if self.failed.is_none() && !planted::is(Bug::LogNotSynced) {
                 let result = sync().await;
                 self.synced(result.map_err(|error| error.to_string()));
             }

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 
 use crate::domain::Millis;
+use crate::planted::{self, Bug};
 
 /// Heartbeats that may be without an answer at a time; older ones are forgotten, which only makes silence longer.
 const UNANSWERED_MAX: usize = 64;
@@ -73,7 +74,8 @@ impl Heartbeats {
 
     /// When to stop working, unless something is answered before.
     pub(super) fn stop_working_at(&self) -> Option<Millis> {
-        self.heard.map(|heard| plus(heard, self.stop_working_after))
+        let heard = self.heard.filter(|_| !planted::is(Bug::StopWorkingNever));
+        heard.map(|heard| plus(heard, self.stop_working_after))
     }
 }
 

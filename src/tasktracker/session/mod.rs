@@ -150,6 +150,8 @@ pub(super) struct Session {
     cut_off: bool,
     /// The cluster should hear how many slots are free.
     announce: bool,
+    /// The last that it heard was that none is, so it sends nothing until it hears otherwise.
+    said_full: bool,
     draining: Option<Draining>,
     over: bool,
 }
@@ -177,6 +179,7 @@ impl Session {
             progress: BTreeMap::new(),
             cut_off: false,
             announce: false,
+            said_full: false,
             draining: None,
             over: false,
         }
@@ -510,8 +513,11 @@ impl Session {
         for (reason, executions) in std::mem::take(&mut self.returned) {
             acts.push(Act::Send(ToCluster::Returned(pb::Returned { executions, reason: reason.into() })));
         }
-        if std::mem::take(&mut self.announce) && self.draining.is_none() {
-            acts.push(Act::Send(ToCluster::Pull(pb::Pull { free_slots: self.free_slots() })));
+        let free_slots = self.free_slots();
+        let has_room_again = self.said_full && free_slots > 0;
+        if (std::mem::take(&mut self.announce) || has_room_again) && self.draining.is_none() {
+            self.said_full = free_slots == 0;
+            acts.push(Act::Send(ToCluster::Pull(pb::Pull { free_slots })));
         }
         if self.heartbeats.due_at() <= now {
             acts.push(Act::Send(ToCluster::Heartbeat(self.heartbeat(now))));
@@ -554,6 +560,7 @@ impl Session {
             acts.push(Act::Send(ToCluster::Completed(pb::Completed { results, free_slots })));
             // The free slots rode along.
             self.announce = false;
+            self.said_full &= free_slots == 0;
         }
     }
 

@@ -1,0 +1,7 @@
+//! Tests of the checkers: an oracle that never fires proves nothing.
+
+mod lies;
+mod random_lies;
+mod stories;
+mod world;
+mod written;

@@ -1,0 +1,109 @@
+//! What the cluster answered, as JSON in the history.
+
+use raftsman::wire::{Reason, pb};
+use serde_json::{Value, json};
+
+use super::spec::time_text;
+
+pub(crate) fn submitted(result: &pb::SubmitResult) -> Value {
+    match result.outcome() {
+        pb::SubmitOutcome::Accepted => json!({ "accepted": result.job_id }),
+        pb::SubmitOutcome::Exists => json!({ "exists": result.job_id }),
+        pb::SubmitOutcome::Replaced => {
+            json!({ "replaced": { "job": result.job_id, "revision": result.revision } })
+        }
+        pb::SubmitOutcome::Refused | pb::SubmitOutcome::Unspecified => {
+            let refusal = result.refusal.clone().unwrap_or_default();
+            if refusal.reason == Reason::JobExists.as_str() {
+                return json!({ "conflict": result.job_id });
+            }
+            json!({ "refused": { "reason": refusal.reason, "message": refusal.message, "job": result.job_id } })
+        }
+    }
+}
+
+pub(crate) fn cancelled(answer: &pb::CancelResponse) -> Value {
+    match answer.outcome() {
+        pb::CancelOutcome::Cancelled => json!({ "cancelled": answer.job_id }),
+        pb::CancelOutcome::CancelRequested => json!({ "cancel_requested": answer.job_id }),
+        pb::CancelOutcome::AlreadyFinished => {
+            json!({ "already_finished": { "job": answer.job_id, "fate": state(answer.finished_as()) } })
+        }
+        pb::CancelOutcome::NotFound => json!("not_found"),
+        pb::CancelOutcome::Unspecified => Value::Null,
+    }
+}
+
+pub(crate) fn terminated(answer: &pb::TerminateResponse) -> Value {
+    match answer.outcome() {
+        pb::TerminateOutcome::Requested => json!({ "terminating": answer.execution.to_string() }),
+        other => json!(lower(other.as_str_name(), "TERMINATE_OUTCOME_")),
+    }
+}
+
+pub(crate) fn retried(answer: &pb::RetryResponse) -> Value {
+    match answer.outcome() {
+        pb::RetryOutcome::Accepted => json!({ "retried": answer.run_id }),
+        other => json!(lower(other.as_str_name(), "RETRY_OUTCOME_")),
+    }
+}
+
+/// `waiting`, `ready`, ..., as in the protocol.
+pub(crate) fn state(state: pb::JobState) -> String {
+    lower(state.as_str_name(), "JOB_STATE_")
+}
+
+/// A job without its payload.
+pub(crate) fn job(job: &pb::StoredJob) -> Value {
+    let spec = job.spec.clone().unwrap_or_default();
+    let counts = job.counts.unwrap_or_default();
+    json!({
+        "job_id": job.job_id,
+        "node_group": spec.node_group,
+        "task_id": spec.task_id,
+        "kind": spec.kind,
+        "job_type": lower(job.job_type().as_str_name(), "JOB_TYPE_"),
+        "revision": job.revision,
+        "state": state(job.state()),
+        "cancel_requested": job.cancel_requested,
+        "next_time": time_text(job.next_time.as_ref()),
+        "end_time": time_text(job.end_time.as_ref()),
+        "run": job.run.as_ref().map(run),
+        "counts": {
+            "succeeded": counts.succeeded, "failed": counts.failed, "dead": counts.dead,
+            "skipped": counts.skipped, "cancelled": counts.cancelled,
+        },
+    })
+}
+
+/// A row of the ledger.
+pub(crate) fn run(run: &pb::Run) -> Value {
+    let attempts: Vec<Value> = run.attempts.iter().map(attempt).collect();
+    let reason = run.skip_reason();
+    json!({
+        "run_id": run.run_id,
+        "planned": time_text(run.planned_time.as_ref()),
+        "until": time_text(run.planned_until_time.as_ref()),
+        "count": run.count,
+        "state": lower(run.state().as_str_name(), "RUN_STATE_"),
+        "skip_reason": (reason != pb::SkipReason::Unspecified)
+            .then(|| lower(reason.as_str_name(), "SKIP_REASON_")),
+        "retries": run.retries,
+        "reclaims": run.reclaims,
+        "manual": run.manual,
+        "attempts": attempts,
+    })
+}
+
+fn attempt(attempt: &pb::Attempt) -> Value {
+    json!({
+        "execution": attempt.execution.to_string(),
+        "tracker": attempt.tasktracker,
+        "end": lower(attempt.end().as_str_name(), "ATTEMPT_END_"),
+        "action": lower(attempt.action().as_str_name(), "ACTION_"),
+    })
+}
+
+fn lower(name: &str, prefix: &str) -> String {
+    name.strip_prefix(prefix).unwrap_or(name).to_ascii_lowercase()
+}

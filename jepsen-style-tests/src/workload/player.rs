@@ -1,0 +1,240 @@
+//! A client that plays a workload until it is told to stop.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use raftsman::wire::pb;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::{Mix, Workload, jobs};
+use crate::client::{Client, Ended, Task};
+use crate::generator::spec::GROUP;
+
+/// A batch has at most so many jobs.
+const BATCH_MAX: usize = 40;
+/// How far from the due time a cancel is aimed, to both sides.
+const RACE_MS: i64 = 50;
+/// What a list can be filtered by.
+const STATES: [pb::JobState; 7] = [
+    pb::JobState::Waiting,
+    pb::JobState::Ready,
+    pb::JobState::Executing,
+    pb::JobState::Succeeded,
+    pb::JobState::Failed,
+    pb::JobState::Dead,
+    pb::JobState::Cancelled,
+];
+/// Operations aim at one of the jobs that were submitted last.
+const RECENT: usize = 60;
+
+/// The jobs that were acknowledged, by all clients of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    jobs: Mutex<Vec<Acknowledged>>,
+    numbers: AtomicU64,
+}
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Acknowledged {
+    pub(crate) task_id: String,
+    pub(crate) job_id: String,
+}
+
+impl Known {
+    fn add(&self, jobs: impl IntoIterator<Item = Acknowledged>) {
+        self.jobs.lock().expect("nobody panics while it is held").extend(jobs);
+    }
+
+    /// One of the last.
+    fn recent(&self, rng: &mut fastrand::Rng) -> Option<Acknowledged> {
+        let jobs = self.jobs.lock().expect("nobody panics while it is held");
+        let from = jobs.len().saturating_sub(RECENT);
+        (!jobs.is_empty()).then(|| jobs[rng.usize(from..jobs.len())].clone())
+    }
+
+    fn fresh_name(&self) -> String {
+        format!("j{}", self.numbers.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// One client with its workload.
+#[derive(Debug)]
+pub(crate) struct Player {
+    pub(crate) client: Client,
+    pub(crate) known: Arc<Known>,
+    pub(crate) workload: Workload,
+    pub(crate) mix: Mix,
+}
+
+impl Player {
+    /// Plays until `stop` says so; the operation under way is finished.
+    pub(crate) async fn play(mut self, mut stop: watch::Receiver<bool>) {
+        loop {
+            let gap = -(1.0 - self.client.rng.f64()).ln() * self.mix.gap.as_secs_f64();
+            let pause = Duration::from_secs_f64(gap.min(5.0));
+            if timeout(pause, stop.wait_for(|stop| *stop)).await.is_ok() {
+                return;
+            }
+            self.operate().await;
+        }
+    }
+
+    /// Submits so many jobs, as they come.
+    pub(crate) async fn plant(&mut self, jobs: u32) {
+        for _ in 0..jobs {
+            self.submit().await;
+        }
+    }
+
+    async fn operate(&mut self) {
+        let mix = self.mix;
+        let weights =
+            [mix.submit, mix.batch, mix.race, mix.cancel, mix.terminate, mix.retry, mix.get, mix.list];
+        let mut at = self.client.rng.u32(..weights.iter().sum::<u32>());
+        let mut class = 0;
+        while at >= weights[class] {
+            at -= weights[class];
+            class += 1;
+        }
+        match class {
+            0 => self.submit().await,
+            1 => self.batch().await,
+            2 => self.race().await,
+            3 => self.cancel().await,
+            4 => self.terminate().await,
+            5 => self.retry().await,
+            6 => self.get().await,
+            _ => self.list().await,
+        }
+    }
+
+    fn draw(&mut self) -> pb::Job {
+        let mut job = jobs::draw(self.workload, &mut self.client.rng, self.known.fresh_name());
+        // Sometimes a task id that is taken.
+        if self.client.rng.u8(..100) < 6
+            && let Some(taken) = self.known.recent(&mut self.client.rng)
+        {
+            job.task_id = taken.task_id;
+            let all = [pb::OnConflict::Ignore, pb::OnConflict::Reject, pb::OnConflict::Replace];
+            job.on_conflict = all[self.client.rng.usize(..all.len())].into();
+        }
+        job
+    }
+
+    async fn submit(&mut self) {
+        let job = self.draw();
+        self.submit_one(job).await;
+    }
+
+    async fn submit_one(&mut self, job: pb::Job) -> Option<Acknowledged> {
+        let described = job.clone();
+        let Ended::Answered { answer, .. } = self.client.submit(job).await else { return None };
+        let acknowledged = answer.results.first().and_then(|result| acknowledged(&described, result))?;
+        self.known.add([acknowledged.clone()]);
+        Some(acknowledged)
+    }
+
+    async fn batch(&mut self) {
+        let size = self.client.rng.usize(1..=BATCH_MAX);
+        let mut batch = Vec::new();
+        for _ in 0..size {
+            let name = self.known.fresh_name();
+            batch.push(jobs::draw(self.workload, &mut self.client.rng, name));
+        }
+        if let Ended::Answered { answer, .. } = self.client.submit_batch(batch.clone()).await {
+            let pairs = batch.iter().zip(&answer.results);
+            self.known.add(pairs.filter_map(|(job, result)| acknowledged(job, result)));
+        }
+    }
+
+    /// Aims a cancel at the moment at which the job is due.
+    async fn race(&mut self) {
+        let due_in_ms = self.client.rng.u64(300..1_200);
+        let due = tokio::time::Instant::now() + Duration::from_millis(due_in_ms);
+        let job = jobs::soon(&mut self.client.rng, self.known.fresh_name(), due_in_ms);
+        let Some(job) = self.submit_one(job).await else { return };
+        let early_ms = self.client.rng.i64(0..=2 * RACE_MS);
+        tokio::time::sleep_until(
+            due + Duration::from_millis(early_ms.unsigned_abs())
+                - Duration::from_millis(RACE_MS.unsigned_abs()),
+        )
+        .await;
+        let by_key = self.client.rng.bool();
+        self.client.cancel(task(&job, by_key)).await;
+    }
+
+    async fn cancel(&mut self) {
+        if self.client.rng.u8(..20) == 0 {
+            let nobody = Task { node_group: GROUP.into(), task_id: "nobody".into(), job_id: None };
+            self.client.cancel(nobody).await;
+        } else if let Some(job) = self.known.recent(&mut self.client.rng) {
+            let by_key = self.client.rng.bool();
+            self.client.cancel(task(&job, by_key)).await;
+        }
+    }
+
+    /// Looks a job up; there is something to do if it executes.
+    async fn terminate(&mut self) {
+        if let Some((task_id, run)) = self.run_in(pb::JobState::Executing).await {
+            self.client.terminate(&task_id, &run).await;
+        }
+    }
+
+    /// Looks for a dead run, and retries it by hand.
+    async fn retry(&mut self) {
+        if let Some((task_id, run)) = self.run_in(pb::JobState::Dead).await {
+            self.client.retry(&task_id, &run).await;
+        }
+    }
+
+    /// The task id and the run of some job in a state, by a list.
+    async fn run_in(&mut self, state: pb::JobState) -> Option<(String, String)> {
+        let request = pb::ListJobsRequest {
+            node_group: GROUP.into(),
+            states: vec![state.into()],
+            page_size: 20,
+            ..pb::ListJobsRequest::default()
+        };
+        let Ended::Answered { answer, .. } = self.client.list(request).await else { return None };
+        let count = answer.jobs.len();
+        let job = answer.jobs.into_iter().nth(self.client.rng.usize(..count.max(1)))?;
+        Some((job.spec?.task_id, job.run?.run_id))
+    }
+
+    async fn get(&mut self) {
+        if let Some(job) = self.known.recent(&mut self.client.rng) {
+            let by_key = self.client.rng.u8(..4) == 0;
+            self.client.get(task(&job, by_key)).await;
+        }
+    }
+
+    /// Filters of all kinds, together.
+    async fn list(&mut self) {
+        let rng = &mut self.client.rng;
+        let mut request =
+            pb::ListJobsRequest { node_group: GROUP.into(), page_size: 50, ..pb::ListJobsRequest::default() };
+        if rng.bool() {
+            request.states = vec![STATES[rng.usize(..STATES.len())].into()];
+        }
+        if rng.u8(..3) == 0 {
+            request.task_id_prefix = format!("j{}", rng.u8(1..10));
+        }
+        if rng.u8(..3) == 0 {
+            request.kind = ["sleep", "fail", "effect"][rng.usize(..3)].into();
+        }
+        self.client.list(request).await;
+    }
+}
+
+fn task(job: &Acknowledged, by_key: bool) -> Task {
+    let job_id = (!by_key).then(|| job.job_id.clone());
+    Task { node_group: GROUP.into(), task_id: job.task_id.clone(), job_id }
+}
+
+fn acknowledged(job: &pb::Job, result: &pb::SubmitResult) -> Option<Acknowledged> {
+    (result.outcome() != pb::SubmitOutcome::Refused)
+        .then(|| Acknowledged { task_id: job.task_id.clone(), job_id: result.job_id.clone() })
+}
