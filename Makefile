@@ -13,7 +13,7 @@ export RAFTSMAN_TOOLS ?= $(CACHE)/tools
 ROCKS := ROCKSDB_STATIC=1 ROCKSDB_LIB_DIR="$${ROCKSDB_LIB_DIR:-$$(scripts/rocksdb-cache.sh)}"
 RAFTSMAN := "$(CARGO_TARGET_DIR)/release/raftsman"
 
-.PHONY: help setup build dev demo test lint fix bench jepsen
+.PHONY: help setup build dev demo test lint fix bench jepsen simulation
 .DEFAULT_GOAL := help
 
 help: ## lists the verbs
@@ -58,3 +58,10 @@ jepsen: setup ## the random tests and the crash tests, much longer than in `make
 	RAFTSMAN_SEEDS=$(or $(SEEDS),5000) cargo test --release --no-default-features --features machine --lib sim -- --nocapture
 	RAFTSMAN_SEEDS=$(or $(SEEDS),5000) cargo test --release --no-default-features --features machine -- --skip sim::
 	CYCLES=$(or $(CYCLES),200) $(ROCKS) cargo test --release --features server sigkill
+
+# A target directory of its own: its flags would compile everything anew in the other one.
+simulation: ## whole clusters on virtual time, each seed twice (FROM=, TO=); docs/decisions/simulation.md
+	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)-simulation RUSTFLAGS="--cfg tokio_unstable" \
+		cargo build --release --no-default-features --features simulation --bin raftsman-simulation
+	$(CARGO_TARGET_DIR)-simulation/release/raftsman-simulation --regressions jepsen-style-tests/seeds/regressions.txt
+	$(CARGO_TARGET_DIR)-simulation/release/raftsman-simulation --seeds $(or $(FROM),0)..$(or $(TO),100) --twice --minimise

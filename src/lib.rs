@@ -10,20 +10,22 @@ pub mod client;
 pub mod dispatch;
 pub mod domain;
 pub mod failpoint;
-#[cfg(feature = "server")]
+#[cfg(feature = "node")]
 pub mod jobtracker;
 #[cfg(feature = "sdk")]
 pub mod link;
 #[cfg(feature = "machine")]
 pub mod machine;
 pub mod planted;
-#[cfg(feature = "server")]
+#[cfg(feature = "node")]
 pub mod raft;
 #[cfg(feature = "server")]
 pub mod rpc;
-#[cfg(all(test, feature = "machine"))]
+#[cfg(all(test, feature = "machine", not(feature = "simulation")))]
 mod sim;
-#[cfg(feature = "server")]
+#[cfg(feature = "simulation")]
+pub mod sim;
+#[cfg(feature = "node")]
 pub mod store;
 #[cfg(feature = "sdk")]
 pub mod tasktracker;

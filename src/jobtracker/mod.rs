@@ -2,9 +2,11 @@
 //! the edges (`rpc`) call in.
 
 mod alarms;
+#[cfg(feature = "server")]
 pub mod config;
 pub mod leader;
 mod log_tail;
+#[cfg(feature = "server")]
 pub mod metrics;
 mod node;
 pub mod session;
@@ -13,6 +15,7 @@ mod waiters;
 
 pub use log_tail::{LogTail, LogTailError};
 pub use node::{
-    ClientPort, CommandError, Committed, JobTracker, NodeError, NodeOptions, SessionTimes, lane_of,
+    Addresses, ClientPort, CommandError, Committed, JobTracker, NodeError, NodeOptions, OpenStore, PeerPort,
+    SessionTimes, Surroundings, lane_of,
 };
 pub use waiters::JobMoves;

@@ -1,7 +1,7 @@
 //! One JobTracker: opened, wired and running; and what the edges may ask of it.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -21,14 +21,20 @@ use super::log_tail::{LogTail, LogTailError};
 use super::snapshots;
 use super::waiters::{JobMoves, Waiters};
 use crate::dispatch::Patience;
-use crate::domain::{Clock, JobId, SystemClock, Timestamp};
+#[cfg(feature = "server")]
+use crate::domain::SystemClock;
+use crate::domain::{Clock, JobId, Timestamp};
 use crate::machine::{BaseError, Command, Machine, Reply};
 use crate::planted::{self, Bug};
 use crate::raft::{
-    Digest, ForwardError, ForwardTarget, Forwarded, Leadership, NotApplied, PeerIdentity, RaftConfig,
-    RaftNode, RaftSetup, ReadError, StartError, TcpDial, server,
+    Dial, Digest, ForwardError, ForwardTarget, Forwarded, Leadership, NotApplied, PeerIdentity, RaftConfig,
+    RaftNode, RaftSetup, ReadError, StartError,
 };
-use crate::store::{DataDir, FlushPolicy, LogStore, Node, State, StateOptions, Store, StoreError, fatal};
+#[cfg(feature = "server")]
+use crate::raft::{TcpDial, server};
+#[cfg(feature = "server")]
+use crate::store::fatal;
+use crate::store::{DataDir, FlushPolicy, LogStore, Node, OnFatal, State, StateOptions, Store, StoreError};
 
 /// How long a command that found no leader waits before it looks again, unless leadership changes first.
 const LEADER_POLL: Duration = Duration::from_millis(20);
@@ -176,6 +182,61 @@ impl std::fmt::Debug for JobTracker {
     }
 }
 
+/// What a node is put into, besides its data directory: a machine, or the simulation.
+pub struct Surroundings {
+    pub clock: Arc<dyn Clock>,
+    /// How it reaches the others.
+    pub dial: Arc<dyn Dial>,
+    pub open: OpenStore,
+    /// Told why storage cannot go on; in production it does not return.
+    pub on_fatal: OnFatal,
+}
+
+/// Opens the store in a data directory.
+pub type OpenStore = Box<dyn FnOnce(&Path, StateOptions) -> Result<Store, StoreError> + Send>;
+
+impl std::fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Surroundings")
+            .field("clock", &self.clock)
+            .field("dial", &self.dial)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Surroundings {
+    /// This machine's clocks, TCP and RocksDB; a disk that fails ends the process.
+    #[cfg(feature = "server")]
+    fn production() -> Surroundings {
+        Surroundings {
+            clock: Arc::new(SystemClock),
+            dial: Arc::new(TcpDial),
+            open: Box::new(Store::open),
+            on_fatal: fatal::end_process(),
+        }
+    }
+}
+
+/// What a node listens on.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    pub client: SocketAddr,
+    pub peer: SocketAddr,
+}
+
+/// What the peer port serves: see [`server::serve`].
+pub struct PeerPort {
+    pub raft: RaftNode,
+    pub target: Arc<dyn ForwardTarget>,
+    pub stop: CancellationToken,
+}
+
+impl std::fmt::Debug for PeerPort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PeerPort").field("raft", &self.raft).finish_non_exhaustive()
+    }
+}
+
 /// The listener for clients, bound and not served yet.
 #[derive(Debug)]
 pub struct ClientPort(pub TcpListener);
@@ -185,24 +246,52 @@ impl JobTracker {
     ///
     /// # Errors
     /// If a port is taken, the data directory cannot be used, or consensus cannot start.
+    #[cfg(feature = "server")]
     pub async fn start(options: NodeOptions) -> Result<(JobTracker, ClientPort), NodeError> {
         let (client_port, client_addr) = bind(&options.listen_client).await?;
         let (peer_port, peer_addr) = bind(&options.listen_peer).await?;
+        let addresses = Addresses { client: client_addr, peer: peer_addr };
+        let surroundings = Surroundings::production();
+        let (tracker, port) = JobTracker::start_in(options, addresses, surroundings).await?;
+        tokio::spawn(async move {
+            if let Err(error) = server::serve(peer_port, port.raft, port.target, port.stop).await {
+                tracing::error!(%error, "the peer port closed");
+            }
+        });
+        Ok((tracker, ClientPort(client_port)))
+    }
+
+    /// The same wherever it is put; the peer port is served by whoever calls.
+    ///
+    /// # Errors
+    /// If the data directory cannot be used, or consensus cannot start.
+    pub async fn start_in(
+        options: NodeOptions,
+        addresses: Addresses,
+        surroundings: Surroundings,
+    ) -> Result<(JobTracker, PeerPort), NodeError> {
+        let Addresses { client: client_addr, peer: peer_addr } = addresses;
         let waiters = Arc::new(Waiters::default());
-        let Store { log, state, data_dir } = open_store(&options, &waiters)?;
+        let Surroundings { clock, dial, open, on_fatal } = surroundings;
+        let told = Arc::clone(&waiters);
+        let state_options = StateOptions {
+            flush: options.flush,
+            on_applied: Arc::new(move |applied| told.applied(applied)),
+            on_fatal: Arc::clone(&on_fatal),
+        };
+        let Store { log, state, data_dir } = open(&options.data_dir, state_options)?;
         let data_dir = Arc::new(Mutex::new(data_dir));
         let node = Node {
             name: options.name.clone(),
             peer_addr: options.advertise_peer.clone().unwrap_or_else(|| peer_addr.to_string()),
             client_addr: options.advertise_client.clone().unwrap_or_else(|| client_addr.to_string()),
         };
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let started = clock.monotonic();
         let setup = RaftSetup {
             config: options.raft.clone(),
             identity: identity(&data_dir, &node),
             clock: Arc::clone(&clock),
-            dial: Arc::new(TcpDial),
+            dial,
         };
         let machine = Arc::clone(state.machine());
         let raft = RaftNode::start(setup, log.clone(), state.state_machine(), state.clone()).await?;
@@ -239,24 +328,18 @@ impl JobTracker {
         });
         let tracker = JobTracker { shared };
         tokio::spawn(snapshots::keep_small(tracker.clone(), log));
-        tracker.run(desk, shown, peer_port);
-        Ok((tracker, ClientPort(client_port)))
-    }
-
-    fn run(&self, desk: Desk, shown: watch::Sender<Option<LeaderHandle>>, peer_port: TcpListener) {
-        let (raft, stopped) = (desk.raft.clone(), self.shared.stopped.clone());
-        let target: Arc<dyn ForwardTarget> = Arc::new(self.clone());
-        tokio::spawn(async move {
-            if let Err(error) = server::serve(peer_port, raft, target, stopped).await {
-                tracing::error!(%error, "the peer port closed");
-            }
-        });
+        let port = PeerPort {
+            raft: desk.raft.clone(),
+            target: Arc::new(tracker.clone()),
+            stop: tracker.shared.stopped.clone(),
+        };
         tokio::spawn(async move {
             if let Err(error) = leader::run(desk, shown).await {
-                fatal::end_process()(&error.to_string());
+                on_fatal(&error.to_string());
             }
         });
-        tokio::spawn(alarms::watch(self.clone()));
+        tokio::spawn(alarms::watch(tracker.clone()));
+        Ok((tracker, port))
     }
 
     pub fn name(&self) -> &str {
@@ -535,23 +618,12 @@ pub fn lane_of(command: &Command) -> Lane {
     }
 }
 
+#[cfg(feature = "server")]
 async fn bind(address: &str) -> Result<(TcpListener, SocketAddr), NodeError> {
     let failed = |error| NodeError::Listen { address: address.to_owned(), error };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
-}
-
-fn open_store(options: &NodeOptions, waiters: &Arc<Waiters>) -> Result<Store, StoreError> {
-    let waiters = Arc::clone(waiters);
-    Store::open(
-        &options.data_dir,
-        StateOptions {
-            flush: options.flush,
-            on_applied: Arc::new(move |applied| waiters.applied(applied)),
-            on_fatal: fatal::end_process(),
-        },
-    )
 }
 
 fn identity(data_dir: &Arc<Mutex<DataDir>>, node: &Node) -> Arc<PeerIdentity> {

@@ -30,7 +30,7 @@ use super::convert::{self, Malformed};
 use super::pb;
 use super::peers::{CallError, Lane, PeerClient, Peers};
 use super::snapshot::{SnapshotParcel, part_out};
-use crate::store::{Node, NodeId, Types, Vote};
+use crate::store::{Node, NodeId, Types, Vote, blocking};
 
 /// How long a peer that cannot be reached is left alone.
 const RETRY_AFTER_MIN: Duration = Duration::from_millis(10);
@@ -245,7 +245,7 @@ impl<P: SnapshotParcel> Link<P> {
         let header =
             part(pb::install_snapshot_request::Part::Header(convert::header_out(&vote, &snapshot.meta)));
         let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
-        let reading = tokio::task::spawn_blocking(move || read_parcel(&snapshot.snapshot, &sender));
+        let reading = tokio::spawn(read_parcel(snapshot.snapshot, sender));
         let requests = futures_util::stream::once(async { header }).chain(ReceiverStream::new(receiver));
         let mut client = self.peers.client(self.target, &self.address, Lane::Snapshot);
         let call = client.install_snapshot(self.peers.request(self.target, requests));
@@ -276,15 +276,18 @@ fn part(part: pb::install_snapshot_request::Part) -> pb::InstallSnapshotRequest 
 }
 
 /// Without an end the sender is dropped, and the receiver's stream ends unfinished.
-fn read_parcel(
-    parcel: &impl SnapshotParcel,
-    sender: &mpsc::Sender<pb::InstallSnapshotRequest>,
+async fn read_parcel(
+    parcel: impl SnapshotParcel,
+    sender: mpsc::Sender<pb::InstallSnapshotRequest>,
 ) -> std::io::Result<()> {
-    for chunk in parcel.reader()? {
-        if sender.blocking_send(part(part_out(chunk?))).is_err() {
+    let mut reader = blocking(move || parcel.reader()).await.map_err(std::io::Error::other)??;
+    loop {
+        let read = blocking(move || (reader.next(), reader)).await.map_err(std::io::Error::other)?;
+        let Some(chunk) = read.0 else { return Ok(()) };
+        reader = read.1;
+        if sender.send(part(part_out(chunk?))).await.is_err() {
             // The call has ended, and its answer says why.
-            break;
+            return Ok(());
         }
     }
-    Ok(())
 }

@@ -7,12 +7,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::Stream;
 use futures_util::stream::{BoxStream, StreamExt};
 use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
+use tonic::transport::server::{Connected, TcpIncoming};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::convert::{self, Malformed};
@@ -48,7 +50,22 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
     // tonic ignores its own nodelay for listeners that it did not bind: 43 ms for each small answer.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    serve_on(TcpIncoming::from(listener).with_nodelay(Some(true)), node, target, stop).await
+}
+
+/// The same on connections of any kind.
+///
+/// # Errors
+/// If `incoming` fails.
+pub async fn serve_on<IO>(
+    incoming: impl Stream<Item = io::Result<IO>>,
+    node: RaftNode,
+    target: Arc<dyn ForwardTarget>,
+    stop: CancellationToken,
+) -> Result<(), ServeError>
+where
+    IO: AsyncRead + AsyncWrite + Connected + Send + Unpin + 'static,
+{
     Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
@@ -274,7 +291,7 @@ async fn next_part(parts: &mut Streaming<pb::InstallSnapshotRequest>) -> Result<
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, Status> {
-    let done = tokio::task::spawn_blocking(work).await;
+    let done = crate::store::blocking(work).await;
     let done = done.map_err(|error| Status::internal(format!("writing the snapshot panicked: {error}")))?;
     done.map_err(|error| Status::internal(format!("the snapshot cannot be taken: {error}")))
 }

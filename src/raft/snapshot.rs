@@ -11,7 +11,7 @@ use crate::store::{self, SnapshotChunk, SnapshotData, SnapshotReader, State};
 
 /// A snapshot that can be sent.
 pub trait SnapshotParcel: Send + 'static {
-    type Reader: Iterator<Item = io::Result<SnapshotChunk>> + Send;
+    type Reader: Iterator<Item = io::Result<SnapshotChunk>> + Send + 'static;
 
     /// Its chunks in their order, the end marker last; blocks while it reads.
     ///

@@ -7,23 +7,45 @@
 //! `RAFTSMAN_SEEDS=n` runs the first n. What is checked while it goes is in `history`,
 //! what is checked in the end in `promises`; `rare` counts what a run must have met to prove anything.
 //!
-//! Not here: consensus, storage, the network and the SDK themselves, which have tests of their own.
+//! Not here: consensus, storage and the network, which the `whole` world has as they ship, and the SDK itself.
 
+#[cfg(test)]
 mod calls;
+#[cfg(test)]
 mod cluster;
+#[cfg(test)]
 mod deeds;
+#[cfg(test)]
 mod drain;
+#[cfg_attr(not(test), expect(dead_code, reason = "some of it serves the seeded world alone"))]
 mod history;
+#[cfg_attr(not(test), expect(dead_code, reason = "some of it serves the seeded world alone"))]
 mod jobs;
+#[cfg(test)]
 mod office;
-#[cfg(feature = "planted-bugs")]
+#[cfg(all(test, feature = "planted-bugs"))]
 mod planted;
 mod promises;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the whole world meets less, and its runner adds up by text")
+)]
 mod rare;
+#[cfg(test)]
 mod replica;
 mod rng;
+#[cfg(test)]
 mod term;
+#[cfg(test)]
 mod tests;
+#[cfg_attr(not(test), expect(dead_code, reason = "in the whole world no TaskTracker drains"))]
 mod tracker;
+#[cfg(test)]
 mod trackers;
+#[cfg(feature = "simulation")]
+mod whole;
+#[cfg(test)]
 mod world;
+
+#[cfg(feature = "simulation")]
+pub use whole::main;

@@ -51,8 +51,9 @@ impl Base for MemBase {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "server"))]
 mod tests {
+    use super::super::engine::StateEngine as _;
     use super::super::rocks::RocksBase;
     use super::super::tests::seed;
     use super::*;

@@ -4,16 +4,25 @@
 //! entry, since the log is its write-ahead log. What holds them together: the state is never durable ahead of its own
 //! log, and the log is purged only below durable state. No Raft is decided here and no job is understood here.
 
+mod blocking;
 pub mod data_dir;
 pub mod encoding;
+pub mod engine;
 pub mod fatal;
 mod files;
 pub mod log;
 pub mod mem;
+#[cfg(any(test, feature = "simulation"))]
+pub mod mem_disk;
+#[cfg(feature = "server")]
 mod rocks;
+#[cfg(feature = "server")]
+mod rocks_log;
+#[cfg(feature = "simulation")]
+mod seeded;
 pub mod snapshot;
 pub mod state;
-#[cfg(test)]
+#[cfg(all(test, feature = "server"))]
 mod tests;
 pub mod types;
 
@@ -21,11 +30,15 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use engine::{Engines, LogEngine};
+
+pub use blocking::blocking;
 pub use data_dir::{DataDir, DataDirError, DiskSpace};
 pub use fatal::OnFatal;
 pub use log::{FlushedIndex, LogError, LogStore};
 pub use mem::MemBase;
-pub use rocks::RocksBase;
+#[cfg(feature = "server")]
+pub use rocks::{RocksBase, RocksEngines};
 pub use snapshot::{SnapshotChunk, SnapshotData, SnapshotReader, SnapshotReceiver, TransferError};
 pub use state::{
     AppliedEntry, AppliedOutcome, DurableIndex, FlushPolicy, OnApplied, State, StateError, StateMachine,
@@ -54,6 +67,8 @@ pub enum StoreError {
     DataDir(#[from] DataDirError),
     #[error(transparent)]
     Log(#[from] LogError),
+    #[error("the log's database cannot be opened: {0}")]
+    Engine(#[from] engine::EngineError),
     #[error(transparent)]
     State(#[from] StateError),
     #[error(
@@ -64,21 +79,37 @@ pub enum StoreError {
 }
 
 impl Store {
+    /// On RocksDB, as a JobTracker runs.
+    ///
     /// # Errors
     /// If the directory is not usable, or what is in it is damaged.
+    #[cfg(feature = "server")]
     pub fn open(dir: &Path, options: StateOptions) -> Result<Store, StoreError> {
-        Store::open_with(dir, options, |path, durable, on_fatal| LogStore::open(path, durable, on_fatal))
+        Store::open_on(dir, &(Arc::new(RocksEngines) as Arc<dyn Engines>), options)
+    }
+
+    /// # Errors
+    /// If the directory is not usable, or what is in it is damaged.
+    pub fn open_on(
+        dir: &Path,
+        engines: &Arc<dyn Engines>,
+        options: StateOptions,
+    ) -> Result<Store, StoreError> {
+        Store::open_with(dir, engines, options, LogStore::open_on)
     }
 
     fn open_with(
         dir: &Path,
+        engines: &Arc<dyn Engines>,
         options: StateOptions,
-        open_log: impl FnOnce(&Path, Arc<DurableIndex>, OnFatal) -> Result<LogStore, LogError>,
+        open_log: impl FnOnce(Arc<dyn LogEngine>, Arc<DurableIndex>, OnFatal) -> Result<LogStore, LogError>,
     ) -> Result<Store, StoreError> {
         let data_dir = DataDir::open(dir)?;
         let durable = Arc::new(DurableIndex::default());
-        let log = open_log(&data_dir.log_dir(), Arc::clone(&durable), Arc::clone(&options.on_fatal))?;
-        let state = State::open(&data_dir.state_dir(), Arc::clone(log.flushed_index()), durable, options)?;
+        let engine = engines.open_log(&data_dir.log_dir())?;
+        let log = open_log(engine, Arc::clone(&durable), Arc::clone(&options.on_fatal))?;
+        let flushed = Arc::clone(log.flushed_index());
+        let state = State::open(&data_dir.state_dir(), Arc::clone(engines), flushed, durable, options)?;
         let store = Store { log, state, data_dir };
         store.check()?;
         Ok(store)

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
@@ -12,7 +13,9 @@ use rocksdb::{
     ReadOptions, WriteBatch, WriteOptions,
 };
 
+use super::engine::{EngineError, Engines, LogEngine, StateEngine, Waiting};
 use super::files::OwnedDir;
+use super::rocks_log::RocksLog;
 use crate::machine::{Base, BaseError, Layer, RawRow};
 
 /// Twice what is written between two flushes, so that RocksDB does not flush on its own.
@@ -23,6 +26,28 @@ const BLOCK_CACHE_BYTES: usize = 64 << 20;
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
 /// The part of a memtable that its own filter takes: most looks for a new task key end there.
 const MEMTABLE_BLOOM_RATIO: f64 = 0.02;
+
+/// What a JobTracker runs on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RocksEngines;
+
+impl Engines for RocksEngines {
+    fn open_log(&self, dir: &Path) -> Result<Arc<dyn LogEngine>, EngineError> {
+        Ok(Arc::new(RocksLog::open(dir)?))
+    }
+
+    fn open_state(&self, dir: &Path) -> Result<Arc<dyn StateEngine>, BaseError> {
+        Ok(Arc::new(RocksBase::open(dir)?))
+    }
+
+    fn read_state(&self, dir: &Path) -> Result<Arc<dyn Base>, BaseError> {
+        Ok(Arc::new(RocksBase::open_for_reading(dir)?))
+    }
+
+    fn waiting(&self) -> Waiting {
+        Waiting::Threads
+    }
+}
 
 /// One generation of the state on disk. Its directory goes away with it once it is obsolete.
 pub struct RocksBase {
@@ -39,27 +64,12 @@ impl RocksBase {
         Ok(RocksBase { db, dir: OwnedDir::kept(dir.to_owned()) })
     }
 
-    /// For looking into a snapshot, which must not change.
-    pub(super) fn open_for_reading(dir: &Path) -> Result<RocksBase, BaseError> {
+    fn open_for_reading(dir: &Path) -> Result<RocksBase, BaseError> {
         let db = DB::open_for_read_only(&options(), dir, false).map_err(failed)?;
         Ok(RocksBase { db, dir: OwnedDir::kept(dir.to_owned()) })
     }
 
-    /// Writes one layer as one batch.
-    ///
-    /// # Errors
-    /// If the disk fails.
-    pub fn write(&self, layer: &Layer) -> Result<(), BaseError> {
-        // A batch that grows by doubling copies itself, and touches fresh pages each time.
-        let mut batch = WriteBatch::with_capacity_bytes(layer.bytes());
-        layer.each_encoded(|key, row| match row {
-            Some(row) => batch.put(key, row),
-            None => batch.delete(key),
-        });
-        self.write_batch(batch)
-    }
-
-    /// The same for keys and rows that are no machine's.
+    /// For keys and rows that are no machine's.
     #[cfg(test)]
     pub(super) fn write_bytes(&self, changes: Vec<(Vec<u8>, Option<bytes::Bytes>)>) -> Result<(), BaseError> {
         let mut batch = WriteBatch::default();
@@ -77,36 +87,45 @@ impl RocksBase {
         without_log.disable_wal(true);
         self.db.write_opt(batch, &without_log).map_err(failed)
     }
+}
 
-    /// Makes everything written so far durable.
-    ///
-    /// # Errors
-    /// If the disk fails.
-    pub fn flush(&self) -> Result<(), BaseError> {
+impl StateEngine for RocksBase {
+    fn write(&self, layer: &Layer) -> Result<(), BaseError> {
+        // A batch that grows by doubling copies itself, and touches fresh pages each time.
+        let mut batch = WriteBatch::with_capacity_bytes(layer.bytes());
+        layer.each_encoded(|key, row| match row {
+            Some(row) => batch.put(key, row),
+            None => batch.delete(key),
+        });
+        self.write_batch(batch)
+    }
+
+    fn flush(&self) -> Result<(), BaseError> {
         self.db.flush().map_err(failed)
     }
 
-    /// Begins to make everything written so far durable; [`RocksBase::flush_ended`] tells when.
-    pub(super) fn begin_flush(&self) -> Result<(), BaseError> {
+    fn begin_flush(&self) -> Result<(), BaseError> {
         let mut options = FlushOptions::default();
         options.set_wait(false);
         self.db.flush_opt(&options).map_err(failed)
     }
 
-    /// Whether all flushes that have begun are over.
-    pub(super) fn flush_ended(&self) -> Result<bool, BaseError> {
+    fn flush_ended(&self) -> Result<bool, BaseError> {
         let waiting = self.db.property_int_value("rocksdb.num-immutable-mem-table").map_err(failed)?;
         Ok(waiting == Some(0))
     }
 
-    /// Flushes, and links what is on disk into the new directory `to`.
-    pub(super) fn checkpoint(&self, to: &Path) -> Result<(), BaseError> {
+    /// Tables are linked, not copied.
+    fn checkpoint(&self, to: &Path) -> Result<(), BaseError> {
         Checkpoint::new(&self.db).and_then(|checkpoint| checkpoint.create_checkpoint(to)).map_err(failed)
     }
 
-    /// Another generation took over: the directory goes when the last reader does.
-    pub(super) fn let_go(&self) {
+    fn let_go(&self) {
         self.dir.let_go();
+    }
+
+    fn as_base(self: Arc<Self>) -> Arc<dyn Base> {
+        self
     }
 }
 

@@ -22,7 +22,14 @@ openraft::declare_raft_types!(
         NodeId = NodeId,
         Node = Node,
         LeaderId = openraft::impls::leader_id_std::LeaderId<Self::Term, Self::NodeId>,
+        AsyncRuntime = Runtime,
 );
+
+#[cfg(not(feature = "simulation"))]
+type Runtime = openraft::TokioRuntime;
+/// The same, but chance comes from where the simulation can seed it.
+#[cfg(feature = "simulation")]
+type Runtime = super::seeded::SeededRuntime;
 
 /// Random per data directory; a wiped directory is a new node.
 pub type NodeId = u64;

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-const SERVERS_ARE_FOR: &str = r#"#[cfg(any(test, feature = "server"))]"#;
+const SERVERS_ARE_FOR: &str = r#"#[cfg(any(test, feature = "node"))]"#;
 const PUBLIC: &str = "raftsman.v1";
 
 fn here(path: &str) -> PathBuf {

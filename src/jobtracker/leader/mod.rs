@@ -26,6 +26,7 @@ use crate::failpoint::failpoint;
 use crate::machine::{Applied, BaseError, Machine};
 use crate::planted::{self, Bug};
 use crate::raft::{Leadership, ProposeError, RaftNode};
+use crate::store::blocking;
 use leading::{Leading, Proposed};
 
 /// Entries that may be under way at once: one is synced while the next gathers.
@@ -45,6 +46,14 @@ pub struct LeaderHandle {
     /// Bounded by the door in bytes, and by one message a session and a call in number.
     pub messages: mpsc::UnboundedSender<ToLeader>,
 }
+
+/// What is overdue when the loop is about to sleep waits for an entry that is under way, and its end wakes the loop. A
+/// leader without a majority would spin.
+const OVERDUE_AGAIN: Duration = Duration::from_millis(5);
+
+/// How long nothing is proposed after consensus has refused an entry, as it does on a leader that does not reach a majority.
+/// What was refused is wanted again at once, so without a rest the loop would spin until it is deposed.
+const REFUSED_REST: Duration = Duration::from_millis(20);
 
 /// What the loop works with.
 #[derive(Clone, Debug)]
@@ -88,6 +97,7 @@ async fn lead(
         inbox,
         own: messages.clone(),
         in_flight: FuturesOrdered::new(),
+        rests_until: began,
     };
     let took = desk.clock.monotonic().saturating_duration_since(began);
     tracing::info!(term, ?took, "this JobTracker leads");
@@ -110,6 +120,8 @@ struct Office<'a> {
     inbox: mpsc::UnboundedReceiver<ToLeader>,
     own: mpsc::UnboundedSender<ToLeader>,
     in_flight: FuturesOrdered<InFlight>,
+    /// See [`REFUSED_REST`].
+    rests_until: Instant,
 }
 
 impl Office<'_> {
@@ -133,6 +145,9 @@ impl Office<'_> {
             tokio::select! {
                 Some((proposed, result)) = self.in_flight.next() => {
                     let now = self.now();
+                    if matches!(result, Err(ProposeError::NotLeader { .. })) {
+                        self.rests_until = now + REFUSED_REST;
+                    }
                     self.leading.applied(now, proposed, result.map_err(outcome_of))?;
                 }
                 _ = self.inbox.recv_many(&mut messages, MESSAGES_MAX) => {}
@@ -168,6 +183,9 @@ impl Office<'_> {
     fn propose(&mut self) {
         while self.in_flight.len() < IN_FLIGHT_MAX {
             let (now, at) = (self.now(), self.time());
+            if now < self.rests_until {
+                return;
+            }
             let Some((entry, proposed)) = self.leading.close_entry(now, at) else { return };
             failpoint!("leader::before_propose");
             let applied = self.desk.raft.propose(entry);
@@ -182,11 +200,14 @@ impl Office<'_> {
             return Ok(());
         }
         let (own, now) = (self.own.clone(), self.time());
-        tokio::task::spawn_blocking(move || {
-            let plans =
-                unplanned.iter().filter_map(|unplanned| planner::plan_surely(unplanned, now)).collect();
-            // A term that is over needs no plan.
-            let _ = own.send(ToLeader::Planned(plans));
+        tokio::spawn(async move {
+            let plan = move || {
+                unplanned.iter().filter_map(|unplanned| planner::plan_surely(unplanned, now)).collect()
+            };
+            if let Ok(plans) = blocking(plan).await {
+                // A term that is over needs no plan.
+                let _ = own.send(ToLeader::Planned(plans));
+            }
         });
         Ok(())
     }
@@ -194,7 +215,8 @@ impl Office<'_> {
     fn until_next(&self) -> Duration {
         let tick = self.leading.next_tick().saturating_duration_since(self.now());
         let due = self.leading.next_due(self.now()).map(|due| Duration::from(due.since(self.time())));
-        tick.min(due.unwrap_or(SLEEP_MAX)).min(SLEEP_MAX)
+        let until = tick.min(due.unwrap_or(SLEEP_MAX)).min(SLEEP_MAX);
+        if until.is_zero() { OVERDUE_AGAIN } else { until }
     }
 
     /// Tells everybody what is known; what is in flight may still be committed, so it is waited for.

@@ -115,7 +115,6 @@ impl Term {
             running: running.iter().copied().collect(),
             owed: BTreeSet::new(),
             draining: false,
-            stream_number: 0,
         };
         self.say(ToLeader::Hello { hello, outbox, stream });
         (stream, inbox)

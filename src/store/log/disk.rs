@@ -1,22 +1,20 @@
-//! The log's records in RocksDB: how they look, how they are read, and what is refused when the log is opened.
+//! The log's records on disk: how they look, how they are read, and what is refused when the log is opened.
 //!
-//! One column family: an entry under `e` and its index, in big endian, so that the keys' order is the log's; the vote, the
-//! committed and the purged position under `m`. Each entry is preceded by a checksum over its index and bytes. RocksDB
+//! An entry under `e` and its index, in big endian, so that the keys' order is the log's; the vote, the
+//! committed and the purged position under `m`. Each entry is preceded by a checksum over its index and bytes. The database
 //! drops what follows a torn record in its write-ahead log, which is right for what was never synced; a hole or a wrong
 //! checksum before that means that acknowledged entries are gone, and then this node must not start.
 
-use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use rocksdb::{DB, DBCompressionType, DBRecoveryMode, LogLevel, Options, ReadOptions, WriteBatch};
 
 use super::super::encoding::{self, EncodingError};
+use super::super::engine::{Change, EngineError, LogEngine};
 use super::super::types::{Entry, LogId, Vote};
 
 /// A record's checksum.
 const CRC_BYTES: usize = 4;
-/// Large, so that most of the log is purged before it would be compacted.
-const WRITE_BUFFER_BYTES: usize = 64 << 20;
 
 mod key {
     pub(super) const VOTE: &[u8] = b"mv";
@@ -41,7 +39,7 @@ mod key {
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     #[error("the log's database failed: {0}")]
-    Storage(#[from] rocksdb::Error),
+    Storage(#[from] EngineError),
     #[error("the log has a hole: entry {expected} is missing, the next one is {found}")]
     Hole { expected: u64, found: u64 },
     #[error("entry {expected} of the log is missing, which should reach to before {to}")]
@@ -77,16 +75,16 @@ pub(super) struct Found {
 
 #[derive(Debug)]
 pub(super) struct LogDisk {
-    db: DB,
+    engine: Arc<dyn LogEngine>,
 }
 
 impl LogDisk {
-    /// Opens or creates the log, verifies every entry, and makes durable what was found.
-    pub(super) fn open(path: &Path) -> Result<(LogDisk, Found), LogError> {
-        let disk = LogDisk { db: DB::open(&options(), path)? };
+    /// Takes a log into use: verifies every entry, and makes durable what was found.
+    pub(super) fn open(engine: Arc<dyn LogEngine>) -> Result<(LogDisk, Found), LogError> {
+        let disk = LogDisk { engine };
         let found = disk.verify()?;
         // Recovery has written what it found to tables; a synced write proves that the new write-ahead log works.
-        disk.db.put(key::OPENED, b"")?;
+        disk.engine.write(&[Change::Put(key::OPENED, b"")])?;
         disk.sync()?;
         Ok((disk, found))
     }
@@ -131,21 +129,21 @@ impl LogDisk {
 
     /// Writes records made by [`encode`]; readable at once, durable after a sync.
     pub(super) fn append(&self, records: &[(u64, Bytes)]) -> Result<(), LogError> {
-        let mut batch = WriteBatch::default();
-        for (index, record) in records {
-            batch.put(key::entry(*index), record);
-        }
-        Ok(self.db.write(batch)?)
+        let keys: Vec<[u8; 9]> = records.iter().map(|(index, _)| key::entry(*index)).collect();
+        let puts = keys.iter().zip(records).map(|(key, (_, record))| Change::Put(key, record));
+        Ok(self.engine.write(&puts.collect::<Vec<_>>())?)
     }
 
     pub(super) fn save_vote(&self, vote: &Vote) -> Result<(), LogError> {
-        Ok(self.db.put(key::VOTE, encoding::encode_vote(vote))?)
+        Ok(self.engine.write(&[Change::Put(key::VOTE, &encoding::encode_vote(vote))])?)
     }
 
     pub(super) fn save_committed(&self, committed: Option<&LogId>) -> Result<(), LogError> {
         match committed {
-            Some(id) => Ok(self.db.put(key::COMMITTED, encoding::encode_log_id(id))?),
-            None => Ok(self.db.delete(key::COMMITTED)?),
+            Some(id) => {
+                Ok(self.engine.write(&[Change::Put(key::COMMITTED, &encoding::encode_log_id(id))])?)
+            }
+            None => Ok(self.engine.write(&[Change::Delete(key::COMMITTED)])?),
         }
     }
 
@@ -155,32 +153,27 @@ impl LogDisk {
 
     /// Removes the entries from `first` on.
     pub(super) fn cut(&self, first: u64) -> Result<(), LogError> {
-        let mut batch = WriteBatch::default();
-        batch.delete_range(&key::entry(first)[..], key::ENTRIES_END);
-        Ok(self.db.write(batch)?)
+        Ok(self.engine.write(&[Change::DeleteRange(&key::entry(first), key::ENTRIES_END)])?)
     }
 
     /// Removes the entries from `first` up to `upto`, together with the note that says so.
     pub(super) fn purge(&self, first: u64, upto: &LogId) -> Result<(), LogError> {
-        let mut batch = WriteBatch::default();
-        batch.put(key::PURGED, encoding::encode_log_id(upto));
-        if first <= upto.index {
-            batch.delete_range(key::entry(first), key::entry(upto.index + 1));
-        }
-        Ok(self.db.write(batch)?)
+        let (purged, from, to) =
+            (encoding::encode_log_id(upto), key::entry(first), key::entry(upto.index + 1));
+        let changes = [Change::Put(key::PURGED, &purged), Change::DeleteRange(&from, &to)];
+        let count = if first <= upto.index { 2 } else { 1 };
+        Ok(self.engine.write(&changes[..count])?)
     }
 
     /// Gives back the files that hold nothing but purged entries, without waiting for a compaction.
     ///
     /// An older version of a purged entry may come to light by it; no one looks below the purged position.
     pub(super) fn drop_purged_files(&self, upto: u64) {
-        if let Err(error) = self.db.delete_file_in_range(key::entry(0), key::entry(upto)) {
-            tracing::warn!(%error, "purged files of the log are kept until the next compaction");
-        }
+        self.engine.give_back(&key::entry(0), &key::entry(upto));
     }
 
     pub(super) fn sync(&self) -> Result<(), LogError> {
-        Ok(self.db.flush_wal(true)?)
+        Ok(self.engine.sync()?)
     }
 
     fn mark<T>(
@@ -189,16 +182,12 @@ impl LogDisk {
         what: &'static str,
         decode: impl FnOnce(Bytes) -> Result<T, EncodingError>,
     ) -> Result<Option<T>, LogError> {
-        let bytes = self.db.get(key)?.map(Bytes::from);
-        bytes.map(decode).transpose().map_err(|error| LogError::Mark { what, error })
+        self.engine.get(key)?.map(decode).transpose().map_err(|error| LogError::Mark { what, error })
     }
 
-    fn records(&self, from: u64, to: u64) -> impl Iterator<Item = Result<(u64, Box<[u8]>), LogError>> + '_ {
-        let mut options = ReadOptions::default();
-        options.set_iterate_lower_bound(key::entry(from));
+    fn records(&self, from: u64, to: u64) -> impl Iterator<Item = Result<(u64, Bytes), LogError>> + '_ {
         let end = if to == u64::MAX { key::ENTRIES_END.to_vec() } else { key::entry(to).to_vec() };
-        options.set_iterate_upper_bound(end);
-        self.db.iterator_opt(rocksdb::IteratorMode::Start, options).map(|record| {
+        self.engine.scan(&key::entry(from), &end).map(|record| {
             let (key, value) = record?;
             Ok((key::index_of(&key).ok_or(LogError::ForeignKey)?, value))
         })
@@ -214,9 +203,9 @@ pub(super) fn encode(entry: &Entry) -> Bytes {
     Bytes::from(record)
 }
 
-fn decode(index: u64, record: Box<[u8]>) -> Result<Entry, LogError> {
+fn decode(index: u64, record: Bytes) -> Result<Entry, LogError> {
     checked(index, &record)?;
-    let entry = encoding::decode_entry(Bytes::from(record).slice(CRC_BYTES..))
+    let entry = encoding::decode_entry(record.slice(CRC_BYTES..))
         .map_err(|error| LogError::Damaged { index, problem: error.to_string() })?;
     if entry.log_id.index == index {
         Ok(entry)
@@ -240,36 +229,17 @@ fn checksum(index: u64, bytes: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-fn options() -> Options {
-    let mut options = Options::default();
-    options.create_if_missing(true);
-    options.set_compression_type(DBCompressionType::None);
-    options.set_write_buffer_size(WRITE_BUFFER_BYTES);
-    options.set_max_write_buffer_number(4);
-    // Entries are purged before they need an order; late compaction and high limits keep appends from stalling.
-    options.set_level_zero_file_num_compaction_trigger(8);
-    options.set_level_zero_slowdown_writes_trigger(64);
-    options.set_level_zero_stop_writes_trigger(128);
-    options.set_max_background_jobs(2);
-    options.set_bytes_per_sync(1 << 20);
-    options.set_max_open_files(256);
-    options.set_keep_log_file_num(2);
-    options.set_log_level(LogLevel::Error);
-    options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
-    options
-}
-
 #[cfg(test)]
 impl LogDisk {
     /// Breaks one byte of a record, as a failing disk would.
     pub(super) fn damage(&self, index: u64) {
-        let mut record = self.db.get(key::entry(index)).unwrap().unwrap();
+        let mut record = self.engine.get(&key::entry(index)).unwrap().unwrap().to_vec();
         let last = record.len() - 1;
         record[last] ^= 1;
-        self.db.put(key::entry(index), record).unwrap();
+        self.engine.write(&[Change::Put(&key::entry(index), &record)]).unwrap();
     }
 
     pub(super) fn lose(&self, index: u64) {
-        self.db.delete(key::entry(index)).unwrap();
+        self.engine.write(&[Change::Delete(&key::entry(index))]).unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! The Raft log: what openraft asks of a log, on a RocksDB database of its own.
+//! The Raft log: what openraft asks of a log, on a database of its own.
 //!
 //! An append is written by the caller and readable when it returns; it is acknowledged by the sync thread, after the
 //! fsync. Votes take the same way. What the log promises: no holes, nothing acknowledged is lost, nothing is purged that
@@ -12,7 +12,6 @@ mod tail;
 use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -29,6 +28,7 @@ pub use flushed::FlushedIndex;
 use self::disk::LogDisk;
 use self::sync::{Item, Syncer};
 use self::tail::Tail;
+use super::engine::LogEngine;
 use super::fatal::OnFatal;
 use super::state::DurableIndex;
 use super::types::{Entry, LogId, Types, Vote};
@@ -71,30 +71,52 @@ struct Memory {
 }
 
 impl LogStore {
-    /// Opens or creates the log in `path`. `state` says how far the state is durable, which bounds purging.
+    /// Opens or creates the log in RocksDB in `path`. `state` says how far the state is durable, which bounds purging.
     ///
     /// # Errors
     /// If the database cannot be opened, or the log has a hole or a damaged entry.
-    pub fn open(path: &Path, state: Arc<DurableIndex>, on_fatal: OnFatal) -> Result<LogStore, LogError> {
-        LogStore::open_with(path, state, on_fatal, |disk| disk.sync().map_err(|error| error.to_string()))
+    #[cfg(feature = "server")]
+    pub fn open(
+        path: &std::path::Path,
+        state: Arc<DurableIndex>,
+        on_fatal: OnFatal,
+    ) -> Result<LogStore, LogError> {
+        LogStore::open_on(super::engine::Engines::open_log(&super::RocksEngines, path)?, state, on_fatal)
+    }
+
+    /// Takes the log in this database into use.
+    ///
+    /// # Errors
+    /// If the log has a hole or a damaged entry, or the disk fails.
+    pub fn open_on(
+        engine: Arc<dyn LogEngine>,
+        state: Arc<DurableIndex>,
+        on_fatal: OnFatal,
+    ) -> Result<LogStore, LogError> {
+        LogStore::open_with(engine, state, on_fatal, |disk| disk.sync().map_err(|error| error.to_string()))
     }
 
     fn open_with(
-        path: &Path,
+        engine: Arc<dyn LogEngine>,
         state: Arc<DurableIndex>,
         on_fatal: OnFatal,
         sync: impl Fn(&LogDisk) -> Result<(), String> + Send + 'static,
     ) -> Result<LogStore, LogError> {
-        let (disk, found) = LogDisk::open(path)?;
+        let awaited = engine.awaited();
+        let (disk, found) = LogDisk::open(engine)?;
         let disk = Arc::new(disk);
         let flushed = Arc::new(FlushedIndex::default());
         if let Some(newest) = found.last.or(found.purged) {
             flushed.raise(newest.index);
         }
-        let synced_disk = Arc::clone(&disk);
-        let sync = Box::new(move || sync(&synced_disk));
-        let syncer =
-            Syncer::start(sync, Arc::clone(&flushed), Arc::clone(&on_fatal)).map_err(LogError::Thread)?;
+        let syncer = match awaited {
+            Some(sync) => Syncer::start_task(sync, Arc::clone(&flushed), Arc::clone(&on_fatal)),
+            None => {
+                let synced_disk = Arc::clone(&disk);
+                let sync = Box::new(move || sync(&synced_disk));
+                Syncer::start(sync, Arc::clone(&flushed), Arc::clone(&on_fatal)).map_err(LogError::Thread)?
+            }
+        };
         let tail = Tail::new(TAIL_BYTES_MAX);
         let start = found.purged.map_or(0, |purged| purged.index + 1);
         let memory =
@@ -107,13 +129,13 @@ impl LogStore {
     /// Opens it for a test that wants to know what is durable: `before` each sync and `after` it, before anybody is told.
     #[cfg(test)]
     pub(super) fn open_watched(
-        path: &Path,
+        engine: Arc<dyn LogEngine>,
         state: Arc<DurableIndex>,
         on_fatal: OnFatal,
         before: impl Fn() + Send + 'static,
         after: impl Fn() + Send + 'static,
     ) -> Result<LogStore, LogError> {
-        LogStore::open_with(path, state, on_fatal, move |disk| {
+        LogStore::open_with(engine, state, on_fatal, move |disk| {
             before();
             disk.sync().map_err(|error| error.to_string())?;
             after();

@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 
+use super::super::engine::SyncTask;
 use super::super::fatal::OnFatal;
 use super::super::types::Types;
 use super::flushed::FlushedIndex;
@@ -50,6 +51,8 @@ pub(super) struct Syncer {
 struct Shared {
     queue: Mutex<Queue>,
     wake: Condvar,
+    /// The same for a task, where there is no thread.
+    bell: Notify,
     room: Semaphore,
     syncs: AtomicU64,
 }
@@ -62,15 +65,18 @@ struct Queue {
 
 impl Syncer {
     pub(super) fn start(sync: SyncFn, flushed: Arc<FlushedIndex>, on_fatal: OnFatal) -> io::Result<Syncer> {
-        let shared = Arc::new(Shared {
-            queue: Mutex::default(),
-            wake: Condvar::new(),
-            room: Semaphore::new(QUEUE_BYTES_MAX / ROOM_UNIT),
-            syncs: AtomicU64::new(0),
-        });
-        let worker = Worker { shared: Arc::clone(&shared), sync, flushed, on_fatal, failed: None };
-        let thread = std::thread::Builder::new().name("log-sync".into()).spawn(move || worker.run())?;
+        let worker = Worker::new(flushed, on_fatal);
+        let shared = Arc::clone(&worker.shared);
+        let thread = std::thread::Builder::new().name("log-sync".into()).spawn(move || worker.run(&sync))?;
         Ok(Syncer { shared, thread: Some(thread) })
+    }
+
+    /// The same as a task of the runtime, which ends with it.
+    pub(super) fn start_task(sync: SyncTask, flushed: Arc<FlushedIndex>, on_fatal: OnFatal) -> Syncer {
+        let worker = Worker::new(flushed, on_fatal);
+        let shared = Arc::clone(&worker.shared);
+        tokio::spawn(worker.run_as_task(sync));
+        Syncer { shared, thread: None }
     }
 
     /// Waits until `bytes` more may be queued. What it gives goes into [`Item::Appended`].
@@ -85,6 +91,7 @@ impl Syncer {
     pub(super) fn push(&self, item: Item) {
         self.shared.queue.lock().items.push(item);
         self.shared.wake.notify_one();
+        self.shared.bell.notify_one();
     }
 
     /// How many syncs there were.
@@ -97,6 +104,7 @@ impl Drop for Syncer {
     fn drop(&mut self) {
         self.shared.queue.lock().closed = true;
         self.shared.wake.notify_one();
+        self.shared.bell.notify_one();
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap_or_else(|_| tracing::error!("the log's sync thread panicked"));
         }
@@ -111,19 +119,50 @@ impl fmt::Debug for Syncer {
 
 struct Worker {
     shared: Arc<Shared>,
-    sync: SyncFn,
     flushed: Arc<FlushedIndex>,
     on_fatal: OnFatal,
     failed: Option<String>,
 }
 
 impl Worker {
-    fn run(mut self) {
+    fn new(flushed: Arc<FlushedIndex>, on_fatal: OnFatal) -> Worker {
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            bell: Notify::new(),
+            room: Semaphore::new(QUEUE_BYTES_MAX / ROOM_UNIT),
+            syncs: AtomicU64::new(0),
+        });
+        Worker { shared, flushed, on_fatal, failed: None }
+    }
+
+    fn run(mut self, sync: &SyncFn) {
         while let Some(items) = self.next() {
             if self.failed.is_none() && !planted::is(Bug::LogNotSynced) {
                 failpoint!("log::before_sync");
-                self.sync();
+                self.synced(sync());
                 failpoint!("log::after_sync");
+            }
+            items.into_iter().for_each(|item| self.complete(item));
+        }
+    }
+
+    async fn run_as_task(mut self, sync: SyncTask) {
+        loop {
+            let (items, closed) = {
+                let mut queue = self.shared.queue.lock();
+                (std::mem::take(&mut queue.items), queue.closed)
+            };
+            if items.is_empty() && closed {
+                return;
+            }
+            if items.is_empty() {
+                self.shared.bell.notified().await;
+                continue;
+            }
+            if self.failed.is_none() && !planted::is(Bug::LogNotSynced) {
+                let result = sync().await;
+                self.synced(result.map_err(|error| error.to_string()));
             }
             items.into_iter().for_each(|item| self.complete(item));
             failpoint!("log::after_ack");
@@ -138,9 +177,9 @@ impl Worker {
         (!items.is_empty()).then_some(items)
     }
 
-    fn sync(&mut self) {
+    fn synced(&mut self, result: Result<(), String>) {
         self.shared.syncs.fetch_add(1, Ordering::Relaxed);
-        if let Err(error) = (self.sync)() {
+        if let Err(error) = result {
             let why = format!("the log could not be synced: {error}");
             (self.on_fatal)(&why);
             self.failed = Some(why);

@@ -9,6 +9,8 @@ use openraft::storage::{IOFlushed, RaftLogStorage};
 use openraft::type_config::TypeConfigExt;
 use parking_lot::Mutex;
 
+use super::super::RocksEngines;
+use super::super::engine::Engines;
 use super::super::types::{Entry, Payload, Types, Vote, log_id};
 use super::*;
 
@@ -22,6 +24,10 @@ fn never() -> OnFatal {
 
 fn everything() -> Arc<DurableIndex> {
     Arc::new(DurableIndex::everything())
+}
+
+fn rocks(dir: &Path) -> Arc<dyn LogEngine> {
+    RocksEngines.open_log(dir).unwrap()
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -39,7 +45,7 @@ fn nothing_is_acknowledged_before_its_sync_and_one_sync_serves_all_that_is_queue
         disk.sync().map_err(|error| error.to_string())
     };
     runtime().block_on(async {
-        let mut log = LogStore::open_with(dir.path(), everything(), never(), sync).unwrap();
+        let mut log = LogStore::open_with(rocks(dir.path()), everything(), never(), sync).unwrap();
         let (done, mut first) = Types::oneshot();
         log.append(blanks(0..1), IOFlushed::signal(done)).await.unwrap();
         inside.recv().unwrap();
@@ -72,7 +78,7 @@ fn a_failed_sync_ends_the_process_and_acknowledges_nothing_ever_again() {
     let on_fatal: OnFatal = Arc::new(move |why| told.lock().push(why.to_owned()));
     runtime().block_on(async {
         let sync = |_: &LogDisk| Err("the disk is on fire".to_owned());
-        let mut log = LogStore::open_with(dir.path(), everything(), on_fatal, sync).unwrap();
+        let mut log = LogStore::open_with(rocks(dir.path()), everything(), on_fatal, sync).unwrap();
         for index in 0..2 {
             let (done, synced) = Types::oneshot();
             log.append(blanks(index..index + 1), IOFlushed::signal(done)).await.unwrap();

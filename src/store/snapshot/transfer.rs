@@ -7,11 +7,12 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::super::engine::Engines;
 use super::super::files::{self, OwnedDir};
-use super::super::rocks::RocksBase;
 use super::super::state::marks;
 use super::manifest::{FILES_MAX, NAME_BYTES_MAX};
 use super::{MANIFEST, Manifest, SnapshotData};
@@ -149,6 +150,7 @@ impl Iterator for SnapshotReader {
 #[derive(Debug)]
 pub struct SnapshotReceiver {
     dir: OwnedDir,
+    engines: Arc<dyn Engines>,
     open: Option<Incoming>,
     /// Name, size and checksum of each file that has arrived, beside the manifest's own.
     arrived: Vec<super::FileEntry>,
@@ -166,10 +168,11 @@ struct Incoming {
 }
 
 impl SnapshotReceiver {
-    pub(in super::super) fn new(path: PathBuf) -> io::Result<SnapshotReceiver> {
+    pub(in super::super) fn new(path: PathBuf, engines: Arc<dyn Engines>) -> io::Result<SnapshotReceiver> {
         fs::create_dir(&path)?;
         let dir = OwnedDir::temporary(path);
-        Ok(SnapshotReceiver { dir, open: None, arrived: Vec::new(), tally: Tally::default(), ended: false })
+        let (arrived, tally) = (Vec::new(), Tally::default());
+        Ok(SnapshotReceiver { dir, engines, open: None, arrived, tally, ended: false })
     }
 
     /// Takes the next chunk; blocks while it writes.
@@ -199,7 +202,7 @@ impl SnapshotReceiver {
         let manifest = Manifest::read(&path).map_err(|error| TransferError::Manifest(error.to_string()))?;
         check_files(&manifest, &self.arrived)?;
         files::sync_dir(&path)?;
-        check_position(&path, &manifest)?;
+        check_position(&*self.engines, &path, &manifest)?;
         Ok(SnapshotData::new(self.dir, manifest))
     }
 
@@ -268,7 +271,7 @@ fn check_files(manifest: &Manifest, arrived: &[super::FileEntry]) -> Result<(), 
     same("the manifest's number of files", arrived.len() as u64, manifest.files.len() as u64)
 }
 
-fn check_position(path: &Path, manifest: &Manifest) -> Result<(), TransferError> {
-    let base = RocksBase::open_for_reading(path)?;
-    if marks::read(&base)?.0 == manifest.meta.last_log_id { Ok(()) } else { Err(TransferError::Position) }
+fn check_position(engines: &dyn Engines, path: &Path, manifest: &Manifest) -> Result<(), TransferError> {
+    let base = engines.read_state(path)?;
+    if marks::read(&*base)?.0 == manifest.meta.last_log_id { Ok(()) } else { Err(TransferError::Position) }
 }

@@ -1,8 +1,8 @@
-//! One thread that writes sealed layers to disk, oldest first, each as one batch, and only behind the log.
+//! One thread (in the simulation, a task) that writes sealed layers to disk, oldest first, each as one batch, and only behind the log.
 //!
 //! State must never be durable ahead of its own log: after a power cut the log could then hold, at an index that the
 //! state has already taken in, another entry. So a layer waits until the log's own sync covers it. What the thread writes
-//! is not durable yet; a flush begins when enough has gathered, runs in RocksDB's background, and raises the durable index
+//! is not durable yet; a flush begins when enough has gathered, runs in the database's background, and raises the durable index
 //! when it is over.
 
 use std::collections::VecDeque;
@@ -16,9 +16,9 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex, RwLock};
 use tokio::sync::{Notify, oneshot};
 
+use super::super::engine::{StateEngine, Waiting};
 use super::super::fatal::OnFatal;
 use super::super::log::FlushedIndex;
-use super::super::rocks::RocksBase;
 use super::durable::DurableIndex;
 use crate::failpoint::failpoint;
 use crate::machine::{BaseError, Layer, Machine};
@@ -56,6 +56,8 @@ pub(super) struct Shared {
     target: Mutex<Target>,
     queue: Mutex<Queue>,
     wake: Condvar,
+    /// The same for a task, where there is no thread.
+    bell: Notify,
     /// A layer was written, so there may be room for another.
     room: Notify,
     /// Nothing will be written any more: the disk failed, or the state is closed.
@@ -68,7 +70,7 @@ pub(super) fn stopped() -> io::Error {
 }
 
 struct Target {
-    base: Arc<RocksBase>,
+    base: Arc<dyn StateEngine>,
     /// Grows when a snapshot replaces everything; layers of before are void.
     generation: u64,
     /// The last index that was written, and whether a flush that covers it is under way.
@@ -97,7 +99,7 @@ enum Job {
 impl Shared {
     pub(super) fn new(
         machine: Machine,
-        base: Arc<RocksBase>,
+        base: Arc<dyn StateEngine>,
         log: Arc<FlushedIndex>,
         durable: Arc<DurableIndex>,
         policy: FlushPolicy,
@@ -113,8 +115,9 @@ impl Shared {
             failed: None,
         };
         let (target, queue) = (Mutex::new(target), Mutex::default());
-        let (wake, room, stopped) = (Condvar::new(), Notify::new(), AtomicBool::new(false));
-        Shared { machine, log, durable, policy, on_fatal, target, queue, wake, room, stopped }
+        let (wake, bell, room) = (Condvar::new(), Notify::new(), Notify::new());
+        let stopped = AtomicBool::new(false);
+        Shared { machine, log, durable, policy, on_fatal, target, queue, wake, bell, room, stopped }
     }
 
     /// Whether an entry may be applied: the layer that takes it can be sealed.
@@ -137,6 +140,11 @@ impl Shared {
         }
     }
 
+    fn wake(&self) {
+        self.wake.notify_one();
+        self.bell.notify_one();
+    }
+
     /// Lets nobody wait for what will not come.
     fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
@@ -154,7 +162,7 @@ impl Shared {
             let mut queue = self.queue.lock();
             let generation = queue.generation;
             queue.jobs.push_back(Job::Write { layer, generation });
-            self.wake.notify_one();
+            self.wake();
         }
         true
     }
@@ -170,21 +178,21 @@ impl Shared {
             }
             queue.jobs.push_back(Job::Flush(done));
         }
-        self.wake.notify_one();
+        self.wake();
         flushed.await.map_err(|_| stopped())?.map_err(io::Error::other)
     }
 
-    pub(super) fn base(&self) -> Arc<RocksBase> {
+    pub(super) fn base(&self) -> Arc<dyn StateEngine> {
         Arc::clone(&self.target.lock().base)
     }
 
     /// Replaces database and machine by those of a snapshot at `index`; layers that wait are void. Gives what was there.
     pub(super) fn replace(
         &self,
-        base: Arc<RocksBase>,
+        base: Arc<dyn StateEngine>,
         machine: Machine,
         index: Option<u64>,
-    ) -> (Arc<RocksBase>, Machine) {
+    ) -> (Arc<dyn StateEngine>, Machine) {
         let mut target = self.target.lock();
         let old_machine = {
             let mut locked = self.machine.write();
@@ -267,17 +275,25 @@ pub(super) struct Flusher {
 }
 
 impl Flusher {
-    pub(super) fn start(shared: Arc<Shared>) -> io::Result<Flusher> {
+    pub(super) fn start(shared: Arc<Shared>, waiting: Waiting) -> io::Result<Flusher> {
         let worker = Worker { shared: Arc::clone(&shared) };
-        let thread = std::thread::Builder::new().name("state-flush".into()).spawn(move || worker.run())?;
-        Ok(Flusher { shared, thread: Some(thread) })
+        let thread = match waiting {
+            Waiting::Threads => {
+                Some(std::thread::Builder::new().name("state-flush".into()).spawn(move || worker.run())?)
+            }
+            Waiting::Tasks => {
+                tokio::spawn(worker.run_as_task());
+                None
+            }
+        };
+        Ok(Flusher { shared, thread })
     }
 }
 
 impl Drop for Flusher {
     fn drop(&mut self) {
         self.shared.queue.lock().closed = true;
-        self.shared.wake.notify_one();
+        self.shared.wake();
         self.shared.stop();
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap_or_else(|_| tracing::error!("the state's flush thread panicked"));
@@ -301,18 +317,58 @@ impl Worker {
     fn run(&self) {
         loop {
             match self.next() {
-                Next::Job(Job::Write { layer, generation }) => self.write(&layer, generation),
-                Next::Job(Job::Flush(done)) => {
-                    // Whoever asked may have given up; what was flushed stays flushed.
-                    let _ = done.send(self.flush());
+                Next::Job(Job::Write { layer, generation }) => {
+                    if self.wait_for_log(layer.last_index(), generation) {
+                        self.write(&layer, generation);
+                    }
                 }
-                Next::Idle => {
-                    self.shared.seal(&mut self.shared.machine.write());
-                }
+                Next::Job(Job::Flush(done)) => self.flush(done),
+                Next::Idle => self.seal(),
                 Next::Closed => return self.shared.queue.lock().jobs.clear(),
             }
             self.shared.look_at_flush();
         }
+    }
+
+    async fn run_as_task(self) {
+        loop {
+            match self.next_awaited().await {
+                Next::Job(Job::Write { layer, generation }) => {
+                    while !self.shared.log.covers(layer.last_index()) && self.is_wanted(generation) {
+                        tokio::time::sleep(PATIENCE / 10).await;
+                    }
+                    if self.shared.log.covers(layer.last_index()) {
+                        self.write(&layer, generation);
+                    }
+                }
+                Next::Job(Job::Flush(done)) => self.flush(done),
+                Next::Idle => self.seal(),
+                Next::Closed => return self.shared.queue.lock().jobs.clear(),
+            }
+            self.shared.look_at_flush();
+        }
+    }
+
+    async fn next_awaited(&self) -> Next {
+        let idle_at = tokio::time::Instant::now() + self.shared.policy.seal_age;
+        loop {
+            let rung = self.shared.bell.notified();
+            {
+                let mut queue = self.shared.queue.lock();
+                match queue.jobs.pop_front() {
+                    _ if queue.closed => return Next::Closed,
+                    Some(job) => return Next::Job(job),
+                    None => {}
+                }
+            }
+            if tokio::time::timeout_at(idle_at, rung).await.is_err() {
+                return Next::Idle;
+            }
+        }
+    }
+
+    fn seal(&self) {
+        self.shared.seal(&mut self.shared.machine.write());
     }
 
     fn next(&self) -> Next {
@@ -327,9 +383,6 @@ impl Worker {
     }
 
     fn write(&self, layer: &Arc<Layer>, generation: u64) {
-        if !self.wait_for_log(layer.last_index(), generation) {
-            return;
-        }
         let mut target = self.shared.target.lock();
         if target.generation != generation || target.failed.is_some() {
             return;
@@ -346,15 +399,24 @@ impl Worker {
     /// Waits until the log is durable up to `index`; false if nobody needs the layer any more.
     fn wait_for_log(&self, index: u64, generation: u64) -> bool {
         while !self.shared.log.wait(index, PATIENCE) {
-            let queue = self.shared.queue.lock();
-            if queue.closed || queue.generation != generation {
+            if !self.is_wanted(generation) {
                 return false;
             }
         }
         true
     }
 
-    fn flush(&self) -> Result<(), BaseError> {
+    fn is_wanted(&self, generation: u64) -> bool {
+        let queue = self.shared.queue.lock();
+        !queue.closed && queue.generation == generation
+    }
+
+    fn flush(&self, done: oneshot::Sender<Result<(), BaseError>>) {
+        // Whoever asked may have given up; what was flushed stays flushed.
+        let _ = done.send(self.flush_now());
+    }
+
+    fn flush_now(&self) -> Result<(), BaseError> {
         let mut target = self.shared.target.lock();
         if let Some(error) = &target.failed {
             return Err(error.clone());

@@ -38,6 +38,7 @@ use self::feed::AppliedFeed;
 use self::flusher::{Flusher, Shared};
 use self::marks::Position;
 use self::place::{Opened, Place, Role};
+use super::engine::Engines;
 use super::fatal::OnFatal;
 use super::log::FlushedIndex;
 use super::snapshot::{SnapshotData, SnapshotReceiver};
@@ -80,6 +81,7 @@ struct Inner {
     // Dropped first: it joins the thread that still uses the rest.
     _flusher: Flusher,
     shared: Arc<Shared>,
+    engines: Arc<dyn Engines>,
     place: Place,
     current_snapshot: Mutex<Option<SnapshotData>>,
     /// Held while a snapshot is built or installed.
@@ -95,20 +97,22 @@ impl State {
     /// If the directory or its database cannot be read.
     pub fn open(
         dir: &Path,
+        engines: Arc<dyn Engines>,
         log: Arc<FlushedIndex>,
         durable: Arc<DurableIndex>,
         options: StateOptions,
     ) -> Result<State, StateError> {
-        let Opened { place, base, snapshot } = Place::open(dir)?;
-        if let (Some(applied), _) = marks::read(base.as_ref())? {
+        let Opened { place, base, snapshot } = Place::open(dir, &*engines)?;
+        if let (Some(applied), _) = marks::read(&*base)? {
             durable.raise(applied.index);
         }
-        let machine = Machine::open(Arc::clone(&base) as Arc<_>)?;
+        let machine = Machine::open(Arc::clone(&base).as_base())?;
         let shared = Arc::new(Shared::new(machine, base, log, durable, options.flush, options.on_fatal));
-        let flusher = Flusher::start(Arc::clone(&shared))?;
+        let flusher = Flusher::start(Arc::clone(&shared), engines.waiting())?;
         let inner = Inner {
             _flusher: flusher,
             shared,
+            engines,
             place,
             current_snapshot: Mutex::new(snapshot),
             snapshot_work: Mutex::new(()),
@@ -155,7 +159,7 @@ impl State {
     /// # Errors
     /// If the directory cannot be made.
     pub fn receive_snapshot(&self) -> io::Result<SnapshotReceiver> {
-        SnapshotReceiver::new(self.inner.place.fresh(Role::Receiving))
+        SnapshotReceiver::new(self.inner.place.fresh(Role::Receiving), Arc::clone(&self.inner.engines))
     }
 
     pub fn current_snapshot(&self) -> Option<SnapshotData> {

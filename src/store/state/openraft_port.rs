@@ -6,6 +6,7 @@ use futures_util::{Stream, StreamExt};
 use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::{OptionalSend, RaftSnapshotBuilder};
 
+use super::super::blocking;
 use super::super::snapshot::SnapshotData;
 use super::super::types::{LogId, SnapshotMeta, StoredMembership, Types};
 use super::{State, StateError};
@@ -69,7 +70,7 @@ impl RaftStateMachine<Types> for StateMachine {
         snapshot: SnapshotData,
     ) -> Result<(), io::Error> {
         let (state, meta) = (self.state.clone(), meta.clone());
-        blocking(move || state.install(&meta, &snapshot)).await
+        blocked(blocking(move || state.install(&meta, &snapshot)).await)
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
@@ -84,15 +85,11 @@ impl RaftSnapshotBuilder<Types> for SnapshotBuilder {
     async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
         self.state.flush().await?;
         let state = self.state.clone();
-        let snapshot = blocking(move || state.build_snapshot()).await?;
+        let snapshot = blocked(blocking(move || state.build_snapshot()).await)?;
         Ok(Snapshot { meta: snapshot.meta().clone(), snapshot })
     }
 }
 
-/// Runs what blocks on the disk beside the runtime's own threads.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, StateError> + Send + 'static,
-) -> Result<T, io::Error> {
-    let done = tokio::task::spawn_blocking(work).await;
+fn blocked<T>(done: Result<Result<T, StateError>, tokio::task::JoinError>) -> Result<T, io::Error> {
     done.map_err(io::Error::other)?.map_err(io::Error::other)
 }

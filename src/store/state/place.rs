@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::super::engine::{Engines, StateEngine};
 use super::super::files;
-use super::super::rocks::RocksBase;
 use super::super::snapshot::SnapshotData;
 use super::StateError;
 
@@ -23,7 +23,7 @@ pub(super) struct Place {
 /// What a directory held when it was opened.
 pub(super) struct Opened {
     pub(super) place: Place,
-    pub(super) base: Arc<RocksBase>,
+    pub(super) base: Arc<dyn StateEngine>,
     pub(super) snapshot: Option<SnapshotData>,
 }
 
@@ -50,13 +50,13 @@ impl Role {
 
 impl Place {
     /// Opens the generation in use and the newest whole snapshot, and removes everything else.
-    pub(super) fn open(dir: &Path) -> Result<Opened, StateError> {
+    pub(super) fn open(dir: &Path, engines: &dyn Engines) -> Result<Opened, StateError> {
         fs::create_dir_all(dir)?;
         let names = files::names(dir)?;
         let next = AtomicU64::new(names.iter().filter_map(|name| number(name)).max().unwrap_or(0) + 1);
         let place = Place { dir: dir.to_owned(), next };
         let current = place.current(&names)?;
-        let base = Arc::new(RocksBase::open(&dir.join(&current))?);
+        let base = engines.open_state(&dir.join(&current))?;
         let snapshot = place.newest_snapshot(&names);
         let kept = snapshot.as_ref().map(|snapshot| snapshot.path().to_owned());
         for name in names.iter().filter(|name| number(name).is_some() && **name != current) {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::super::engine::StateEngine;
 use super::super::files::{self, OwnedDir};
-use super::super::rocks::RocksBase;
 use super::super::snapshot::{Linked, Manifest, SnapshotData};
 use super::super::types::{Applied, SnapshotMeta};
 use super::place::Role;
@@ -22,7 +22,7 @@ impl State {
         let base = inner.shared.base();
         base.checkpoint(building.path())?;
         // Entries are applied and flushed meanwhile: only the checkpoint knows where it stands.
-        let (last_log_id, last_membership) = marks::read(&RocksBase::open_for_reading(building.path())?)?;
+        let (last_log_id, last_membership) = marks::read(&*inner.engines.read_state(building.path())?)?;
         let meta = SnapshotMeta { last_log_id, last_membership };
         failpoint!("snapshot::before_save");
         let manifest = inner.describe(building.path(), meta)?;
@@ -45,7 +45,7 @@ impl State {
         let adopted = inner.adopt(data)?;
         let generation = OwnedDir::temporary(inner.place.fresh(Role::Generation));
         let base = inner.prepare(data, generation.path())?;
-        let machine = Machine::open(Arc::clone(&base) as Arc<_>)?;
+        let machine = Machine::open(Arc::clone(&base).as_base())?;
         // From here on a restart finds the new generation.
         failpoint!("snapshot::before_current");
         inner.place.set_current(generation.path())?;
@@ -84,11 +84,11 @@ impl Inner {
     }
 
     /// A database with a snapshot's content, opened and looked into before anything depends on it.
-    fn prepare(&self, data: &SnapshotData, dir: &Path) -> Result<Arc<RocksBase>, StateError> {
+    fn prepare(&self, data: &SnapshotData, dir: &Path) -> Result<Arc<dyn StateEngine>, StateError> {
         data.link_into(dir, Linked::Database)?;
-        let base = RocksBase::open(dir)?;
-        let (last_log_id, _) = marks::read(&base)?;
-        if last_log_id == data.meta().last_log_id { Ok(Arc::new(base)) } else { Err(StateError::Position) }
+        let base = self.engines.open_state(dir)?;
+        let (last_log_id, _) = marks::read(&*base)?;
+        if last_log_id == data.meta().last_log_id { Ok(base) } else { Err(StateError::Position) }
     }
 
     /// Makes it the current snapshot unless there is a newer one; the other goes with its last handle.

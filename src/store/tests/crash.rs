@@ -21,7 +21,7 @@ use super::super::mem::MemBase;
 use super::super::state::marks;
 use super::super::types::{Entry, Payload, Vote, log_id};
 use super::super::{LogStore, Store, rocks::RocksBase};
-use super::{EAGER, append, apply, entry, index, options, runtime, seed};
+use super::{EAGER, append, apply, entry, index, options, rocks, runtime, seed};
 use crate::machine::{Base, Machine};
 
 const CYCLES: u64 = 30;
@@ -274,8 +274,8 @@ fn open_watched(dir: &Path) -> Store {
         let (name, size) = after.lock().take().unwrap();
         note.write_all_at(format!("{name} {size:20}").as_bytes(), 0).unwrap();
     };
-    Store::open_with(dir, options(EAGER), |path, durable, on_fatal| {
-        LogStore::open_watched(path, durable, on_fatal, before, after)
+    Store::open_with(dir, &rocks(), options(EAGER), |engine, durable, on_fatal| {
+        LogStore::open_watched(engine, durable, on_fatal, before, after)
     })
     .unwrap()
 }

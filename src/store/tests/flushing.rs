@@ -8,10 +8,10 @@ use super::super::log::{FlushedIndex, LogStore};
 use super::super::state::{DurableIndex, FlushPolicy, State, StateOptions};
 use super::super::types::log_id;
 use super::super::{Store, StoreError};
-use super::{EAGER, Told, append_durably, apply, entry, index, options, runtime};
+use super::{EAGER, Told, append_durably, apply, entry, index, options, rocks, runtime};
 
 fn open(dir: &std::path::Path, log: &Arc<FlushedIndex>, options: StateOptions) -> State {
-    State::open(dir, Arc::clone(log), Arc::new(DurableIndex::default()), options).unwrap()
+    State::open(dir, rocks(), Arc::clone(log), Arc::new(DurableIndex::default()), options).unwrap()
 }
 
 #[test]

@@ -17,9 +17,10 @@ use openraft::storage::{IOFlushed, RaftLogStorage, RaftStateMachine};
 use openraft::type_config::TypeConfigExt;
 use parking_lot::Mutex;
 
+use super::engine::Engines;
 use super::state::{FlushPolicy, OnApplied, State, StateOptions};
 use super::types::{Entry, LogId, Membership, Node, Payload, Proposal, Types, log_id};
-use super::{LogStore, OnFatal};
+use super::{LogStore, OnFatal, RocksEngines};
 use crate::domain::{JobSpec, Kind, NodeGroup, OnConflict, TaskId, Timestamp};
 use crate::machine::command::{Cancel, JobRef, RequestKey, Submit};
 use crate::machine::{Command, LogEntry};
@@ -60,6 +61,10 @@ impl Told {
     fn all(&self) -> Vec<String> {
         self.0.lock().clone()
     }
+}
+
+fn rocks() -> Arc<dyn Engines> {
+    Arc::new(RocksEngines)
 }
 
 fn runtime() -> tokio::runtime::Runtime {

@@ -12,13 +12,13 @@ use super::super::log::FlushedIndex;
 use super::super::snapshot::{CHUNK_BYTES_MAX, SnapshotChunk, SnapshotData, TransferError};
 use super::super::state::{DurableIndex, FlushPolicy, State};
 use super::super::types::{Entry, Payload, Proposal, log_id};
-use super::{EAGER, Told, apply, entry, index, options, random_bytes, runtime, seed, spec, submit};
+use super::{EAGER, Told, apply, entry, index, options, random_bytes, rocks, runtime, seed, spec, submit};
 use crate::domain::Timestamp;
 use crate::machine::LogEntry;
 
 fn open(dir: &Path, policy: FlushPolicy) -> State {
     let log = Arc::new(FlushedIndex::everything());
-    State::open(dir, log, Arc::new(DurableIndex::default()), options(policy)).unwrap()
+    State::open(dir, rocks(), log, Arc::new(DurableIndex::default()), options(policy)).unwrap()
 }
 
 async fn build(state: &State) -> SnapshotData {
@@ -101,7 +101,8 @@ fn installing_drops_layers_and_indexes_of_before_and_tells_whoever_waits() {
         // The log of this one is not durable, so its layers cannot be written: they must go with the old state.
         let (log, mut options) = (Arc::new(FlushedIndex::default()), options(EAGER));
         options.on_applied = told.on_applied();
-        let target = State::open(there.path(), log, Arc::new(DurableIndex::default()), options).unwrap();
+        let target =
+            State::open(there.path(), rocks(), log, Arc::new(DurableIndex::default()), options).unwrap();
         apply(&target, (0..20).map(entry)).await.unwrap();
         target.machine().write().seal();
         install(&target, send(&snapshot, &target).unwrap()).await;

@@ -10,7 +10,7 @@ use super::super::fatal;
 use super::super::log::{FlushedIndex, LogStore};
 use super::super::state::{DurableIndex, FlushPolicy, State, StateMachine};
 use super::super::types::Types;
-use super::options;
+use super::{options, rocks};
 
 /// Log and state that know nothing of each other: the suite drives either without the other.
 struct Apart;
@@ -22,9 +22,14 @@ impl StoreBuilder<Types, LogStore, StateMachine, TempDir> for Apart {
         let log = LogStore::open(&dir.path().join("log"), anything, fatal::end_process()).unwrap();
         let always = Arc::new(FlushedIndex::everything());
         let options = options(FlushPolicy::default());
-        let state =
-            State::open(&dir.path().join("state"), always, Arc::new(DurableIndex::default()), options)
-                .unwrap();
+        let state = State::open(
+            &dir.path().join("state"),
+            rocks(),
+            always,
+            Arc::new(DurableIndex::default()),
+            options,
+        )
+        .unwrap();
         Ok((dir, log, state.state_machine()))
     }
 }

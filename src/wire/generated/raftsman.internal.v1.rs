@@ -1026,7 +1026,7 @@ pub mod peer_service_client {
     }
 }
 /// Generated server implementations.
-#[cfg(any(test, feature = "server"))]
+#[cfg(any(test, feature = "node"))]
 pub mod peer_service_server {
     #![allow(
         unused_variables,

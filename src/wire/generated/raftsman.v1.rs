@@ -724,7 +724,7 @@ pub mod calendar_service_client {
     }
 }
 /// Generated server implementations.
-#[cfg(any(test, feature = "server"))]
+#[cfg(any(test, feature = "node"))]
 pub mod calendar_service_server {
     #![allow(
         unused_variables,
@@ -1084,7 +1084,7 @@ pub mod leadership_service_client {
     }
 }
 /// Generated server implementations.
-#[cfg(any(test, feature = "server"))]
+#[cfg(any(test, feature = "node"))]
 pub mod leadership_service_server {
     #![allow(
         unused_variables,
@@ -1855,7 +1855,7 @@ pub mod cluster_service_client {
     }
 }
 /// Generated server implementations.
-#[cfg(any(test, feature = "server"))]
+#[cfg(any(test, feature = "node"))]
 pub mod cluster_service_server {
     #![allow(
         unused_variables,
@@ -3711,7 +3711,7 @@ pub mod job_service_client {
     }
 }
 /// Generated server implementations.
-#[cfg(any(test, feature = "server"))]
+#[cfg(any(test, feature = "node"))]
 pub mod job_service_server {
     #![allow(
         unused_variables,
@@ -4583,7 +4583,7 @@ pub mod node_service_client {
     }
 }
 /// Generated server implementations.
-#[cfg(any(test, feature = "server"))]
+#[cfg(any(test, feature = "node"))]
 pub mod node_service_server {
     #![allow(
         unused_variables,
@@ -5464,7 +5464,7 @@ pub mod task_tracker_service_client {
     }
 }
 /// Generated server implementations.
-#[cfg(any(test, feature = "server"))]
+#[cfg(any(test, feature = "node"))]
 pub mod task_tracker_service_server {
     #![allow(
         unused_variables,

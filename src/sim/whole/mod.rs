@@ -1,0 +1,20 @@
+//! Whole clusters from one seed: three JobTrackers as they ship, consensus, store, leader's loop and peer port over tonic
+//! included, on hosts, disks and a network that are simulated, in one process and one thread, on virtual time.
+//!
+//! What is real and what is not: `docs/decisions/simulation.md`. A run has two phases: faults, then healing, after which it
+//! must come to rest; what is checked on the way is in `book` (all apply the same, what is acknowledged is there) and
+//! `sim::history`, what is checked in the end in `sim::promises`.
+
+mod asking;
+mod book;
+mod faults;
+mod finale;
+mod host;
+mod net;
+mod options;
+mod people;
+mod run;
+mod trace;
+mod world;
+
+pub use run::main;
