@@ -26,10 +26,12 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
     for end in case.evidence.execs.iter().filter(|exec| exec.ev == ExecEvent::End) {
         let execution = Id(end.execution);
         let interrupted = case.seen_of(execution).any(|exec| exec.ev == ExecEvent::Interrupted);
-        let died_then = case
-            .faults
-            .iter()
-            .any(|fault| fault.what.contains("kill") && fault.overlaps(end.t, end.t + KEPT_WITHIN_NS));
+        let died_then = case.faults.iter().any(|fault| {
+            // A second process of `w1` is the host `w1b`.
+            let hits = fault.targets.iter().any(|target| target.starts_with(&end.tracker));
+            let ends = fault.what.contains("kill") || fault.what.contains("twin");
+            hits && ends && fault.overlaps(end.t, end.t + KEPT_WITHIN_NS)
+        });
         if interrupted || died_then {
             finding.count("interrupted, or killed at that moment", 1);
             continue;
