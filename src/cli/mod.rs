@@ -23,7 +23,8 @@ mod node;
 mod output;
 #[cfg(feature = "planted-bugs")]
 mod planted;
-#[cfg(all(test, feature = "server"))]
+#[cfg(test)]
+#[cfg(feature = "server")]
 mod reference;
 mod tasktracker;
 mod version;

@@ -51,7 +51,8 @@ impl Base for MemBase {
     }
 }
 
-#[cfg(all(test, feature = "server"))]
+#[cfg(test)]
+#[cfg(feature = "server")]
 mod tests {
     use super::super::engine::StateEngine as _;
     use super::super::rocks::RocksBase;

@@ -22,7 +22,8 @@ mod rocks_log;
 mod seeded;
 pub mod snapshot;
 pub mod state;
-#[cfg(all(test, feature = "server"))]
+#[cfg(test)]
+#[cfg(feature = "server")]
 mod tests;
 pub mod types;
 
