@@ -83,7 +83,7 @@ impl World {
         }
         let delay = self.rng.between(1, 5);
         let has_key = request != RequestKey::None;
-        self.ask(delay, Command::Submit(Submit { request, jobs }), has_key);
+        self.ask(delay, Command::Submit(Submit { request, jobs, refused: Vec::new() }), has_key);
     }
 
     /// A cancel that arrives when the job is due.

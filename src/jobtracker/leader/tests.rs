@@ -91,7 +91,7 @@ impl Term {
         let names = (NodeGroup::new("g"), TaskId::new(task), Kind::new("k"));
         let (Ok(group), Ok(task), Ok(kind)) = names else { panic!("names") };
         let jobs = vec![Arc::new(JobSpec::new(group, task, kind))];
-        self.ask(Command::Submit(Submit { request: RequestKey::None, jobs }));
+        self.ask(Command::Submit(Submit { request: RequestKey::None, jobs, refused: Vec::new() }));
     }
 
     fn cancel(&mut self, task: &str) -> Reply {
