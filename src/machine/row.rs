@@ -252,7 +252,7 @@ pub enum JobLogKind {
         level: BizLogLevel,
         text: String,
     },
-    /// Lines that came after the limit.
+    /// Lines that came after the limit, or were dropped on their way.
     BizDropped {
         lines: u64,
     },

@@ -16,7 +16,7 @@ use futures_util::stream::FuturesOrdered;
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, watch};
 
-pub use lanes::{Door, Full, Lane, LaneBytes};
+pub use lanes::{Door, Full, Lane, LaneBytes, weight_of};
 pub use leading::{Outcome, ToLeader};
 
 use crate::dispatch::Patience;
@@ -40,7 +40,7 @@ const SLEEP_MAX: Duration = Duration::from_millis(500);
 pub struct LeaderHandle {
     pub term: u64,
     pub door: Door,
-    /// Bounded by the door in bytes, and by one message a session and a call in number.
+    /// Bounded by the door: each message of a call or a session has its pass until it is applied; a stream has one hello.
     pub messages: mpsc::UnboundedSender<ToLeader>,
 }
 
