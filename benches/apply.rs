@@ -15,7 +15,7 @@ use raftsman::domain::{
     Timestamp,
 };
 use raftsman::machine::command::{
-    ClientOpen, Complete, Completion, Dispatch, RequestKey, Submit, TrackerOnline,
+    ClientOpen, Complete, Completion, Dispatch, Fingerprint, RequestKey, Submit, TrackerOnline,
 };
 use raftsman::machine::{Base, BaseError, Command, LogEntry, Machine, RawRow, Reply, codec};
 
@@ -104,9 +104,10 @@ impl Bench {
         let want = u32::try_from(batch).expect("a batch");
         let mut running: VecDeque<(ExecutionId, RunId)> = VecDeque::new();
         for round in 0..rounds {
-            let request = RequestKey::Session { client, sequence: round as u64 + 1 };
+            let request =
+                RequestKey::Session { client, sequence: round as u64 + 1, asks: Fingerprint::default() };
             let jobs = (0..batch).map(|n| job(round * batch + n)).collect();
-            let submit = Command::Submit(Submit { request, jobs });
+            let submit = Command::Submit(Submit { request, jobs, refused: Vec::new() });
             let dispatch = Command::Dispatch(Dispatch { session, want });
             let replies = self.entry("submit + dispatch", vec![submit, dispatch]);
             let Some(Reply::Dispatched(dispatched)) = replies.last() else { panic!("{replies:?}") };

@@ -1,10 +1,9 @@
 //! The client session: opened at the first mutating call, and a sequence number for each of them, so that a repeated
 //! call is done once.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -28,16 +27,11 @@ pub(super) struct Sequences {
 struct Session {
     client_id: String,
     window: Arc<Semaphore>,
-    numbers: Mutex<Numbers>,
+    /// The last number that was given out.
+    last: AtomicU64,
 }
 
-#[derive(Debug, Default)]
-struct Numbers {
-    last: u64,
-    under_way: BTreeSet<u64>,
-}
-
-/// The right to make one mutating call; the number is settled when it is dropped.
+/// The right to make one mutating call, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Ticket {
     session: Arc<Session>,
@@ -53,7 +47,7 @@ impl Sequences {
     pub(super) async fn take(&self, caller: &Caller, deadline: Instant) -> Result<Ticket, ClientError> {
         let session = self.session(caller, deadline).await?;
         let room = Arc::clone(&session.window).acquire_owned().await.expect("the window is never closed");
-        let sequence = session.numbers.lock().begin();
+        let sequence = session.last.fetch_add(1, Ordering::Relaxed) + 1;
         Ok(Ticket { session, sequence, _room: room })
     }
 
@@ -85,21 +79,8 @@ impl Sequences {
         })?;
         let room = usize::try_from(opened.window.clamp(1, UNDER_WAY_MAX)).expect("at most 64");
         let (client_id, window) = (opened.client_id, Arc::new(Semaphore::new(room)));
-        let opened = Arc::new(Session { client_id, window, numbers: Mutex::default() });
+        let opened = Arc::new(Session { client_id, window, last: AtomicU64::new(0) });
         Ok(Arc::clone(session.insert(opened)))
-    }
-}
-
-impl Numbers {
-    fn begin(&mut self) -> u64 {
-        self.last += 1;
-        self.under_way.insert(self.last);
-        self.last
-    }
-
-    /// All below this are answered.
-    fn settled_below(&self) -> u64 {
-        self.under_way.first().copied().unwrap_or(self.last + 1)
     }
 }
 
@@ -108,32 +89,7 @@ impl Ticket {
         Some(pb::Idempotency {
             client_id: self.session.client_id.clone(),
             sequence: self.sequence,
-            settled_below: self.session.numbers.lock().settled_below(),
             request_id: String::new(),
         })
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        self.session.numbers.lock().under_way.remove(&self.sequence);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_settled_rises_only_when_the_oldest_is_answered() {
-        let mut numbers = Numbers::default();
-        assert_eq!((numbers.begin(), numbers.begin(), numbers.begin()), (1, 2, 3));
-        assert_eq!(numbers.settled_below(), 1);
-        numbers.under_way.remove(&2);
-        assert_eq!(numbers.settled_below(), 1);
-        numbers.under_way.remove(&1);
-        assert_eq!(numbers.settled_below(), 3);
-        numbers.under_way.remove(&3);
-        assert_eq!(numbers.settled_below(), 4);
     }
 }

@@ -146,6 +146,23 @@ pub struct Committed {
     pub index: u64,
     pub term: u64,
     pub reply: Reply,
+    /// It is the first answer to a request that came again.
+    pub replayed: bool,
+}
+
+impl Committed {
+    fn of(index: u64, term: u64, reply: Reply) -> Committed {
+        let (reply, replayed) = match reply {
+            Reply::Again(first) => (*first, true),
+            now => (now, false),
+        };
+        Committed { index, term, reply, replayed }
+    }
+
+    /// As the machine said it.
+    fn into_reply(self) -> Reply {
+        if self.replayed { Reply::Again(Box::new(self.reply)) } else { self.reply }
+    }
 }
 
 /// A running JobTracker; clones are the same node.
@@ -505,7 +522,7 @@ impl JobTracker {
             return Err(CommandError::NoLeader);
         }
         match tokio::time::timeout(within, answer).await {
-            Ok(Ok(Outcome::Applied { index, reply })) => Ok(Committed { index, term: leader.term, reply }),
+            Ok(Ok(Outcome::Applied { index, reply })) => Ok(Committed::of(index, leader.term, reply)),
             Ok(Ok(Outcome::NotApplied)) => Err(CommandError::NoLeader),
             // The loop ended with the message unread in its inbox: it was never proposed.
             Ok(Err(_)) => Err(CommandError::NoLeader),
@@ -518,7 +535,7 @@ impl JobTracker {
 
     async fn forward(&self, command: &Command, within: Duration) -> Result<Committed, CommandError> {
         match self.shared.raft.forward(command, within).await {
-            Ok(Forwarded { index, term, reply }) => Ok(Committed { index, term, reply }),
+            Ok(Forwarded { index, term, reply }) => Ok(Committed::of(index, term, reply)),
             Err(ForwardError::NotApplied { cause, .. }) => Err(match cause {
                 NotApplied::DiskLow => CommandError::DiskLow,
                 NotApplied::Busy { retry_after } => CommandError::Busy { retry_after },
@@ -571,7 +588,10 @@ impl ForwardTarget for JobTracker {
             };
             let lane = lane_of(&command);
             match tracker.propose(&leader, lane, command, deadline).await {
-                Ok(Committed { index, term, reply }) => Ok(Forwarded { index, term, reply }),
+                Ok(committed) => {
+                    let (index, term) = (committed.index, committed.term);
+                    Ok(Forwarded { index, term, reply: committed.into_reply() })
+                }
                 Err(error) => Err(match error {
                     CommandError::Busy { retry_after } => {
                         not_applied(NotApplied::Busy { retry_after }, &error)

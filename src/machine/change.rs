@@ -15,8 +15,8 @@ use super::index::Indexes;
 use super::key::Key;
 use super::limits::Limits;
 use super::row::{
-    Answer, BodyRow, ClientRow, GroupRow, JobRow, LedgerRow, LiveRun, MetaRow, PeriodicRow, RequestRow, Row,
-    TaskKeyRow, TrackerRow,
+    AnswerRow, BodyRow, ClientRow, GroupRow, JobRow, LedgerRow, LiveRun, MetaRow, PeriodicRow, RequestRow,
+    Row, TaskKeyRow, TrackerRow,
 };
 use super::tables::{Tables, Write};
 use crate::domain::{
@@ -216,7 +216,7 @@ impl Change<'_> {
     table!(Arc<TrackerRow> as Tracker, get tracker(group: &NodeGroup, who: &Identity) by Key::Tracker(group.clone(), who.clone()));
     table!(Box<GroupRow> as Group, get group_row(group: &NodeGroup) by Key::Group(group.clone()));
     table!(ClientRow as Client, get client(client: ClientId) by Key::Client(client));
-    table!(Answer as Answer, get answer(client: ClientId, sequence: u64) by Key::Answer(client, sequence));
+    table!(Box<AnswerRow> as Answer, get answer(client: ClientId, sequence: u64) by Key::Answer(client, sequence));
     table!(Box<RequestRow> as Request, get request(request: &RequestId) by Key::Request(request.clone()));
 
     pub(super) fn put_job(&mut self, job: JobId, row: JobRow) -> Result<(), BaseError> {
@@ -265,9 +265,9 @@ impl Change<'_> {
         &mut self,
         client: ClientId,
         sequence: u64,
-        answer: Answer,
+        row: AnswerRow,
     ) -> Result<(), BaseError> {
-        self.put(Key::Answer(client, sequence), Row::Answer(answer))
+        self.put(Key::Answer(client, sequence), Row::Answer(Box::new(row)))
     }
 
     pub(super) fn put_request(&mut self, request: &RequestId, row: RequestRow) -> Result<(), BaseError> {

@@ -77,6 +77,7 @@ mod reply_tag {
     pub(super) const ONLINE: u8 = 7;
     pub(super) const COMPLETED: u8 = 9;
     pub(super) const REFUSED: u8 = 10;
+    pub(super) const AGAIN: u8 = 11;
 }
 
 /// An entry as the log stores it and as JobTrackers send it.
@@ -189,6 +190,7 @@ pub fn encode_reply(reply: &Reply) -> Bytes {
         Reply::Online(r) => put_frame(&mut out, t::ONLINE, r, &[]),
         Reply::Completed(r) => put_frame(&mut out, t::COMPLETED, r, &[]),
         Reply::Refused(r) => put_frame(&mut out, t::REFUSED, r, &[]),
+        Reply::Again(first) => put_frame(&mut out, t::AGAIN, &encode_reply(first), &[]),
     }
     out.freeze()
 }
@@ -211,6 +213,12 @@ pub fn decode_reply(mut bytes: Bytes) -> Result<Reply, CodecError> {
         t::ONLINE => Reply::Online(frame.body()?),
         t::COMPLETED => Reply::Completed(frame.body()?),
         t::REFUSED => Reply::Refused(frame.body()?),
+        t::AGAIN => match decode_reply(frame.body()?)? {
+            Reply::Again(_) => {
+                return Err(CodecError::Body { tag: t::AGAIN, problem: "an answer within an answer".into() });
+            }
+            first => Reply::Again(Box::new(first)),
+        },
         unknown => return Err(CodecError::Tag(unknown)),
     })
 }
@@ -236,7 +244,7 @@ pub fn put_row(out: &mut BytesMut, row: &Row) {
         Row::Tracker(r) => put_frame(out, tag::TRACKER, r, &[]),
         Row::Group(r) => put_frame(out, tag::GROUP, r.as_ref(), &[]),
         Row::Client(r) => put_frame(out, tag::CLIENT, r, &[]),
-        Row::Answer(r) => put_frame(out, tag::ANSWER, r, &[]),
+        Row::Answer(r) => put_frame(out, tag::ANSWER, r.as_ref(), &[]),
         Row::Request(r) => put_frame(out, tag::REQUEST, r.as_ref(), &[]),
         Row::RequestAge => put_frame(out, tag::REQUEST_AGE, &(), &[]),
         Row::Meta(r) => put_frame(out, tag::META, r.as_ref(), &[]),
@@ -263,7 +271,7 @@ pub fn decode_row(mut bytes: Bytes) -> Result<Row, CodecError> {
         tag::TRACKER => Row::Tracker(Arc::new(frame.body()?)),
         tag::GROUP => Row::Group(Box::new(frame.body()?)),
         tag::CLIENT => Row::Client(frame.body()?),
-        tag::ANSWER => Row::Answer(frame.body()?),
+        tag::ANSWER => Row::Answer(Box::new(frame.body()?)),
         tag::REQUEST => Row::Request(Box::new(frame.body()?)),
         tag::REQUEST_AGE => frame.body::<()>().map(|()| Row::RequestAge)?,
         tag::META => Row::Meta(Box::new(frame.body()?)),

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::limits::Limits;
 use crate::domain::{
@@ -46,9 +47,20 @@ pub enum RequestKey {
     /// Not at all: a resend is a new request.
     None,
     /// By client session and sequence number.
-    Session { client: ClientId, sequence: u64 },
+    Session { client: ClientId, sequence: u64, asks: Fingerprint },
     /// By an id that the caller chose, within the request window.
-    Id(RequestId),
+    Id { id: RequestId, asks: Fingerprint },
+}
+
+/// What a request asks for, as a hash of what its caller sent: a retry asks for the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint(u64);
+
+impl Fingerprint {
+    /// Of a call's name and what it was sent with, but for the key.
+    pub fn of(call: &str, sent: &[u8]) -> Fingerprint {
+        Fingerprint(xxh3_64_with_seed(sent, xxh3_64(call.as_bytes())))
+    }
 }
 
 /// Which job: by id, or by LTS's key.
@@ -70,6 +82,9 @@ pub struct Submit {
     pub request: RequestKey,
     /// At most [`super::limits::SUBMIT_JOBS_MAX`].
     pub jobs: Vec<Arc<JobSpec>>,
+    /// Places in the request, in order, of what was refused before it came here; `jobs` are the others in theirs. It is
+    /// remembered, since a cron that would be refused today may have been accepted when the request first came.
+    pub refused: Vec<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

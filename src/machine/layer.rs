@@ -107,7 +107,13 @@ fn payload_bytes(row: &Row) -> usize {
             super::row::JobLogKind::Biz { text, .. } => text.len(),
             super::row::JobLogKind::BizDropped { .. } | super::row::JobLogKind::StaleCompletion { .. } => 0,
         },
-        Row::Answer(super::row::Answer::Submitted(answers)) => answers.len() * 16,
+        Row::Answer(row) => match &row.answer {
+            super::row::Answer::Submitted(answers) => answers.len() * 16,
+            super::row::Answer::Cancelled(_)
+            | super::row::Answer::Terminating(_)
+            | super::row::Answer::Retried(_)
+            | super::row::Answer::Refused(_) => 0,
+        },
         Row::TaskKey(_)
         | Row::Live(_)
         | Row::Periodic(_)
@@ -115,7 +121,6 @@ fn payload_bytes(row: &Row) -> usize {
         | Row::Tracker(_)
         | Row::Group(_)
         | Row::Client(_)
-        | Row::Answer(_)
         | Row::Request(_)
         | Row::RequestAge
         | Row::Meta(_)

@@ -13,7 +13,7 @@ pub enum Reply {
     /// The command has nothing to say beyond having been applied.
     Done,
     ClientOpened(ClientId),
-    /// One answer for each job, in their order.
+    /// One answer for each element of the request, in their order.
     Submitted(Vec<SubmitAnswer>),
     Cancelled(CancelAnswer),
     Terminating(ExecutionId),
@@ -23,6 +23,18 @@ pub enum Reply {
     /// One answer for each result, in their order.
     Completed(Vec<CompleteAnswer>),
     Refused(Refusal),
+    /// The first answer to a request that came again; nothing was done now.
+    Again(Box<Reply>),
+}
+
+impl Reply {
+    /// What was answered, now or when the request first came.
+    pub fn answer(&self) -> &Reply {
+        match self {
+            Reply::Again(first) => first,
+            now => now,
+        }
+    }
 }
 
 /// What became of one submitted job.
@@ -35,6 +47,8 @@ pub enum SubmitAnswer {
     Replaced(JobId, u32),
     /// A live job has this key and the submitter wanted a new one.
     Conflict(JobId),
+    /// It was refused before it came into the log.
+    Refused,
 }
 
 /// LTS's "job may be running", made exact.
@@ -100,7 +114,7 @@ pub enum Refusal {
     KeyTaken(JobId),
     /// The plan is not about what the tables say now.
     PlanOutdated(JobId),
-    /// The request id was used for another kind of request.
+    /// The sequence or request id was used for another request.
     RequestMismatch,
     /// The limits would break a promise.
     BadLimits(String),
@@ -125,7 +139,9 @@ impl fmt::Display for Refusal {
             Refusal::StillLive(run) => write!(f, "run {run} has not finished"),
             Refusal::KeyTaken(job) => write!(f, "live job {job} has the same task id"),
             Refusal::PlanOutdated(job) => write!(f, "the plan of job {job} is outdated"),
-            Refusal::RequestMismatch => f.write_str("the request id was used for another kind of request"),
+            Refusal::RequestMismatch => {
+                f.write_str("the sequence or request id was used for another request")
+            }
             Refusal::BadLimits(problem) => write!(f, "limits refused: {problem}"),
         }
     }

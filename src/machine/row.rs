@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::command::{OfflineReason, ReclaimReason};
+use super::command::{Fingerprint, OfflineReason, ReclaimReason};
 use super::limits::Limits;
 use super::reply::{CancelAnswer, Refusal, SubmitAnswer};
 use crate::domain::{
@@ -30,7 +30,7 @@ pub enum Row {
     Tracker(Arc<TrackerRow>),
     Group(Box<GroupRow>),
     Client(ClientRow),
-    Answer(Answer),
+    Answer(Box<AnswerRow>),
     Request(Box<RequestRow>),
     RequestAge,
     Meta(Box<MetaRow>),
@@ -252,7 +252,7 @@ pub enum JobLogKind {
         level: BizLogLevel,
         text: String,
     },
-    /// Lines that came after the limit.
+    /// Lines that came after the limit, or were dropped on their way.
     BizDropped {
         lines: u64,
     },
@@ -316,9 +316,18 @@ pub enum Answer {
     Refused(Refusal),
 }
 
+/// An answer by client session and sequence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerRow {
+    pub asks: Fingerprint,
+    pub answer: Answer,
+}
+
+/// An answer by request id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestRow {
     pub at: Timestamp,
+    pub asks: Fingerprint,
     pub answer: Answer,
 }
 

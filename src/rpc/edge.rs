@@ -7,7 +7,7 @@ use tonic::Status;
 use crate::domain::{ClientId, FieldError, RequestId};
 use crate::domain::{NodeGroup, TaskId};
 use crate::jobtracker::{CommandError, Committed, JobTracker, lane_of};
-use crate::machine::command::{JobRef, RequestKey};
+use crate::machine::command::{Fingerprint, JobRef, RequestKey};
 use crate::machine::reply::Refusal;
 use crate::machine::{BaseError, Command, Machine};
 use crate::wire::{Fault, LOG_INDEX_TRAILER, Reason, parse_id, pb, timestamp};
@@ -73,22 +73,27 @@ pub(super) fn storage(error: &BaseError) -> Status {
 }
 
 pub(super) fn committed(committed: &Committed) -> Option<pb::Committed> {
-    Some(pb::Committed { log_index: committed.index, term: committed.term, replayed: false })
+    Some(pb::Committed { log_index: committed.index, term: committed.term, replayed: committed.replayed })
 }
 
-/// How a request is recognised when it comes again.
-pub(super) fn request_key(idempotency: Option<pb::Idempotency>) -> Result<RequestKey, Status> {
+/// How a request is recognised when it comes again; `call` and `request`, which is without its key, are what it asks for.
+pub(super) fn request_key(
+    idempotency: Option<pb::Idempotency>,
+    call: &str,
+    request: &impl prost::Message,
+) -> Result<RequestKey, Status> {
     let Some(key) = idempotency else { return Ok(RequestKey::None) };
+    let asks = || Fingerprint::of(call, &request.encode_to_vec());
     match (key.client_id.is_empty(), key.request_id.is_empty()) {
         (true, true) => Ok(RequestKey::None),
         (true, false) => {
             let id = RequestId::new(key.request_id).map_err(|e| wrong(vec![e.under("idempotency")]))?;
-            Ok(RequestKey::Id(id))
+            Ok(RequestKey::Id { id, asks: asks() })
         }
         (false, true) => {
             let client: ClientId =
                 parse_id("idempotency.client_id", &key.client_id).map_err(|e| wrong(vec![e]))?;
-            Ok(RequestKey::Session { client, sequence: key.sequence })
+            Ok(RequestKey::Session { client, sequence: key.sequence, asks: asks() })
         }
         (false, false) => Err(wrong(vec![FieldError::new(
             "idempotency",

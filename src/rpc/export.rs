@@ -44,7 +44,9 @@ fn command(command: &Command) -> Value {
         Command::ClientOpen(open) => json!({"client_open": {"identity": open.identity.to_string()}}),
         Command::Submit(submit) => {
             let jobs: Vec<Value> = submit.jobs.iter().map(|spec| job(spec)).collect();
-            json!({"submit": {"request": request(&submit.request), "jobs": jobs}})
+            json!({"submit": {
+                "request": request(&submit.request), "jobs": jobs, "refused": submit.refused,
+            }})
         }
         Command::Cancel(cancel) => {
             json!({"cancel": {"request": request(&cancel.request), "job": job_ref(&cancel.job)}})
@@ -111,14 +113,16 @@ fn reply(reply: &Reply) -> Value {
             json!({"completed": answers.iter().copied().map(complete_answer).collect::<Vec<_>>()})
         }
         Reply::Refused(refusal) => json!({"refused": self::refusal(refusal)}),
+        // It is the first answer, and the command beside it says that it is the same request.
+        Reply::Again(first) => self::reply(first),
     }
 }
 
 fn request(key: &RequestKey) -> Value {
     match key {
         RequestKey::None => Value::Null,
-        RequestKey::Session { client, sequence } => json!({"client": text(client), "sequence": sequence}),
-        RequestKey::Id(id) => json!({"id": text(id)}),
+        RequestKey::Session { client, sequence, .. } => json!({"client": text(client), "sequence": sequence}),
+        RequestKey::Id { id, .. } => json!({"id": text(id)}),
     }
 }
 
@@ -203,6 +207,7 @@ fn submit_answer(answer: &SubmitAnswer) -> Value {
             json!({"replaced": {"job": text(job), "revision": revision}})
         }
         SubmitAnswer::Conflict(job) => json!({"conflict": text(job)}),
+        SubmitAnswer::Refused => json!("refused"),
     }
 }
 

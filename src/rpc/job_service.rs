@@ -12,7 +12,7 @@ use super::{page, views};
 use crate::calendar::PreparedCron;
 use crate::domain::{FieldError, Identity, JobId, JobSpec, Kind, NodeGroup, RunId, Timestamp, share_names};
 use crate::jobtracker::{Committed, JobTracker};
-use crate::machine::command::{Cancel, ClientOpen, JobRef, Retry, Submit, Terminate};
+use crate::machine::command::{Cancel, ClientOpen, JobRef, RequestKey, Retry, Submit, Terminate};
 use crate::machine::limits::{CLIENT_WINDOW, SUBMIT_JOBS_MAX};
 use crate::machine::reply::{CancelAnswer, Refusal, SubmitAnswer};
 use crate::machine::{Command, JobFilter, JobState, Machine, Reply, RunState, RunView};
@@ -43,8 +43,8 @@ impl JobService for Jobs {
         &self,
         request: Request<pb::SubmitRequest>,
     ) -> Result<Response<pb::SubmitResponse>, Status> {
-        let request = request.into_inner();
-        let key = request_key(request.idempotency)?;
+        let mut request = request.into_inner();
+        let key = submit_key(&mut request)?;
         if request.jobs.len() > SUBMIT_JOBS_MAX {
             let text = format!("{} jobs in one request; at most {SUBMIT_JOBS_MAX}", request.jobs.len());
             return Err(Fault::not_applied(Reason::RequestTooLarge, text).into());
@@ -54,18 +54,24 @@ impl JobService for Jobs {
         share_names(parsed.iter_mut().flatten());
         let jobs: Vec<Arc<JobSpec>> =
             parsed.iter().filter_map(|parsed| parsed.as_ref().ok().cloned()).collect();
-        if jobs.is_empty() {
+        if jobs.is_empty() && key == RequestKey::None {
             let results = parsed.into_iter().filter_map(|parsed| parsed.err().map(refused_job)).collect();
             return Ok(Response::new(pb::SubmitResponse { results, committed: None }));
         }
-        let done = command(&self.0, Command::Submit(Submit { request: key, jobs })).await?;
+        // What is refused now may have been accepted when the request first came: the machine knows.
+        let refused =
+            (0..).zip(&parsed).filter(|(_, parsed)| parsed.is_err()).map(|(place, _)| place).collect();
+        let submit = Submit { request: key, jobs, refused };
+        let done = command(&self.0, Command::Submit(submit)).await?;
         let Reply::Submitted(answers) = &done.reply else { return Err(failed(&done)) };
-        let mut answers = answers.iter();
-        let result = |parsed: Result<Arc<JobSpec>, Vec<FieldError>>| match parsed {
-            Ok(_) => answers.next().map_or_else(pb::SubmitResult::default, submitted),
-            Err(violations) => refused_job(violations),
+        if answers.len() != parsed.len() {
+            return Err(mismatch(&done));
+        }
+        let result = |(answer, parsed): (&SubmitAnswer, Result<_, Vec<FieldError>>)| match (answer, parsed) {
+            (SubmitAnswer::Refused, Err(violations)) => refused_job(violations),
+            (answer, _) => submitted(answer),
         };
-        let results = parsed.into_iter().map(result).collect();
+        let results = answers.iter().zip(parsed).map(result).collect();
         Ok(Response::new(pb::SubmitResponse { results, committed: committed(&done) }))
     }
 
@@ -73,13 +79,14 @@ impl JobService for Jobs {
         &self,
         request: Request<pb::CancelRequest>,
     ) -> Result<Response<pb::CancelResponse>, Status> {
-        let request = request.into_inner();
+        let mut request = request.into_inner();
+        let key = request_key(request.idempotency.take(), "cancel", &request)?;
         let (id, task) = match request.target {
             Some(pb::cancel_request::Target::JobId(id)) => (Some(id), None),
             Some(pb::cancel_request::Target::Task(task)) => (None, Some(task)),
             None => (None, None),
         };
-        let (job, key) = (job_ref(id, task)?, request_key(request.idempotency)?);
+        let job = job_ref(id, task)?;
         let done = command(&self.0, Command::Cancel(Cancel { request: key, job })).await?;
         let Reply::Cancelled(answer) = &done.reply else { return Err(failed(&done)) };
         let (outcome, job, fate) = match answer {
@@ -102,9 +109,9 @@ impl JobService for Jobs {
         &self,
         request: Request<pb::TerminateRequest>,
     ) -> Result<Response<pb::TerminateResponse>, Status> {
-        let request = request.into_inner();
+        let mut request = request.into_inner();
         let run: RunId = parse_id("run_id", &request.run_id).map_err(|e| wrong(vec![e]))?;
-        let key = request_key(request.idempotency)?;
+        let key = request_key(request.idempotency.take(), "terminate", &request)?;
         let done = command(&self.0, Command::Terminate(Terminate { request: key, run })).await?;
         let (outcome, execution) = match &done.reply {
             Reply::Terminating(execution) => (pb::TerminateOutcome::Requested, execution.as_u64()),
@@ -121,9 +128,9 @@ impl JobService for Jobs {
     }
 
     async fn retry(&self, request: Request<pb::RetryRequest>) -> Result<Response<pb::RetryResponse>, Status> {
-        let request = request.into_inner();
+        let mut request = request.into_inner();
         let run: RunId = parse_id("run_id", &request.run_id).map_err(|e| wrong(vec![e]))?;
-        let key = request_key(request.idempotency)?;
+        let key = request_key(request.idempotency.take(), "retry", &request)?;
         let done = command(&self.0, Command::Retry(Retry { request: key, run })).await?;
         let (outcome, state, again) = match &done.reply {
             Reply::Retried(again) => (pb::RetryOutcome::Accepted, pb::RunState::Ready, again.to_string()),
@@ -269,6 +276,15 @@ impl Jobs {
     }
 }
 
+/// A retry asks for the same jobs, though it may be traced as another call.
+fn submit_key(request: &mut pb::SubmitRequest) -> Result<RequestKey, Status> {
+    let idempotency = request.idempotency.take();
+    let traces: Vec<_> = request.jobs.iter_mut().map(|job| job.trace.take()).collect();
+    let key = request_key(idempotency, "submit", request);
+    request.jobs.iter_mut().zip(traces).for_each(|(job, trace)| job.trace = trace);
+    key
+}
+
 /// A job as it will be stored, its calendar checked too; all that is wrong is told at once.
 fn parse(job: pb::Job, now: Timestamp) -> Result<Arc<JobSpec>, Vec<FieldError>> {
     let cron = match &job.schedule {
@@ -305,6 +321,15 @@ fn submitted(answer: &SubmitAnswer) -> pb::SubmitResult {
             let refusal = Some(fault.into_refusal());
             pb::SubmitResult { refusal, ..result(pb::SubmitOutcome::Refused, job, 0) }
         }
+        SubmitAnswer::Refused => {
+            let text = "it was refused when the request first came";
+            let refusal = Some(Fault::not_applied(Reason::InvalidArgument, text).into_refusal());
+            pb::SubmitResult {
+                outcome: pb::SubmitOutcome::Refused.into(),
+                refusal,
+                ..pb::SubmitResult::default()
+            }
+        }
     }
 }
 
@@ -328,7 +353,8 @@ fn failed(done: &Committed) -> Status {
         | Reply::Retried(_)
         | Reply::Online(_)
         | Reply::Dispatched(_)
-        | Reply::Completed(_) => mismatch(done),
+        | Reply::Completed(_)
+        | Reply::Again(_) => mismatch(done),
     }
 }
 

@@ -3,11 +3,13 @@
 //! A heartbeat is answered only after a majority confirmed, after it came, that this leader leads: so a deposed or
 //! thawed leader cannot keep its TaskTrackers working.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use tokio::sync::mpsc::{self, WeakSender};
+use tokio::sync::watch;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataValue;
@@ -17,10 +19,10 @@ use tonic::{Request, Response, Status, Streaming};
 use super::edge::wrong;
 use super::session::{Terms, from_tracker, hello, to_tracker};
 use super::{KEEPALIVE, KEEPALIVE_TIMEOUT, SESSION_BYTES_MAX};
-use crate::domain::FieldError;
+use crate::domain::{ExecutionId, FieldError};
 use crate::jobtracker::JobTracker;
-use crate::jobtracker::leader::{Lane, LeaderHandle, ToLeader};
-use crate::jobtracker::session::{FromTracker, OUTBOX_MESSAGES_MAX, ToTracker};
+use crate::jobtracker::leader::{Lane, LeaderHandle, ToLeader, weight_of};
+use crate::jobtracker::session::{FromTracker, Lines, OUTBOX_MESSAGES_MAX, ToTracker};
 use crate::planted::{self, Bug};
 use crate::raft::Leader;
 use crate::wire::pb::session_request::Message;
@@ -114,7 +116,11 @@ impl Sessions {
         said_hello.map_err(|_| not_leader("this JobTracker no longer leads"))?;
         let ended = CancellationToken::new();
         let responses_live = ended.clone().drop_guard();
-        let listener = Listener { tracker: self.0.clone(), leader, outbox: way_back, stream, ended };
+        let (heartbeats, beats) = watch::channel(0);
+        tokio::spawn(answer_heartbeats(self.0.clone(), way_back.clone(), beats));
+        let dropped = BTreeMap::new();
+        let tracker = self.0.clone();
+        let listener = Listener { tracker, leader, outbox: way_back, heartbeats, stream, dropped, ended };
         tokio::spawn(listener.listen(messages));
         let terms = Terms {
             times: self.0.options().sessions,
@@ -165,14 +171,18 @@ struct Listener {
     tracker: JobTracker,
     leader: LeaderHandle,
     outbox: WeakSender<ToTracker>,
+    /// The sequence of the last one.
+    heartbeats: watch::Sender<u64>,
     stream: u64,
+    /// The number of the next line, for executions whose last lines found no room.
+    dropped: BTreeMap<ExecutionId, u64>,
     /// The responses have ended, and so does the session, whatever the TaskTracker still says.
     ended: CancellationToken,
 }
 
 impl Listener {
     /// Reads until the stream ends.
-    async fn listen(self, mut messages: Streaming<pb::SessionRequest>) {
+    async fn listen(mut self, mut messages: Streaming<pb::SessionRequest>) {
         loop {
             let message = tokio::select! {
                 message = messages.message() => message,
@@ -182,7 +192,13 @@ impl Listener {
             let Ok(Some(pb::SessionRequest { message: Some(message) })) = message else { break };
             match from_tracker(message) {
                 Ok(Some(what)) => {
-                    if !self.take(what) {
+                    let (ended, tracker) = (self.ended.clone(), self.tracker.clone());
+                    let goes_on = tokio::select! {
+                        goes_on = self.take(what) => goes_on,
+                        () = ended.cancelled() => false,
+                        () = tracker.stopping().cancelled() => false,
+                    };
+                    if !goes_on {
                         break;
                     }
                 }
@@ -199,28 +215,73 @@ impl Listener {
         let _ = self.leader.messages.send(ToLeader::Detached { stream: self.stream });
     }
 
-    /// False when the term is over.
-    fn take(&self, what: FromTracker) -> bool {
-        if let FromTracker::Heartbeat { sequence, .. } = &what {
-            tokio::spawn(answer_heartbeat(self.tracker.clone(), self.outbox.clone(), *sequence));
+    /// False when the term is over. Waits for room: a TaskTracker is read no faster than its messages are applied.
+    async fn take(&mut self, what: FromTracker) -> bool {
+        match what {
+            FromTracker::BizLogs(lines) => return self.take_lines(lines),
+            FromTracker::Heartbeat { sequence, .. } => {
+                self.heartbeats.send_replace(sequence);
+            }
+            FromTracker::Completed { .. }
+            | FromTracker::Returned { .. }
+            | FromTracker::Unknown(_)
+            | FromTracker::Accepting(_)
+            | FromTracker::Left => {}
         }
-        if matches!(what, FromTracker::BizLogs(_)) && (self.tracker.is_disk_low() || is_full(&self.leader)) {
-            // Not acknowledged, so the TaskTracker keeps the lines as long as it has room and sends them again.
+        self.tell_dropped().await && self.tell(what).await
+    }
+
+    async fn tell(&self, what: FromTracker) -> bool {
+        let (_, weight) = weight_of(&what);
+        let pass = self.leader.door.wait(Lane::Drain, weight).await;
+        self.leader.messages.send(ToLeader::From { stream: self.stream, what, pass }).is_ok()
+    }
+
+    /// Lines that find no room are dropped: logs must not hold up results.
+    fn take_lines(&mut self, lines: Vec<Lines>) -> bool {
+        let what = FromTracker::BizLogs(lines);
+        let (lane, weight) = weight_of(&what);
+        let pass = self.leader.door.enter(lane, weight).ok().filter(|_| !self.tracker.is_disk_low());
+        let FromTracker::BizLogs(lines) = &what else { return true };
+        if let Some(pass) = pass {
+            // What was dropped before them shows as a gap.
+            self.dropped.retain(|execution, _| lines.iter().all(|of| of.execution != *execution));
+            return self.leader.messages.send(ToLeader::From { stream: self.stream, what, pass }).is_ok();
+        }
+        let next = |of: &Lines| (of.execution, of.first + of.lines.len() as u64);
+        self.dropped.extend(lines.iter().map(next));
+        if let Some(outbox) = self.outbox.upgrade() {
+            // The TaskTracker need not keep them. If this is lost, it sends them again, and they may find room then.
+            let up_to = lines.iter().map(|of| (of.execution, next(of).1.saturating_sub(1))).collect();
+            let _ = outbox.try_send(ToTracker::BizLogsAck(up_to));
+        }
+        true
+    }
+
+    /// The next number without a line: the machine sees the gap and writes down how many were dropped.
+    async fn tell_dropped(&mut self) -> bool {
+        if self.dropped.is_empty() {
             return true;
         }
-        self.leader.messages.send(ToLeader::From { stream: self.stream, what }).is_ok()
+        let nothing = |(execution, first)| Lines { execution, first, lines: Vec::new() };
+        let lines = std::mem::take(&mut self.dropped).into_iter().map(nothing).collect();
+        self.tell(FromTracker::BizLogs(lines)).await
     }
 }
 
-fn is_full(leader: &LeaderHandle) -> bool {
-    leader.door.enter(Lane::Log, 1).is_err()
-}
-
-async fn answer_heartbeat(tracker: JobTracker, outbox: WeakSender<ToTracker>, sequence: u64) {
-    if (planted::is(Bug::HeartbeatWithoutQuorum) || tracker.raft().read_index().await.is_ok())
-        && let Some(outbox) = outbox.upgrade()
-    {
-        // A stream that does not read misses its answers, and its TaskTracker stops working: so it should.
-        let _ = outbox.try_send(ToTracker::HeartbeatAck(sequence));
+/// One after the other: an answer to a heartbeat is one to all before it. Ends with the stream.
+async fn answer_heartbeats(
+    tracker: JobTracker,
+    outbox: WeakSender<ToTracker>,
+    mut heartbeats: watch::Receiver<u64>,
+) {
+    while heartbeats.changed().await.is_ok() {
+        let sequence = *heartbeats.borrow_and_update();
+        if (planted::is(Bug::HeartbeatWithoutQuorum) || tracker.raft().read_index().await.is_ok())
+            && let Some(outbox) = outbox.upgrade()
+        {
+            // A stream that does not read misses its answers, and its TaskTracker stops working: so it should.
+            let _ = outbox.try_send(ToTracker::HeartbeatAck(sequence));
+        }
     }
 }

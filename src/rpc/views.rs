@@ -280,7 +280,7 @@ pub(super) fn log_entry(line: &LogView) -> pb::JobLogEntry {
         LogWhat::Fate(fate, error) => fate_line(*fate, error),
         LogWhat::Biz(level, text) => (pb::JobLogType::Biz, pb::LogLevel::from(*level), text.clone()),
         LogWhat::BizDropped(lines) => {
-            (pb::JobLogType::Biz, pb::LogLevel::Warn, format!("{lines} lines beyond the limit were dropped"))
+            (pb::JobLogType::Biz, pb::LogLevel::Warn, format!("{lines} lines were dropped"))
         }
         LogWhat::Stale => {
             let text = "a result of an older execution came late and changed nothing".to_owned();

@@ -7,7 +7,7 @@ use super::history::Broken;
 use super::rare::Rare;
 use super::world::{Happening, World};
 use crate::domain::{ClientId, JobId, NodeGroup, RequestId, TaskId};
-use crate::machine::command::{ClientOpen, RequestKey};
+use crate::machine::command::{ClientOpen, Fingerprint, RequestKey};
 use crate::machine::reply::SubmitAnswer;
 use crate::machine::{Command, Reply};
 
@@ -48,13 +48,14 @@ impl World {
         match (self.calls.sessions[client], self.rng.between(0, 9)) {
             (Some(session), 0..=5) => {
                 self.calls.sequences[client] += 1;
-                RequestKey::Session { client: session, sequence: self.calls.sequences[client] }
+                let sequence = self.calls.sequences[client];
+                RequestKey::Session { client: session, sequence, asks: Fingerprint::default() }
             }
             (_, 6) => RequestKey::None,
             (Some(_) | None, _) => {
                 self.calls.ids += 1;
                 let id = format!("r{}", self.calls.ids);
-                RequestKey::Id(RequestId::new(id).expect("a short name"))
+                RequestKey::Id { id: RequestId::new(id).expect("a short name"), asks: Fingerprint::default() }
             }
         }
     }
@@ -106,6 +107,7 @@ impl World {
     }
 
     pub(super) fn answered(&mut self, number: u64, reply: Reply) -> Result<(), Broken> {
+        let reply = reply.answer().clone();
         self.calls.open.remove(&number);
         if let (Some(client), Reply::ClientOpened(session)) = (self.calls.opening.remove(&number), &reply) {
             (self.calls.sessions[client], self.calls.sequences[client]) = (Some(*session), 0);
@@ -123,7 +125,10 @@ impl World {
                 let (SubmitAnswer::Accepted(job)
                 | SubmitAnswer::Exists(job)
                 | SubmitAnswer::Replaced(job, _)
-                | SubmitAnswer::Conflict(job)) = answer;
+                | SubmitAnswer::Conflict(job)) = answer
+                else {
+                    continue;
+                };
                 self.calls.known.push((*job, spec.node_group.clone(), spec.task_id.clone()));
             }
         }

@@ -86,7 +86,7 @@ impl World {
         }
         let delay = self.rng.between(1, 5);
         let has_key = request != RequestKey::None;
-        self.ask(delay, Command::Submit(Submit { request, jobs }), has_key);
+        self.ask(delay, Command::Submit(Submit { request, jobs, refused: Vec::new() }), has_key);
     }
 
     /// Another expression that comes while the calendar still thinks about the first.
@@ -94,7 +94,7 @@ impl World {
         let jobs = vec![jobs::with_another_cron(&mut self.rng, spec)];
         let (request, delay) = (self.key(), self.rng.between(5, 1_500));
         let has_key = request != RequestKey::None;
-        self.ask(delay, Command::Submit(Submit { request, jobs }), has_key);
+        self.ask(delay, Command::Submit(Submit { request, jobs, refused: Vec::new() }), has_key);
     }
 
     /// A cancel that arrives when the job is due.

@@ -96,9 +96,6 @@ reasons! {
     ClientUnknown "CLIENT_UNKNOWN" FailedPrecondition 412 Never exit 6:
         "The client session is not known or has expired."
         fix "Open a new client session; read before repeating what may have been done."
-    ClientWindowFull "CLIENT_WINDOW_FULL" ResourceExhausted 429 Again exit 4:
-        "Too many sequences of the client session are without an answer."
-        fix "Wait for answers, then call again."
     SessionUnknown "SESSION_UNKNOWN" FailedPrecondition 412 Never exit 6:
         "The TaskTracker's session is not known."
         fix "Attach again without a session id."

@@ -8,6 +8,7 @@ mod jobs;
 mod log_export;
 mod members;
 mod probes;
+mod requests;
 mod sdk;
 mod sessions;
 mod stops;

@@ -176,7 +176,10 @@ impl Submit {
     pub(super) async fn run(mut self, global: &Global) -> Outcome {
         let payload = self.take_payload()?;
         let (wait, wait_timeout) = (self.wait, self.wait_timeout);
-        let request_id = self.request_id.take().unwrap_or_else(fresh_name);
+        let request_id = self.request_id.take();
+        // A request that is repeated by its name must be the same, so a task id is not made up anew.
+        self.task_id = self.task_id.take().or_else(|| request_id.clone());
+        let request_id = request_id.unwrap_or_else(fresh_name);
         let job = self.into_job(payload);
         let task_id = job.task_id.clone();
 

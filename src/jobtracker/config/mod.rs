@@ -172,11 +172,11 @@ settings! {
 
     /// What may wait and how full the disk may be. Retention and the like are replicated limits and not here.
     [limits] LimitSettings {
-        /// Bytes that may wait to be proposed: completions, heartbeats, time.
+        /// Bytes that may wait to be proposed: completions, heartbeats, time. Beyond it the streams of TaskTrackers are read no further.
         lane_drain_bytes: Size = Size::mib(256),
         /// Bytes that may wait to be proposed: submits and cancels. Beyond it the answer is BUSY.
         lane_request_bytes: Size = Size::mib(64),
-        /// Bytes that may wait to be proposed: lines of user code. Beyond it they are dropped and counted.
+        /// Bytes that may wait to be proposed: lines of user code. Beyond it they are dropped and counted in the job log.
         lane_log_bytes: Size = Size::mib(8),
         /// With less of the disk free, submits are refused while completions and cancels pass.
         disk_free_min_percent: u64 = 10,

@@ -1,13 +1,17 @@
 //! Admission: commands wait in lanes until an entry has room, the urgent ones first.
 //!
-//! Each lane is bounded in bytes; beyond its bound the answer is BUSY with a hint, at the door and before anything was
-//! promised. Completions and time come before dispatches, those before submits, those before logs, so that a full
+//! Each lane is bounded in bytes, what waits for the loop included; beyond its bound a call's answer is BUSY with a hint, a
+//! TaskTracker's stream is read no further, and lines of user code are dropped: at the door, before anything was promised. Completions and time come before dispatches, those before submits, those before logs, so that a full
 //! system drains.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tokio::sync::Notify;
+
+use crate::jobtracker::session::{ExecutionResult, FromTracker};
 use crate::machine::Command;
 
 /// Commands in one entry.
@@ -61,39 +65,106 @@ pub struct Full;
 #[derive(Clone, Debug)]
 pub struct Door {
     bounds: LaneBytes,
-    used: Arc<[AtomicUsize; 3]>,
+    used: Arc<Used>,
+}
+
+#[derive(Debug, Default)]
+struct Used {
+    bytes: [AtomicUsize; 3],
+    /// How many wait for room.
+    waiting: AtomicUsize,
+    left: Notify,
 }
 
 /// A command's weight in its lane, given back when it leaves.
 #[derive(Debug)]
 pub struct Pass {
-    used: Arc<[AtomicUsize; 3]>,
+    used: Arc<Used>,
     lane: Lane,
     bytes: usize,
 }
 
 impl Door {
     pub fn new(bounds: LaneBytes) -> Door {
-        Door { bounds, used: Arc::new(std::array::from_fn(|_| AtomicUsize::new(0))) }
+        Door { bounds, used: Arc::default() }
     }
 
     /// # Errors
     /// If the lane has no room for so many bytes; an empty lane lets anything in.
     pub fn enter(&self, lane: Lane, bytes: usize) -> Result<Pass, Full> {
-        let before = self.used[lane as usize].fetch_add(bytes, Ordering::Relaxed);
-        let pass = Pass { used: Arc::clone(&self.used), lane, bytes };
-        if before > 0 && before.saturating_add(bytes) > self.bounds.of(lane) { Err(Full) } else { Ok(pass) }
+        let bound = self.bounds.of(lane);
+        let admit = |used: usize| {
+            let after = used.saturating_add(bytes);
+            (used == 0 || after <= bound).then_some(after)
+        };
+        // In one order with `waiting`, so that who finds no room is seen by who leaves.
+        let entered = self.used.bytes[lane as usize].fetch_update(Ordering::SeqCst, Ordering::SeqCst, admit);
+        entered.map(|_| Pass { used: Arc::clone(&self.used), lane, bytes }).map_err(|_| Full)
+    }
+
+    /// Waits until the lane has room.
+    pub async fn wait(&self, lane: Lane, bytes: usize) -> Pass {
+        if let Ok(pass) = self.enter(lane, bytes) {
+            return pass;
+        }
+        let _waiting = Waiting::begin(&self.used);
+        loop {
+            let mut left = pin!(self.used.left.notified());
+            left.as_mut().enable();
+            if let Ok(pass) = self.enter(lane, bytes) {
+                return pass;
+            }
+            left.await;
+        }
     }
 
     /// Bytes that wait in a lane.
     pub fn used(&self, lane: Lane) -> usize {
-        self.used[lane as usize].load(Ordering::Relaxed)
+        self.used.bytes[lane as usize].load(Ordering::Relaxed)
     }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        self.used[self.lane as usize].fetch_sub(self.bytes, Ordering::Relaxed);
+        self.used.bytes[self.lane as usize].fetch_sub(self.bytes, Ordering::SeqCst);
+        if self.used.waiting.load(Ordering::SeqCst) > 0 {
+            self.used.left.notify_waiters();
+        }
+    }
+}
+
+/// Counts one that waits, as long as it does.
+struct Waiting<'a>(&'a Used);
+
+impl Waiting<'_> {
+    fn begin(used: &Used) -> Waiting<'_> {
+        used.waiting.fetch_add(1, Ordering::SeqCst);
+        Waiting(used)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// What a message of a session weighs until what it asks for is applied, and in which lane.
+pub fn weight_of(message: &FromTracker) -> (Lane, usize) {
+    let ids = |count: usize| (Lane::Drain, COMMAND_BYTES + 16 * count);
+    match message {
+        FromTracker::Completed { results, .. } => {
+            let weigh = |r: &ExecutionResult| COMMAND_BYTES + r.outcome.result.len() + r.outcome.error.len();
+            (Lane::Drain, COMMAND_BYTES + results.iter().map(weigh).sum::<usize>())
+        }
+        FromTracker::BizLogs(lines) => {
+            let lines = lines.iter().flat_map(|of| &of.lines).map(|line| 32 + line.text.len());
+            (Lane::Log, COMMAND_BYTES + lines.sum::<usize>())
+        }
+        FromTracker::Returned { executions, .. } => ids(executions.len()),
+        FromTracker::Unknown(executions) => ids(executions.len()),
+        FromTracker::Heartbeat { running, .. } => ids(running.len()),
+        FromTracker::Accepting(_) | FromTracker::Left => ids(0),
     }
 }
 
@@ -219,6 +290,19 @@ mod tests {
         let sizes: Vec<_> =
             std::iter::from_fn(|| Some(lanes.take_entry().len()).filter(|len| *len > 0)).collect();
         assert_eq!(sizes, [4096, 4096, 1808]);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_room_enters_when_enough_has_left() {
+        let door = Door::new(LaneBytes { drain: 100, request: 100, log: 100 });
+        let (first, second) = (door.enter(Lane::Drain, 60), door.enter(Lane::Drain, 40));
+        let mut waiting = pin!(door.wait(Lane::Drain, 50));
+        assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+        drop(second);
+        assert!(futures_util::poll!(waiting.as_mut()).is_pending(), "40 are too few");
+        drop(first);
+        let pass = waiting.await;
+        assert_eq!((pass.bytes, door.used(Lane::Drain)), (50, 50));
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub enum Outcome {
 pub enum ToLeader {
     Propose { lane: Lane, command: Command, pass: Pass, reply: oneshot::Sender<Outcome> },
     Hello { hello: Hello, outbox: Outbox, stream: u64 },
-    From { stream: u64, what: FromTracker },
+    From { stream: u64, what: FromTracker, pass: Pass },
     Detached { stream: u64 },
     Planned(Vec<JobPlan>),
 }
@@ -65,8 +65,8 @@ pub enum ToLeader {
 pub(super) enum Origin {
     Caller { reply: oneshot::Sender<Outcome>, _pass: Pass },
     Hello(Box<Attaching>),
-    Completed { session: SessionId, executions: Vec<ExecutionId> },
-    BizLogs { session: SessionId, up_to: Vec<(ExecutionId, u64)> },
+    Completed { session: SessionId, executions: Vec<ExecutionId>, _pass: Pass },
+    BizLogs { session: SessionId, up_to: Vec<(ExecutionId, u64)>, _pass: Pass },
     Dispatch { session: SessionId, asked: u32 },
     Offline { session: SessionId, reason: OfflineReason },
     Plan,
@@ -208,11 +208,11 @@ impl Leading {
                 self.lanes.push(lane, command, Origin::Caller { reply, _pass: pass });
             }
             ToLeader::Hello { hello, outbox, stream } => self.hello(hello, outbox, stream)?,
-            ToLeader::From { stream, what } => {
+            ToLeader::From { stream, what, pass } => {
                 // A stream that another one replaced, or that was broken, has nothing to say.
                 if let Some(session) = self.by_stream.get(&stream).copied() {
                     self.dispatcher.step(now, Event::Heard { session });
-                    self.hear(now, session, what)?;
+                    self.hear(now, session, what, pass)?;
                 }
             }
             ToLeader::Detached { stream } => self.detach(now, stream),
@@ -244,20 +244,26 @@ impl Leading {
         Ok(())
     }
 
-    fn hear(&mut self, now: Instant, session: SessionId, what: FromTracker) -> Result<(), BaseError> {
+    fn hear(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        what: FromTracker,
+        pass: Pass,
+    ) -> Result<(), BaseError> {
         match what {
             FromTracker::Completed { results, has_room } => {
                 if has_room {
                     self.dispatcher.step(now, Event::Accepting { session, accepting: true });
                 }
-                self.completed(session, results);
+                self.completed(session, results, pass);
             }
             FromTracker::Returned { executions, began } => {
                 self.dispatcher.step(now, Event::Returned { session });
                 let command = Command::Return(Return { executions: executions.clone(), began });
-                self.lanes.push(Lane::Drain, command, Origin::Completed { session, executions });
+                self.lanes.push(Lane::Drain, command, Origin::Completed { session, executions, _pass: pass });
             }
-            FromTracker::BizLogs(lines) => self.biz_logs(session, lines),
+            FromTracker::BizLogs(lines) => self.biz_logs(session, lines, pass),
             FromTracker::Heartbeat { sequence, running } => {
                 if sequence.is_multiple_of(AUDIT_EVERY) {
                     self.audit(session, &running)?;
@@ -267,7 +273,11 @@ impl Leading {
                 let known = self.held(session, executions);
                 let command =
                     Command::Reclaim(Reclaim { executions: known.clone(), reason: ReclaimReason::Unknown });
-                self.lanes.push(Lane::Drain, command, Origin::Completed { session, executions: known });
+                self.lanes.push(
+                    Lane::Drain,
+                    command,
+                    Origin::Completed { session, executions: known, _pass: pass },
+                );
             }
             FromTracker::Accepting(accepting) => {
                 self.dispatcher.step(now, Event::Accepting { session, accepting });
@@ -278,7 +288,7 @@ impl Leading {
         Ok(())
     }
 
-    fn completed(&mut self, session: SessionId, results: Vec<ExecutionResult>) {
+    fn completed(&mut self, session: SessionId, results: Vec<ExecutionResult>, pass: Pass) {
         // An execution that has ended may write no more, so what it said goes before its result.
         let said = |origin: &Origin| matches!(origin, Origin::BizLogs { session: by, .. } if *by == session);
         self.lanes.promote(Lane::Log, Lane::Drain, said);
@@ -289,10 +299,10 @@ impl Leading {
             outcome: result.outcome,
         };
         let command = Command::Complete(Complete { results: results.into_iter().map(completion).collect() });
-        self.lanes.push(Lane::Drain, command, Origin::Completed { session, executions });
+        self.lanes.push(Lane::Drain, command, Origin::Completed { session, executions, _pass: pass });
     }
 
-    fn biz_logs(&mut self, session: SessionId, lines: Vec<Lines>) {
+    fn biz_logs(&mut self, session: SessionId, lines: Vec<Lines>, pass: Pass) {
         let last = |lines: &Lines| (lines.first + lines.lines.len() as u64).saturating_sub(1);
         let up_to = lines.iter().map(|lines| (lines.execution, last(lines))).collect();
         let lines = lines.into_iter().map(|lines| {
@@ -300,7 +310,7 @@ impl Leading {
             ExecutionLines { execution, first, lines }
         });
         let command = Command::BizLog(BizLog { lines: lines.collect() });
-        self.lanes.push(Lane::Log, command, Origin::BizLogs { session, up_to });
+        self.lanes.push(Lane::Log, command, Origin::BizLogs { session, up_to, _pass: pass });
     }
 
     /// JobAsk: executions that the tables have and the TaskTracker does not name, old enough to have arrived.
@@ -458,7 +468,7 @@ impl Leading {
                     *expected.entry((spec.node_group.clone(), spec.kind.clone())).or_default() += 1;
                 }
             }
-            if let Origin::Completed { session, executions } = origin {
+            if let Origin::Completed { session, executions, .. } = origin {
                 let (session, executions) = (*session, executions.clone());
                 self.dispatcher.step(now, Event::Freed { session, executions });
                 self.mark_dirty_group_of(session);
@@ -565,7 +575,7 @@ impl Leading {
 
     /// Whatever became of a proposal, it is under way no more: slots that it would free are free, or are not.
     fn conclude(&mut self, now: Instant, origin: &Origin) {
-        if let Origin::Completed { session, executions } = origin {
+        if let Origin::Completed { session, executions, .. } = origin {
             let (session, executions) = (*session, executions.len());
             self.dispatcher.step(now, Event::Concluded { session, executions });
             self.mark_dirty_group_of(session);
@@ -593,11 +603,11 @@ impl Leading {
                 let _ = caller.send(Outcome::Applied { index, reply });
             }
             (Origin::Hello(attaching), Reply::Online(session)) => self.attach(now, session, *attaching)?,
-            (Origin::Completed { session, executions }, Reply::Completed(answers)) => {
+            (Origin::Completed { session, executions, .. }, Reply::Completed(answers)) => {
                 failpoint!("leader::before_completed_ack");
                 self.tell(session, ToTracker::CompletedAck(executions.into_iter().zip(answers).collect()));
             }
-            (Origin::BizLogs { session, up_to }, _) => self.tell(session, ToTracker::BizLogsAck(up_to)),
+            (Origin::BizLogs { session, up_to, .. }, _) => self.tell(session, ToTracker::BizLogsAck(up_to)),
             (Origin::Dispatch { session, asked }, Reply::Dispatched(dispatched)) => {
                 self.started(now, session, asked, dispatched.pushes);
             }

@@ -16,7 +16,7 @@ use futures_util::stream::FuturesOrdered;
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, watch};
 
-pub use lanes::{Door, Full, Lane, LaneBytes};
+pub use lanes::{Door, Full, Lane, LaneBytes, weight_of};
 pub use leading::{Outcome, ToLeader};
 
 use crate::dispatch::Patience;
@@ -43,17 +43,13 @@ const SLEEP_MAX: Duration = Duration::from_millis(500);
 pub struct LeaderHandle {
     pub term: u64,
     pub door: Door,
-    /// Bounded by the door in bytes, and by one message a session and a call in number.
+    /// Bounded by the door: each message of a call or a session has its pass until it is applied; a stream has one hello.
     pub messages: mpsc::UnboundedSender<ToLeader>,
 }
 
 /// What is overdue when the loop is about to sleep waits for an entry that is under way, and its end wakes the loop. A
 /// leader without a majority would spin.
-const OVERDUE_AGAIN: Duration = Duration::from_millis(5);
-
-/// How long nothing is proposed after consensus has refused an entry, as it does on a leader that does not reach a majority.
-/// What was refused is wanted again at once, so without a rest the loop would spin until it is deposed.
-const REFUSED_REST: Duration = Duration::from_millis(20);
+const OVERDUE_AGAIN: Duration = Duration::from_millis(1);
 
 /// What the loop works with.
 #[derive(Clone, Debug)]
@@ -97,7 +93,6 @@ async fn lead(
         inbox,
         own: messages.clone(),
         in_flight: FuturesOrdered::new(),
-        rests_until: began,
     };
     let took = desk.clock.monotonic().saturating_duration_since(began);
     tracing::info!(term, ?took, "this JobTracker leads");
@@ -120,8 +115,6 @@ struct Office<'a> {
     inbox: mpsc::UnboundedReceiver<ToLeader>,
     own: mpsc::UnboundedSender<ToLeader>,
     in_flight: FuturesOrdered<InFlight>,
-    /// See [`REFUSED_REST`].
-    rests_until: Instant,
 }
 
 impl Office<'_> {
@@ -145,9 +138,6 @@ impl Office<'_> {
             tokio::select! {
                 Some((proposed, result)) = self.in_flight.next() => {
                     let now = self.now();
-                    if matches!(result, Err(ProposeError::NotLeader { .. })) {
-                        self.rests_until = now + REFUSED_REST;
-                    }
                     self.leading.applied(now, proposed, result.map_err(outcome_of))?;
                 }
                 _ = self.inbox.recv_many(&mut messages, MESSAGES_MAX) => {}
@@ -183,9 +173,6 @@ impl Office<'_> {
     fn propose(&mut self) {
         while self.in_flight.len() < IN_FLIGHT_MAX {
             let (now, at) = (self.now(), self.time());
-            if now < self.rests_until {
-                return;
-            }
             let Some((entry, proposed)) = self.leading.close_entry(now, at) else { return };
             failpoint!("leader::before_propose");
             let applied = self.desk.raft.propose(entry);

@@ -92,7 +92,7 @@ impl Term {
         let names = (NodeGroup::new("g"), TaskId::new(task), Kind::new("k"));
         let (Ok(group), Ok(task), Ok(kind)) = names else { panic!("names") };
         let jobs = vec![Arc::new(JobSpec::new(group, task, kind))];
-        self.ask(Command::Submit(Submit { request: RequestKey::None, jobs }));
+        self.ask(Command::Submit(Submit { request: RequestKey::None, jobs, refused: Vec::new() }));
     }
 
     fn cancel(&mut self, task: &str) -> Reply {
@@ -101,6 +101,11 @@ impl Term {
     }
 
     /// A TaskTracker with two slots says hello; its stream's number and what it is told.
+    fn hear(&mut self, stream: u64, what: FromTracker) {
+        let pass = self.door.enter(Lane::Drain, 1).expect("it has room");
+        self.say(ToLeader::From { stream, what, pass });
+    }
+
     fn hello(&mut self, running: &[ExecutionId]) -> (u64, mpsc::Receiver<ToTracker>) {
         let (outbox, inbox) = mpsc::channel(64);
         let stream = self.next_stream;
@@ -156,10 +161,10 @@ fn whoever_was_full_when_it_came_back_gets_work_again_with_its_first_result() {
     let mut term = term.next();
     let (stream, mut inbox) = term.hello(&running);
     term.commit();
-    term.say(ToLeader::From { stream, what: FromTracker::Accepting(false) });
+    term.hear(stream, FromTracker::Accepting(false));
     term.commit();
     assert_eq!(pushed(&mut inbox), []);
-    term.say(ToLeader::From { stream, what: success(running[0]) });
+    term.hear(stream, success(running[0]));
     term.commit();
     assert_eq!(pushed(&mut inbox).len(), 1);
 }
@@ -204,7 +209,7 @@ fn lines_are_acknowledged_up_to_the_last_one_that_came() {
     let execution = pushed(&mut inbox)[0];
     let line = |text: &str| BizLogLine { at: term.at, level: BizLogLevel::Info, text: text.into() };
     let lines = Lines { execution, first: 4, lines: vec![line("four"), line("five")] };
-    term.say(ToLeader::From { stream, what: FromTracker::BizLogs(vec![lines]) });
+    term.hear(stream, FromTracker::BizLogs(vec![lines]));
     term.commit();
     let acks = std::iter::from_fn(|| inbox.try_recv().ok()).find_map(|message| match message {
         ToTracker::BizLogsAck(acks) => Some(acks),

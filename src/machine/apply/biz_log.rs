@@ -1,5 +1,5 @@
 //! Lines that user code wrote: BIZ. Only the current execution of a run may write, each line once, up to a limit;
-//! what comes later is one line that says how many were dropped.
+//! what comes later, or was dropped on its way, is one line that says how many were dropped.
 
 use crate::domain::{BizLogLine, RunId};
 use crate::machine::base::BaseError;
@@ -27,10 +27,11 @@ fn append(
     lines: &ExecutionLines,
 ) -> Result<(), BaseError> {
     let known = usize::try_from(live.log_lines.saturating_sub(lines.first)).unwrap_or(usize::MAX);
-    // Lines that were lost on their way keep their numbers, so that later ones are known when they come again.
+    // Lines that were dropped on their way keep their numbers: later ones are known when they come again, and the gap is
+    // told. Numbers begin with 1.
+    let mut dropped = lines.first.saturating_sub(live.log_lines.max(1));
     live.log_lines = live.log_lines.max(lines.first);
     let limit = change.limits().biz_log_bytes_max;
-    let mut dropped = 0;
     for line in lines.lines.iter().skip(known) {
         // An empty line costs its end: a loop that writes nothing must come to the limit too.
         let bytes = u32::try_from(line.text.len()).unwrap_or(u32::MAX).saturating_add(1);

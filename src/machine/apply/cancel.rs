@@ -4,7 +4,7 @@
 //! waits for its retry, is CANCEL_REQUESTED: it is asked to stop and gets no further attempt.
 
 use crate::domain::{JobId, RunId};
-use crate::machine::apply::request::{self, Asked};
+use crate::machine::apply::request;
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::command::{Cancel, JobRef};
@@ -16,7 +16,7 @@ use crate::machine::row::{Answer, Fate, LiveRun, PeriodicRow, Rhythm, Row, Stop}
 use crate::planted::{self, Bug};
 
 pub(super) fn apply(change: &mut Change<'_>, cancel: &Cancel) -> Result<Reply, BaseError> {
-    request::once(change, &cancel.request, Asked::Cancel, |change| {
+    request::once(change, &cancel.request, |change| {
         let answer = match find(change, &cancel.job)? {
             Some(job) => cancel_job(change, job)?,
             None => CancelAnswer::NotFound,

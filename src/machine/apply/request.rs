@@ -1,43 +1,27 @@
 //! Idempotency: the first answer to a request is the answer to all its retries.
 //!
 //! By client session: answers of the last 1,024 sequence numbers are kept, and a number below that window is refused
-//! as unknown rather than executed again. By request id: answers are kept for the request window.
+//! as unknown rather than executed again. By request id: answers are kept for the request window. What comes under the same
+//! key and asks for something else is refused.
 
 use crate::domain::{ClientId, Millis, Timestamp};
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
-use crate::machine::command::RequestKey;
+use crate::machine::command::{Fingerprint, RequestKey};
 use crate::machine::key::Key;
 use crate::machine::limits::CLIENT_WINDOW;
 use crate::machine::reply::{Refusal, Reply};
-use crate::machine::row::{Answer, ClientRow, RequestRow};
+use crate::machine::row::{Answer, AnswerRow, ClientRow, RequestRow};
 
 /// How coarsely the last use of a client session is written down.
 const LAST_USED_STEP: Millis = Millis::from_secs(60);
 
-/// What is asked for; a request id that comes again must ask for the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
-    Submit,
-    Cancel,
-    Terminate,
-    Retry,
-}
-
-impl Asked {
-    fn matches(self, answer: &Answer) -> bool {
-        match answer {
-            Answer::Submitted(_) => self == Asked::Submit,
-            Answer::Cancelled(_) => self == Asked::Cancel,
-            Answer::Terminating(_) => self == Asked::Terminate,
-            Answer::Retried(_) => self == Asked::Retry,
-            Answer::Refused(_) => matches!(self, Asked::Terminate | Asked::Retry),
-        }
-    }
-
-    /// The first answer, if it was one to this.
-    fn again(self, answer: Answer) -> Reply {
-        if self.matches(&answer) { answer.into() } else { Reply::Refused(Refusal::RequestMismatch) }
+/// The first answer, if it was one to the same request.
+fn again(first: Answer, asked: Fingerprint, asks: Fingerprint) -> Reply {
+    if asked == asks {
+        Reply::Again(Box::new(first.into()))
+    } else {
+        Reply::Refused(Refusal::RequestMismatch)
     }
 }
 
@@ -45,20 +29,20 @@ impl Asked {
 pub(super) fn once(
     change: &mut Change<'_>,
     request: &RequestKey,
-    asked: Asked,
     execute: impl FnOnce(&mut Change<'_>) -> Result<Answer, BaseError>,
 ) -> Result<Reply, BaseError> {
     match request {
         RequestKey::None => execute(change).map(Reply::from),
-        RequestKey::Session { client, sequence } => {
-            by_session(change, Numbered { client: *client, sequence: *sequence, asked }, execute)
+        RequestKey::Session { client, sequence, asks } => {
+            by_session(change, Numbered { client: *client, sequence: *sequence, asks: *asks }, execute)
         }
-        RequestKey::Id(id) => {
+        RequestKey::Id { id, asks } => {
             if let Some(known) = change.request(id)? {
-                return Ok(asked.again(known.answer));
+                return Ok(again(known.answer, known.asks, *asks));
             }
             let answer = execute(change)?;
-            change.put_request(id, RequestRow { at: change.now(), answer: answer.clone() })?;
+            let row = RequestRow { at: change.now(), asks: *asks, answer: answer.clone() };
+            change.put_request(id, row)?;
             Ok(answer.into())
         }
     }
@@ -67,7 +51,7 @@ pub(super) fn once(
 struct Numbered {
     client: ClientId,
     sequence: u64,
-    asked: Asked,
+    asks: Fingerprint,
 }
 
 fn by_session(
@@ -75,16 +59,16 @@ fn by_session(
     request: Numbered,
     execute: impl FnOnce(&mut Change<'_>) -> Result<Answer, BaseError>,
 ) -> Result<Reply, BaseError> {
-    let Numbered { client, sequence, asked } = request;
+    let Numbered { client, sequence, asks } = request;
     let Some(row) = change.client(client)? else { return Ok(Reply::Refused(Refusal::UnknownClient(client))) };
-    if let Some(answer) = change.answer(client, sequence)? {
-        return Ok(asked.again(answer));
+    if let Some(known) = change.answer(client, sequence)? {
+        return Ok(again(known.answer, known.asks, asks));
     }
     if row.high.saturating_sub(sequence) >= CLIENT_WINDOW {
         return Ok(Reply::Refused(Refusal::RequestTooOld { client, sequence }));
     }
     let answer = execute(change)?;
-    change.put_answer(client, sequence, answer.clone())?;
+    change.put_answer(client, sequence, AnswerRow { asks, answer: answer.clone() })?;
     let high = row.high.max(sequence);
     forget(change, client, row.high, high)?;
     let last_used = minute(change.now());

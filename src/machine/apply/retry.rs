@@ -1,7 +1,7 @@
 //! Runs a finished run again by hand: a new run of the same job, due now, with the newest revision.
 
 use crate::domain::{JobId, RunId};
-use crate::machine::apply::request::{self, Asked};
+use crate::machine::apply::request;
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::command::Retry;
@@ -11,7 +11,7 @@ use crate::machine::reply::{Refusal, Reply};
 use crate::machine::row::{Answer, JobRow, LiveState, PeriodicRow, TaskKeyRow};
 
 pub(super) fn apply(change: &mut Change<'_>, retry: &Retry) -> Result<Reply, BaseError> {
-    request::once(change, &retry.request, Asked::Retry, |change| again(change, retry.run))
+    request::once(change, &retry.request, |change| again(change, retry.run))
 }
 
 fn again(change: &mut Change<'_>, run: RunId) -> Result<Answer, BaseError> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::{JobId, JobSpec, JobType, OnConflict};
-use crate::machine::apply::request::{self, Asked};
+use crate::machine::apply::request;
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::command::Submit;
@@ -17,16 +17,27 @@ use crate::machine::row::{
 use crate::planted::{self, Bug};
 
 pub(super) fn apply(change: &mut Change<'_>, submit: &Submit) -> Result<Reply, BaseError> {
-    request::once(change, &submit.request, Asked::Submit, |change| {
-        let batch = submit.jobs.len();
-        let answers = submit.jobs.iter().enumerate().map(|(at, spec)| {
-            if planted::is(Bug::HalfABatch) && batch > 1 && at + 1 == batch {
-                return Ok(SubmitAnswer::Accepted(JobId(change.new_id())));
-            }
-            one(change, spec)
-        });
-        answers.collect::<Result<_, _>>().map(Answer::Submitted)
-    })
+    request::once(change, &submit.request, |change| all(change, submit).map(Answer::Submitted))
+}
+
+/// One answer for each element of the request.
+fn all(change: &mut Change<'_>, submit: &Submit) -> Result<Vec<SubmitAnswer>, BaseError> {
+    let (mut jobs, mut refused) = (submit.jobs.iter(), submit.refused.iter().peekable());
+    let mut answers = Vec::with_capacity(submit.jobs.len() + submit.refused.len());
+    loop {
+        let place = answers.len() as u64;
+        if refused.next_if(|refused| u64::from(**refused) == place).is_some() {
+            answers.push(SubmitAnswer::Refused);
+        } else if let Some(spec) = jobs.next() {
+            let is_last = jobs.len() == 0 && submit.jobs.len() > 1;
+            answers.push(match planted::is(Bug::HalfABatch) && is_last {
+                true => SubmitAnswer::Accepted(JobId(change.new_id())),
+                false => one(change, spec)?,
+            });
+        } else {
+            return Ok(answers);
+        }
+    }
 }
 
 fn one(change: &mut Change<'_>, spec: &Arc<JobSpec>) -> Result<SubmitAnswer, BaseError> {

@@ -1,7 +1,7 @@
 //! Stops the execution of one run. The TaskTracker asks the user code, waits a grace, then kills; the run gets no
 //! further attempt. Later instants of its job are not touched.
 
-use crate::machine::apply::request::{self, Asked};
+use crate::machine::apply::request;
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::command::Terminate;
@@ -11,7 +11,7 @@ use crate::machine::row::{Answer, LiveRun, Stop};
 
 pub(super) fn apply(change: &mut Change<'_>, terminate: &Terminate) -> Result<Reply, BaseError> {
     let run = terminate.run;
-    request::once(change, &terminate.request, Asked::Terminate, |change| {
+    request::once(change, &terminate.request, |change| {
         let Some(live) = change.live(run)? else {
             let known = change.ledger(run)?.is_some();
             let refusal = if known { Refusal::NotExecuting(run) } else { Refusal::UnknownRun(run) };

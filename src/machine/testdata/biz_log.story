@@ -17,6 +17,7 @@ show log 3.0/0
     | 4.1 3.1 two
     | 5.0 3.1 three
     | 7.0 3.1 ten
+    | 7.1 3.1 7 lines dropped
     | 8.0 3.1 eleven
 # Beyond the limit: one line says how many, however many batches come.
 at 3 log 3.1 from=12 x*60 y*60 z -> ok
@@ -27,9 +28,9 @@ show log 3.0/0
     | 4.1 3.1 two
     | 5.0 3.1 three
     | 7.0 3.1 ten
+    | 7.1 3.1 12 lines dropped
     | 8.0 3.1 eleven
     | 9.0 3.1 60 bytes
-    | 9.1 3.1 5 lines dropped
 # Another execution, an ended one: nothing.
 at 4 log 99.0 from=0 nobody -> ok
 at 4 reclaim 3.1 -> ok, terminate 3.1 on 1.0, ready trade
@@ -42,9 +43,9 @@ show log 3.0/0
     | 4.1 3.1 two
     | 5.0 3.1 three
     | 7.0 3.1 ten
+    | 7.1 3.1 12 lines dropped
     | 8.0 3.1 eleven
     | 9.0 3.1 60 bytes
-    | 9.1 3.1 5 lines dropped
     | 16.0 15.0 90 bytes
 at 6 complete 15.0 success -> accepted, 3.0/0 succeeded
 at 6 log 15.0 from=1 after -> ok
@@ -53,7 +54,7 @@ show log 3.0/0
     | 4.1 3.1 two
     | 5.0 3.1 three
     | 7.0 3.1 ten
+    | 7.1 3.1 12 lines dropped
     | 8.0 3.1 eleven
     | 9.0 3.1 60 bytes
-    | 9.1 3.1 5 lines dropped
     | 16.0 15.0 90 bytes

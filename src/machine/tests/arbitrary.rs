@@ -13,15 +13,15 @@ use crate::domain::{
     RepeatSchedule, RequestId, RetryPolicy, RunId, Schedule, SessionId, TaskId, Timestamp, TraceContext,
 };
 use crate::machine::command::{
-    BizLog, Cancel, ClientOpen, Command, Complete, Completion, Dispatch, ExecutionLines, JobPlan, JobRef,
-    LogEntry, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SkippedRange, Submit,
-    Terminate, TrackerOffline, TrackerOnline,
+    BizLog, Cancel, ClientOpen, Command, Complete, Completion, Dispatch, ExecutionLines, Fingerprint,
+    JobPlan, JobRef, LogEntry, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return,
+    SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::{CancelAnswer, CompleteAnswer, Refusal, Reply, SubmitAnswer};
 use crate::machine::row::{
-    Answer, Attempt, AttemptEnd, BodyRow, ClientRow, Fate, GroupRow, JobLogKind, JobLogRow, JobRow,
-    LedgerRow, LiveRun, LiveState, MetaRow, PeriodicRow, RequestRow, Rhythm, Row, SkipReason, Stop,
+    Answer, AnswerRow, Attempt, AttemptEnd, BodyRow, ClientRow, Fate, GroupRow, JobLogKind, JobLogRow,
+    JobRow, LedgerRow, LiveRun, LiveState, MetaRow, PeriodicRow, RequestRow, Rhythm, Row, SkipReason, Stop,
     TaskKeyRow, TrackerRow, TrackerState,
 };
 
@@ -155,10 +155,18 @@ pub(super) fn spec() -> BoxedStrategy<Arc<JobSpec>> {
 fn request() -> BoxedStrategy<RequestKey> {
     prop_oneof![
         Just(RequestKey::None),
-        (client(), any::<u64>()).prop_map(|(client, sequence)| RequestKey::Session { client, sequence }),
-        request_id().prop_map(RequestKey::Id),
+        (client(), any::<u64>(), asks()).prop_map(|(client, sequence, asks)| RequestKey::Session {
+            client,
+            sequence,
+            asks
+        }),
+        (request_id(), asks()).prop_map(|(id, asks)| RequestKey::Id { id, asks }),
     ]
     .boxed()
+}
+
+fn asks() -> BoxedStrategy<Fingerprint> {
+    any::<u64>().prop_map(|sent| Fingerprint::of("call", &sent.to_le_bytes())).boxed()
 }
 
 fn action() -> BoxedStrategy<Action> {
@@ -254,7 +262,8 @@ pub(super) fn command() -> BoxedStrategy<Command> {
     });
     let asked = prop_oneof![
         identity().prop_map(|identity| Command::ClientOpen(ClientOpen { identity })),
-        (request(), vec(spec(), 0..3)).prop_map(|(request, jobs)| Command::Submit(Submit { request, jobs })),
+        (request(), vec(spec(), 0..3), vec(any::<u32>(), 0..3))
+            .prop_map(|(request, jobs, refused)| Command::Submit(Submit { request, jobs, refused })),
         (request(), job_ref).prop_map(|(request, job)| Command::Cancel(Cancel { request, job })),
         (request(), run()).prop_map(|(request, run)| Command::Terminate(Terminate { request, run })),
         (request(), run()).prop_map(|(request, run)| Command::Retry(Retry { request, run })),
@@ -305,6 +314,7 @@ fn submit_answer() -> BoxedStrategy<SubmitAnswer> {
         job().prop_map(SubmitAnswer::Exists),
         (job(), any::<u32>()).prop_map(|(job, revision)| SubmitAnswer::Replaced(job, revision)),
         job().prop_map(SubmitAnswer::Conflict),
+        Just(SubmitAnswer::Refused),
     ]
     .boxed()
 }
@@ -558,8 +568,12 @@ pub(super) fn row() -> BoxedStrategy<Row> {
         tracker().prop_map(|row| Row::Tracker(Arc::new(row))),
         group_row().prop_map(|row| Row::Group(Box::new(row))),
         (any::<u64>(), at()).prop_map(|(high, last_used)| Row::Client(ClientRow { high, last_used })),
-        answer().prop_map(Row::Answer),
-        (at(), answer()).prop_map(|(at, answer)| Row::Request(Box::new(RequestRow { at, answer }))),
+        (asks(), answer()).prop_map(|(asks, answer)| Row::Answer(Box::new(AnswerRow { asks, answer }))),
+        (at(), asks(), answer()).prop_map(|(at, asks, answer)| Row::Request(Box::new(RequestRow {
+            at,
+            asks,
+            answer
+        }))),
         Just(Row::RequestAge),
         meta().prop_map(|row| Row::Meta(Box::new(row))),
         payload().prop_map(Row::Mark),

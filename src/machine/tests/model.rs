@@ -12,7 +12,7 @@ use crate::domain::{
     Position, RequestId, RunId, Schedule, SessionId, TaskId, Timestamp,
 };
 use crate::machine::command::{
-    Command, Completion, JobPlan, JobRef, LogEntry, ReclaimReason, RequestKey, TrackerOnline,
+    Command, Completion, Fingerprint, JobPlan, JobRef, LogEntry, ReclaimReason, RequestKey, TrackerOnline,
 };
 use crate::machine::limits::{CLIENT_WINDOW, LIVE_RUNS_MAX, Limits};
 use crate::machine::reply::{CancelAnswer, CompleteAnswer, Dispatched, Push, Refusal, Reply, SubmitAnswer};
@@ -29,7 +29,7 @@ pub(super) struct Model {
     keys: BTreeMap<(NodeGroup, TaskId), JobId>,
     pub(super) trackers: BTreeMap<(NodeGroup, Identity), Tracker>,
     pub(super) clients: BTreeMap<ClientId, Client>,
-    requests: BTreeMap<RequestId, (Timestamp, Reply)>,
+    requests: BTreeMap<RequestId, (Timestamp, (Fingerprint, Reply))>,
     /// When a periodic job ended: its own end keeps it like a finished run would.
     ends: BTreeSet<(Timestamp, JobId)>,
     /// How often something rare happened.
@@ -111,7 +111,7 @@ pub(super) struct Tracker {
 pub(super) struct Client {
     high: u64,
     used: Timestamp,
-    answers: BTreeMap<u64, Reply>,
+    answers: BTreeMap<u64, (Fingerprint, Reply)>,
 }
 
 impl Run {
@@ -227,16 +227,21 @@ impl Model {
                 self.clients.insert(client, Client { used: minute(self.now), ..Client::default() });
                 Reply::ClientOpened(client)
             }
-            Command::Submit(submit) => self.once(&submit.request, Kind::Submit, |model| {
-                Reply::Submitted(submit.jobs.iter().map(|spec| model.submit(spec)).collect())
+            Command::Submit(submit) => self.once(&submit.request, |model| {
+                let mut answers: Vec<SubmitAnswer> =
+                    submit.jobs.iter().map(|spec| model.submit(spec)).collect();
+                for place in &submit.refused {
+                    if *place as usize <= answers.len() {
+                        answers.insert(*place as usize, SubmitAnswer::Refused);
+                    }
+                }
+                Reply::Submitted(answers)
             }),
             Command::Cancel(cancel) => {
-                self.once(&cancel.request, Kind::Cancel, |model| Reply::Cancelled(model.cancel(&cancel.job)))
+                self.once(&cancel.request, |model| Reply::Cancelled(model.cancel(&cancel.job)))
             }
-            Command::Terminate(it) => {
-                self.once(&it.request, Kind::Terminate, |model| model.terminate(it.run))
-            }
-            Command::Retry(it) => self.once(&it.request, Kind::Retry, |model| model.retry(it.run)),
+            Command::Terminate(it) => self.once(&it.request, |model| model.terminate(it.run)),
+            Command::Retry(it) => self.once(&it.request, |model| model.retry(it.run)),
             Command::TrackerOnline(online) => Reply::Online(self.online(online)),
             Command::TrackerOffline(offline) => self.offline(offline.session),
             Command::Dispatch(dispatch) => self.dispatch(dispatch.session, dispatch.want),
@@ -277,27 +282,25 @@ impl Model {
 
     // -- requests --------------------------------------------------------------------------------------------------
 
-    fn once(&mut self, request: &RequestKey, kind: Kind, run: impl FnOnce(&mut Model) -> Reply) -> Reply {
+    fn once(&mut self, request: &RequestKey, run: impl FnOnce(&mut Model) -> Reply) -> Reply {
         match request {
             RequestKey::None => run(self),
-            RequestKey::Id(id) => {
-                if let Some((_, answer)) = self.requests.get(id) {
-                    let answer = kind.of(answer.clone());
-                    self.rare("request again");
-                    return answer;
+            RequestKey::Id { id, asks } => {
+                if let Some((_, first)) = self.requests.get(id) {
+                    let first = first.clone();
+                    return self.again(first, *asks);
                 }
                 let answer = run(self);
-                self.requests.insert(id.clone(), (self.now, answer.clone()));
+                self.requests.insert(id.clone(), (self.now, (*asks, answer.clone())));
                 answer
             }
-            RequestKey::Session { client, sequence } => {
+            RequestKey::Session { client, sequence, asks } => {
                 let Some(known) = self.clients.get(client) else {
                     return Reply::Refused(Refusal::UnknownClient(*client));
                 };
-                if let Some(answer) = known.answers.get(sequence) {
-                    let answer = kind.of(answer.clone());
-                    self.rare("request again");
-                    return answer;
+                if let Some(first) = known.answers.get(sequence) {
+                    let first = first.clone();
+                    return self.again(first, *asks);
                 }
                 if known.high >= CLIENT_WINDOW && *sequence <= known.high - CLIENT_WINDOW {
                     self.rare("request too old");
@@ -306,13 +309,22 @@ impl Model {
                 let answer = run(self);
                 let now = self.now;
                 let known = self.clients.get_mut(client).expect("it was there");
-                known.answers.insert(*sequence, answer.clone());
+                known.answers.insert(*sequence, (*asks, answer.clone()));
                 (known.high, known.used) = (known.high.max(*sequence), minute(now));
                 let high = known.high;
                 known.answers.retain(|sequence, _| high < CLIENT_WINDOW || *sequence > high - CLIENT_WINDOW);
                 answer
             }
         }
+    }
+
+    fn again(&mut self, (asked, first): (Fingerprint, Reply), asks: Fingerprint) -> Reply {
+        if asked != asks {
+            self.rare("another request under the same key");
+            return Reply::Refused(Refusal::RequestMismatch);
+        }
+        self.rare("request again");
+        Reply::Again(Box::new(first))
     }
 
     // -- jobs ------------------------------------------------------------------------------------------------------
@@ -868,33 +880,6 @@ impl Model {
         self.requests.retain(|_, (at, _)| *at >= now - limits.request_window);
         self.clients.retain(|_, client| client.used >= now - limits.client_kept);
         self.trackers.retain(|_, it| it.online || it.since >= now - limits.offline_kept);
-    }
-}
-
-/// What a request asks for, to tell a repeated one from a mistaken one.
-#[derive(Clone, Copy)]
-enum Kind {
-    Submit,
-    Cancel,
-    Terminate,
-    Retry,
-}
-
-impl Kind {
-    fn of(self, answer: Reply) -> Reply {
-        let same = match answer {
-            Reply::Submitted(_) => matches!(self, Kind::Submit),
-            Reply::Cancelled(_) => matches!(self, Kind::Cancel),
-            Reply::Terminating(_) => matches!(self, Kind::Terminate),
-            Reply::Retried(_) => matches!(self, Kind::Retry),
-            Reply::Refused(_) => matches!(self, Kind::Terminate | Kind::Retry),
-            Reply::Done
-            | Reply::ClientOpened(_)
-            | Reply::Online(_)
-            | Reply::Dispatched(_)
-            | Reply::Completed(_) => false,
-        };
-        if same { answer } else { Reply::Refused(Refusal::RequestMismatch) }
     }
 }
 

@@ -16,9 +16,9 @@ use crate::domain::{
     RequestId, RetryPolicy, RunId, Schedule, SessionId, TaskId, Timestamp,
 };
 use crate::machine::command::{
-    BizLog, Cancel, ClientOpen, Command, Complete, Completion, Dispatch, ExecutionLines, JobPlan, JobRef,
-    LogEntry, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SkippedRange, Submit,
-    Terminate, TrackerOffline, TrackerOnline,
+    BizLog, Cancel, ClientOpen, Command, Complete, Completion, Dispatch, ExecutionLines, Fingerprint,
+    JobPlan, JobRef, LogEntry, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return,
+    SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::Reply;
@@ -48,6 +48,7 @@ const RARE: &[(&str, u64)] = &[
     ("deadline passed", 50),
     ("request again", 50),
     ("request too old", 100),
+    ("another request under the same key", 50),
     ("plan refused", 50),
     ("terminated", 20),
     ("retried by hand", 25),
@@ -265,7 +266,7 @@ impl World {
         match (self.chance.below(6), self.chance.pick(&clients)) {
             (0, _) => {
                 let id = format!("r{}", self.chance.below(40));
-                RequestKey::Id(RequestId::new(id).unwrap())
+                RequestKey::Id { id: RequestId::new(id).unwrap(), asks: self.asks() }
             }
             (1..=3, Some(client)) => {
                 let high = self.log.len() as u64;
@@ -274,18 +275,24 @@ impl World {
                     1..=6 => self.chance.below(high + 1),
                     _ => high,
                 };
-                RequestKey::Session { client, sequence }
+                RequestKey::Session { client, sequence, asks: self.asks() }
             }
             (4, _) if self.chance.one_in(9) => {
-                RequestKey::Session { client: ClientId(Position::new(9, 9)), sequence: 1 }
+                RequestKey::Session { client: ClientId(Position::new(9, 9)), sequence: 1, asks: self.asks() }
             }
             _ => RequestKey::None,
         }
     }
 
+    /// One of few, so that the same key comes with the same request and with another.
+    fn asks(&mut self) -> Fingerprint {
+        Fingerprint::of("call", &[u8::from(self.chance.one_in(3))])
+    }
+
     fn submit(&mut self) -> Command {
         let jobs = (0..=self.chance.below(3)).map(|_| Arc::new(self.spec())).collect();
-        Command::Submit(Submit { request: self.request(), jobs })
+        let refused = (0..3).filter(|_| self.chance.one_in(9)).collect();
+        Command::Submit(Submit { request: self.request(), jobs, refused })
     }
 
     fn spec(&mut self) -> JobSpec {

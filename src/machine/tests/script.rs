@@ -16,7 +16,7 @@ use crate::domain::{
     Schedule, SessionId, TaskId, Timestamp,
 };
 use crate::machine::command::{
-    BizLog, Cancel, ClientOpen, Complete, Completion, Dispatch, ExecutionLines, JobPlan, JobRef,
+    BizLog, Cancel, ClientOpen, Complete, Completion, Dispatch, ExecutionLines, Fingerprint, JobPlan, JobRef,
     OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SkippedRange, Submit, Terminate,
     TrackerOffline, TrackerOnline,
 };
@@ -90,20 +90,32 @@ impl<'a> Words<'a> {
 
     fn request(&self) -> RequestKey {
         if let Some(id) = self.option("id") {
-            return RequestKey::Id(RequestId::new(id).unwrap());
+            return RequestKey::Id { id: RequestId::new(id).unwrap(), asks: self.asks() };
         }
         let Some((client, sequence)) = self.option("req").and_then(|request| request.split_once(':')) else {
             return RequestKey::None;
         };
         let client = self.names.clients.get(client).copied().unwrap_or_else(|| parse(client));
-        RequestKey::Session { client, sequence: parse(sequence) }
+        RequestKey::Session { client, sequence: parse(sequence), asks: self.asks() }
+    }
+
+    /// Of the words, but for the key and the flag that says what a later check refused.
+    fn asks(&self) -> Fingerprint {
+        let said = |word: &&&str| !["id=", "req=", "refused="].iter().any(|key| word.starts_with(key));
+        Fingerprint::of(
+            "story",
+            self.all.iter().filter(said).copied().collect::<Vec<_>>().join(" ").as_bytes(),
+        )
     }
 
     fn command(&self, limits: Limits) -> Command {
         let request = self.request();
         match self.get(0) {
             "open" => Command::ClientOpen(ClientOpen { identity: Identity::new(self.get(1)).unwrap() }),
-            "submit" => Command::Submit(Submit { request, jobs: self.jobs() }),
+            "submit" => {
+                let refused = self.option("refused").map(list).unwrap_or_default();
+                Command::Submit(Submit { request, jobs: self.jobs(), refused })
+            }
             "cancel" => Command::Cancel(Cancel { request, job: self.job() }),
             "terminate" => Command::Terminate(Terminate { request, run: parse(self.get(1)) }),
             "retry" => Command::Retry(Retry { request, run: parse(self.get(1)) }),

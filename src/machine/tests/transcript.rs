@@ -44,6 +44,7 @@ fn reply(reply: &Reply) -> String {
             CompleteAnswer::Stale => "stale".into(),
         }),
         Reply::Refused(refusal) => refused(refusal),
+        Reply::Again(first) => format!("again: {}", self::reply(first)),
     }
 }
 
@@ -57,6 +58,7 @@ fn submitted(answer: &SubmitAnswer) -> String {
         SubmitAnswer::Exists(job) => format!("exists {job}"),
         SubmitAnswer::Replaced(job, revision) => format!("replaced {job} rev {revision}"),
         SubmitAnswer::Conflict(job) => format!("conflict {job}"),
+        SubmitAnswer::Refused => "refused before".into(),
     }
 }
 

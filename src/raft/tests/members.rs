@@ -93,6 +93,9 @@ fn only_a_leader_changes_the_membership_and_only_one_cluster_is_made() {
         let leader = cluster.leader().await;
         let follower = &cluster.nodes[(leader + 1) % 3];
         let known = Some(cluster.nodes[leader].member.clone());
+        cluster.apply("so that everybody knows who leads").await;
+        let mut seen = follower.node.leadership();
+        seen.wait_for(|seen| seen.leader.is_some()).await.expect("it runs");
         let refused = follower.node.remove(cluster.nodes[leader].id()).await;
         assert_eq!(refused, Err(MembershipError::NotLeader { leader: known }));
         let members = cluster.nodes.iter().map(|node| node.member.clone()).collect();

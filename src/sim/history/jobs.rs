@@ -30,6 +30,7 @@ impl History {
                     self.saw(Rare::Exists);
                 }
                 SubmitAnswer::Replaced(job, number) => self.replaced(*job, revision(*number))?,
+                SubmitAnswer::Refused => return Err("a job was refused before it came".into()),
             }
         }
         Ok(())

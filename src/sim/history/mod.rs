@@ -203,15 +203,18 @@ impl History {
     fn is_first(&mut self, request: &RequestKey, reply: &Reply) -> Result<bool, Broken> {
         let asked = match request {
             RequestKey::None => return Ok(true),
-            RequestKey::Session { client, sequence } => Asked::Session(*client, *sequence),
-            RequestKey::Id(id) => Asked::Id(id.clone()),
+            RequestKey::Session { client, sequence, .. } => Asked::Session(*client, *sequence),
+            RequestKey::Id { id, .. } => Asked::Id(id.clone()),
         };
         match self.answers.get(&asked) {
+            None if matches!(reply, Reply::Again(_)) => {
+                Err(format!("request {asked:?} was never answered before {reply:?}"))
+            }
             None => {
                 self.answers.insert(asked, reply.clone());
                 Ok(true)
             }
-            Some(first) if first == reply => {
+            Some(first) if matches!(reply, Reply::Again(again) if **again == *first) => {
                 self.saw(Rare::AnswersAgain);
                 Ok(false)
             }

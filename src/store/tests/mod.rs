@@ -102,7 +102,7 @@ fn commands(index: u64) -> LogEntry {
 }
 
 fn submit(jobs: Vec<Arc<JobSpec>>) -> Command {
-    Command::Submit(Submit { request: RequestKey::None, jobs })
+    Command::Submit(Submit { request: RequestKey::None, jobs, refused: Vec::new() })
 }
 
 fn spec(task: u64, payload: Bytes) -> Arc<JobSpec> {

@@ -2412,11 +2412,8 @@ pub struct Idempotency {
     /// 1, 2, 3 and so on in this client session; a retry repeats the number.
     #[prost(uint64, tag = "2")]
     pub sequence: u64,
-    /// The client has the answers to all sequences below this one, so the cluster may forget them.
-    #[prost(uint64, tag = "3")]
-    pub settled_below: u64,
     /// Without a client session: 1 to 64 printable characters, remembered for 24 h. A retry repeats it.
-    #[prost(string, tag = "4")]
+    #[prost(string, tag = "3")]
     pub request_id: ::prost::alloc::string::String,
 }
 /// The place of a committed command in the log.
