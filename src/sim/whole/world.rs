@@ -99,8 +99,7 @@ impl World {
         let epoch = *rng.pick(&[1_900_000_000_000, 1_924_991_970_000, 1_900_630_760_000, 1_901_199_500_000]);
         let (trace, clock) = (Trace::new(loud), Arc::new(AtomicU64::new(0)));
         let net = Net::new(HOSTS, rng.next(), trace.clone());
-        let dir = tempfile::Builder::new().prefix("raftsman-simulation-").tempdir();
-        let dir = dir.expect("a directory for snapshots can be made");
+        let dir = snapshots_dir().expect("a directory for snapshots can be made");
         let epoch = Timestamp::from_millis(epoch);
         let host = |number: usize, rng: &mut Rng| {
             Host::new(Parts {
@@ -402,4 +401,11 @@ impl World {
             None => Ok(()),
         }
     }
+}
+
+/// In memory where that is possible: snapshots are synced, and nobody needs them after the seed.
+fn snapshots_dir() -> std::io::Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    let builder = builder.prefix("raftsman-simulation-");
+    builder.tempdir_in("/dev/shm").or_else(|_| builder.tempdir())
 }
