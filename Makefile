@@ -13,7 +13,7 @@ export RAFTSMAN_TOOLS ?= $(CACHE)/tools
 ROCKS := ROCKSDB_STATIC=1 ROCKSDB_LIB_DIR="$${ROCKSDB_LIB_DIR:-$$(scripts/rocksdb-cache.sh)}"
 RAFTSMAN := "$(CARGO_TARGET_DIR)/release/raftsman"
 
-.PHONY: help setup build dev demo test lint fix bench jepsen simulation
+.PHONY: help setup build dev demo test lint fix bench jepsen simulation soak simulation
 .DEFAULT_GOAL := help
 
 help: ## lists the verbs
@@ -34,13 +34,18 @@ demo: build ## three JobTrackers and two TaskTrackers, real work, killed leaders
 test: setup ## all tests: the machine first, then the SDK, then everything
 	cargo test --no-default-features --features machine
 	cargo test
+	cargo test -p jepsen-style-tests
+	cargo test --no-default-features --features machine,planted-bugs --lib sim::planted
 	$(ROCKS) cargo test --release --features server
 
 lint: setup ## formatting, lints of each feature set, the floors, dependencies, the protocol
-	cargo fmt --check
+	cargo fmt --all --check
 	cargo clippy --no-default-features --features machine --all-targets -- -D warnings
 	cargo clippy --all-targets -- -D warnings
 	$(ROCKS) cargo clippy --features server --all-targets -- -D warnings
+	$(ROCKS) cargo clippy --features server,failpoints,planted-bugs -- -D warnings
+	cargo clippy --no-default-features --features simulation -- -D warnings
+	cargo clippy -p jepsen-style-tests --all-targets -- -D warnings
 	cargo test --no-default-features --test arrows
 	scripts/lint-dependencies.sh
 	scripts/lint-protocol.sh
@@ -52,7 +57,9 @@ fix: setup ## formats, applies what clippy can, and rewrites generated files and
 	UPDATE_EXPECT=1 $(ROCKS) cargo test --release --features server
 
 bench: setup ## the benchmarks; benches/README.md says what they mean
-	$(ROCKS) cargo bench --features server
+	cargo bench --no-default-features --features machine --bench apply
+	$(ROCKS) cargo bench --features server --bench end_to_end
+	$(ROCKS) cargo bench --features server --bench failover
 
 jepsen: setup ## the random tests and the crash tests, much longer than in `make test` (SEEDS=, CYCLES=)
 	RAFTSMAN_SEEDS=$(or $(SEEDS),5000) cargo test --release --no-default-features --features machine --lib sim -- --nocapture
@@ -65,3 +72,6 @@ simulation: ## whole clusters on virtual time, each seed twice (FROM=, TO=); doc
 		cargo build --release --no-default-features --features simulation --bin raftsman-simulation
 	$(CARGO_TARGET_DIR)-simulation/release/raftsman-simulation --regressions jepsen-style-tests/seeds/regressions.txt
 	$(CARGO_TARGET_DIR)-simulation/release/raftsman-simulation --seeds $(or $(FROM),0)..$(or $(TO),100) --twice --minimise
+
+soak: build ## real clusters under faults, one run after another, and a row in RESULTS.md (HOURS=); needs root
+	cargo run -p jepsen-style-tests -- soak --hours $(or $(HOURS),1) --commit $$(git rev-parse --short HEAD)

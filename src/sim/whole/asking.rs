@@ -14,7 +14,7 @@ use super::options::HOSTS;
 use super::world::{Happening, World};
 use crate::domain::{JobId, NodeGroup, Position, RequestId, RunId, TaskId};
 use crate::jobtracker::{CommandError, Committed, lane_of};
-use crate::machine::command::{Cancel, JobRef, RequestKey, Retry, Submit, Terminate};
+use crate::machine::command::{Cancel, Fingerprint, JobRef, RequestKey, Retry, Submit, Terminate};
 use crate::machine::reply::SubmitAnswer;
 use crate::machine::{Command, Reply};
 
@@ -113,20 +113,21 @@ impl World {
         }
         self.asking.open.remove(&number);
         let call = self.asking.all.get_mut(&number).expect("it was asked");
-        if let Some(first) = call.answer.replace(committed.reply.clone())
-            && first != committed.reply
+        let answer = committed.reply.answer();
+        if let Some(first) = call.answer.replace(answer.clone())
+            && first != *answer
         {
-            return Err(format!(
-                "a client was answered {first:?} and then {:?} to {:?}",
-                committed.reply, call.command
-            ));
+            return Err(format!("a client was answered {first:?} and then {answer:?} to {:?}", call.command));
         }
-        if let (Command::Submit(submit), Reply::Submitted(answers)) = (&call.command, &committed.reply) {
+        if let (Command::Submit(submit), Reply::Submitted(answers)) = (&call.command, answer) {
             for (spec, answer) in submit.jobs.iter().zip(answers) {
                 let (SubmitAnswer::Accepted(job)
                 | SubmitAnswer::Exists(job)
                 | SubmitAnswer::Replaced(job, _)
-                | SubmitAnswer::Conflict(job)) = answer;
+                | SubmitAnswer::Conflict(job)) = answer
+                else {
+                    continue;
+                };
                 self.asking.known.push((*job, spec.node_group.clone(), spec.task_id.clone()));
             }
         }
@@ -205,7 +206,7 @@ impl World {
             return (RequestKey::None, false);
         }
         let id = format!("r{}", self.asking.next);
-        (RequestKey::Id(RequestId::new(id).expect("a short name")), true)
+        (RequestKey::Id { id: RequestId::new(id).expect("a short name"), asks: Fingerprint::default() }, true)
     }
 
     /// Somebody asks for something.
@@ -219,7 +220,7 @@ impl World {
                 if self.rng.percent(20) {
                     self.aim_cancel(&jobs[0]);
                 }
-                Command::Submit(Submit { request, jobs })
+                Command::Submit(Submit { request, jobs, refused: Vec::new() })
             }
             60..=84 => Command::Cancel(Cancel { request, job: self.some_job() }),
             85..=92 => {

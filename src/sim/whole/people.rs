@@ -15,7 +15,7 @@ use super::super::tracker::{
 };
 use super::world::{Happening, World};
 use crate::domain::{Action, ExecutionId, Millis, Outcome};
-use crate::jobtracker::leader::{LeaderHandle, ToLeader};
+use crate::jobtracker::leader::{LeaderHandle, ToLeader, weight_of};
 use crate::jobtracker::session::{
     self, ExecutionResult, FromTracker as Said, Lines, OUTBOX_MESSAGES_MAX, Outbox, ToTracker as Tells,
 };
@@ -145,12 +145,15 @@ impl World {
         let (leader, outbox, host, tracker) =
             (link.leader.clone(), link.outbox.clone(), link.host, link.tracker);
         let message = match message {
-            FromTracker::Hello(hello) => ToLeader::Hello { hello: introduce(hello), outbox, stream },
+            FromTracker::Hello(hello) => ToLeader::Hello { hello: introduce(hello, stream), outbox, stream },
             message => {
                 if let FromTracker::Heartbeat { sequence, .. } = &message {
                     self.answer_heartbeat(host, outbox, *sequence);
                 }
-                ToLeader::From { stream, what: said(message) }
+                let what = said(message);
+                let (lane, weight) = weight_of(&what);
+                let pass = leader.door.enter(lane, weight).expect("lanes hold far more than this world says");
+                ToLeader::From { stream, what, pass }
             }
         };
         if leader.messages.send(message).is_err() {
@@ -378,9 +381,9 @@ impl World {
     }
 }
 
-fn introduce(hello: Hello) -> session::Hello {
+fn introduce(hello: Hello, stream_number: u64) -> session::Hello {
     let Hello { node_group, identity, start, capacity, kinds, running, owed, draining } = hello;
-    session::Hello { node_group, identity, start, capacity, kinds, running, owed, draining }
+    session::Hello { node_group, identity, start, capacity, kinds, running, owed, draining, stream_number }
 }
 
 /// A message after the hello, in the leader's words.
@@ -395,7 +398,7 @@ fn said(message: FromTracker) -> Said {
             };
             Said::Completed { results: results.into_iter().map(result).collect(), has_room: false }
         }
-        FromTracker::Returned(executions) => Said::Returned(executions),
+        FromTracker::Returned(executions, began) => Said::Returned { executions, began },
         FromTracker::Heartbeat { sequence, running } => Said::Heartbeat { sequence, running },
         FromTracker::Unknown(executions) => Said::Unknown(executions),
         FromTracker::BizLogs(of) => Said::BizLogs(
