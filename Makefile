@@ -13,7 +13,7 @@ export RAFTSMAN_TOOLS ?= $(CACHE)/tools
 ROCKS := ROCKSDB_STATIC=1 ROCKSDB_LIB_DIR="$${ROCKSDB_LIB_DIR:-$$(scripts/rocksdb-cache.sh)}"
 RAFTSMAN := "$(CARGO_TARGET_DIR)/release/raftsman"
 
-.PHONY: help setup build dev demo test lint fix bench jepsen simulation soak simulation
+.PHONY: help setup build dev demo test lint fix bench jepsen simulation soak
 .DEFAULT_GOAL := help
 
 help: ## lists the verbs

@@ -127,7 +127,7 @@ impl Tail {
     }
 }
 
-fn applied(record: pb::LogRecord) -> anyhow::Result<Applied> {
+fn applied(record: pb::ExportLogResponse) -> anyhow::Result<Applied> {
     let mut commands = Vec::new();
     for command in &record.commands {
         let reply = (!command.reply_json.is_empty()).then(|| serde_json::from_str(&command.reply_json));

@@ -80,7 +80,7 @@ async fn export(global: &Global, from_index: u64, follow: bool) -> Outcome {
     Ok(())
 }
 
-fn line(record: pb::LogRecord) -> Result<Line, Failure> {
+fn line(record: pb::ExportLogResponse) -> Result<Line, Failure> {
     let commands: Result<_, _> = record.commands.into_iter().map(command).collect();
     Ok(Line {
         index: record.index,
@@ -108,8 +108,8 @@ mod tests {
         let unknown = pb::AppliedCommand { reply_json: String::new(), ..known.clone() };
         let digest = "00000000000000ff".to_owned();
         let at = Some(prost_types::Timestamp { seconds: 1, nanos: 0 });
-        let record = pb::LogRecord { index: 7, term: 2, at, digest, commands: vec![known, unknown] };
-        let blank = pb::LogRecord { index: 8, term: 3, ..pb::LogRecord::default() };
+        let record = pb::ExportLogResponse { index: 7, term: 2, at, digest, commands: vec![known, unknown] };
+        let blank = pb::ExportLogResponse { index: 8, term: 3, ..pb::ExportLogResponse::default() };
         let lines: Vec<String> = [record, blank]
             .map(|record| serde_json::to_string(&line(record).expect("it is JSON")).expect("it is JSON"))
             .into();

@@ -140,7 +140,7 @@ impl ClusterService for Cluster {
         Ok(Response::new(self.leads_now()))
     }
 
-    type ExportLogStream = ReceiverStream<Result<pb::LogRecord, Status>>;
+    type ExportLogStream = ReceiverStream<Result<pb::ExportLogResponse, Status>>;
 
     async fn export_log(
         &self,

@@ -18,14 +18,14 @@ use crate::store::AppliedEntry;
 use crate::wire::{pb, timestamp};
 
 /// An entry as it is sent.
-pub(super) fn record(applied: &AppliedEntry) -> pb::LogRecord {
+pub(super) fn record(applied: &AppliedEntry) -> pb::ExportLogResponse {
     let replies = applied.outcome.as_ref().map_or(&[][..], |outcome| &outcome.replies);
     let mut replies = replies.iter();
     let commands = applied.entry.iter().flat_map(|entry| &entry.commands).map(|asked| pb::AppliedCommand {
         command_json: command(asked).to_string(),
         reply_json: replies.next().map(|given| reply(given).to_string()).unwrap_or_default(),
     });
-    pb::LogRecord {
+    pb::ExportLogResponse {
         index: applied.log_id.index,
         term: applied.log_id.leader_id.term,
         commands: commands.collect(),

@@ -12,7 +12,7 @@ use crate::wire::{Fault, Reason, pb, timestamp};
 /// Records that wait for their reader.
 const RECORDS_MAX: usize = 16;
 
-pub(super) type Records = mpsc::Receiver<Result<pb::LogRecord, Status>>;
+pub(super) type Records = mpsc::Receiver<Result<pb::ExportLogResponse, Status>>;
 
 /// The records that were asked for, until the reader goes or the node stops.
 pub(super) fn export(tracker: &JobTracker, request: &pb::ExportLogRequest) -> Result<Records, Status> {
@@ -22,7 +22,11 @@ pub(super) fn export(tracker: &JobTracker, request: &pb::ExportLogRequest) -> Re
     Ok(records)
 }
 
-async fn send(tracker: JobTracker, mut tail: LogTail, sender: mpsc::Sender<Result<pb::LogRecord, Status>>) {
+async fn send(
+    tracker: JobTracker,
+    mut tail: LogTail,
+    sender: mpsc::Sender<Result<pb::ExportLogResponse, Status>>,
+) {
     loop {
         let next = tokio::select! {
             next = tail.next() => next,

@@ -9,13 +9,18 @@ use tonic::transport::Channel;
 use crate::cluster::Cluster;
 use crate::jobs::job;
 
-async fn export(cluster: &Cluster, node: usize, from_index: u64, follow: bool) -> Streaming<pb::LogRecord> {
+async fn export(
+    cluster: &Cluster,
+    node: usize,
+    from_index: u64,
+    follow: bool,
+) -> Streaming<pb::ExportLogResponse> {
     let mut client = ClusterServiceClient::new(cluster.channel(node).await);
     let request = pb::ExportLogRequest { from_index, follow };
     client.export_log(request).await.expect("it is answered").into_inner()
 }
 
-async fn until(records: &mut Streaming<pb::LogRecord>, index: u64) -> Vec<pb::LogRecord> {
+async fn until(records: &mut Streaming<pb::ExportLogResponse>, index: u64) -> Vec<pb::ExportLogResponse> {
     let mut read = Vec::new();
     loop {
         let record = records.message().await.expect("the stream is open").expect("the stream goes on");
@@ -58,7 +63,7 @@ async fn all_nodes_export_the_same_entries_replies_and_digests() {
     let indexes: Vec<u64> = read[0].iter().map(|record| record.index).collect();
     assert_eq!(indexes, (0..=repeated).collect::<Vec<_>>(), "nothing is left out");
     // What a node applied before it was asked has neither reply nor digest; the submits came after.
-    let told = |records: &[pb::LogRecord]| -> Vec<_> {
+    let told = |records: &[pb::ExportLogResponse]| -> Vec<_> {
         records.iter().filter(|record| record.index >= first).cloned().collect()
     };
     assert_eq!(told(&read[0]), told(&read[1]));

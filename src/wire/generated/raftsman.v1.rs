@@ -1440,7 +1440,7 @@ pub struct ExportLogRequest {
 /// One entry that a JobTracker has applied. Indexes only grow; one that is left out was purged from the log or came with a
 /// snapshot.
 #[derive(Clone, PartialEq, ::prost::Message)]
-pub struct LogRecord {
+pub struct ExportLogResponse {
     /// Its place in the log.
     #[prost(uint64, tag = "1")]
     pub index: u64,
@@ -1810,7 +1810,7 @@ pub mod cluster_service_client {
             &mut self,
             request: impl tonic::IntoRequest<super::ExportLogRequest>,
         ) -> std::result::Result<
-            tonic::Response<tonic::codec::Streaming<super::LogRecord>>,
+            tonic::Response<tonic::codec::Streaming<super::ExportLogResponse>>,
             tonic::Status,
         > {
             self.inner
@@ -1909,7 +1909,7 @@ pub mod cluster_service_server {
         >;
         /// Server streaming response type for the ExportLog method.
         type ExportLogStream: tonic::codegen::tokio_stream::Stream<
-                Item = std::result::Result<super::LogRecord, tonic::Status>,
+                Item = std::result::Result<super::ExportLogResponse, tonic::Status>,
             >
             + std::marker::Send
             + 'static;
@@ -2278,7 +2278,7 @@ pub mod cluster_service_server {
                         T: ClusterService,
                     > tonic::server::ServerStreamingService<super::ExportLogRequest>
                     for ExportLogSvc<T> {
-                        type Response = super::LogRecord;
+                        type Response = super::ExportLogResponse;
                         type ResponseStream = T::ExportLogStream;
                         type Future = BoxFuture<
                             tonic::Response<Self::ResponseStream>,
