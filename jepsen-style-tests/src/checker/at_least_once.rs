@@ -100,7 +100,10 @@ fn attempts_are_bounded(case: &Case<'_>, finding: &mut Finding) {
     for execution in &case.trace.executions {
         let (attempts, taken_back) = tried.entry(execution.run).or_default();
         *attempts += 1;
-        *taken_back += u64::from(matches!(execution.ended, Some((_, End::Reclaimed | End::Returned))));
+        *taken_back += u64::from(matches!(
+            execution.ended,
+            Some((_, End::Reclaimed | End::Returned | End::Interrupted))
+        ));
         let Some(job) = case.trace.jobs.get(&execution.run.job) else { continue };
         let allowed = job.revisions.iter().map(|(.., spec)| spec.max_retries).max().unwrap_or(0);
         if *attempts > allowed + 1 + *taken_back + u64::from(execution.ended.is_none()) {

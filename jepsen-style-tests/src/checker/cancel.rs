@@ -62,7 +62,7 @@ pub(super) fn judge_truth(case: &Case<'_>) -> Finding {
                         None => true,
                         Some((ended, _)) if ended > cancel.index => true,
                         Some((_, End::Returned)) => false,
-                        Some((_, End::Completed(_) | End::Reclaimed)) => one_shot,
+                        Some((_, End::Completed(_) | End::Reclaimed | End::Interrupted)) => one_shot,
                     })
                     .map(|execution| execution.id)
                     .collect();

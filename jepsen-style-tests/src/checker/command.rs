@@ -44,6 +44,9 @@ pub(crate) enum Command {
     },
     Return {
         executions: Vec<Id>,
+        /// Whether user code had begun.
+        #[serde(default)]
+        began: bool,
     },
     Complete {
         results: Vec<Completion>,

@@ -18,7 +18,7 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
         case.trace.completions.iter().map(|completed| completed.execution).collect();
     // Who was cut off at that moment gives back what it stopped, finished or not.
     for (_, logged) in case.log.commands() {
-        if let Command::Return { executions } = &logged.command {
+        if let Command::Return { executions, .. } = &logged.command {
             reported.extend(executions);
         }
     }

@@ -50,7 +50,10 @@ pub(crate) struct Execution {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Completed(Action),
+    /// A push that was not taken.
     Returned,
+    /// It had begun, was stopped and given back.
+    Interrupted,
     /// Taken back: by name, or with its session.
     Reclaimed,
 }
@@ -197,9 +200,9 @@ impl Trace {
                     });
                 }
             }
-            (Command::Return { executions }, Reply::Done {}) => {
+            (Command::Return { executions, began }, Reply::Done {}) => {
                 for id in executions {
-                    self.end(index, *id, End::Returned);
+                    self.end(index, *id, if *began { End::Interrupted } else { End::Returned });
                 }
             }
             (Command::Reclaim { executions, .. }, Reply::Done {}) => {

@@ -46,7 +46,7 @@ fn bar(case: &Case<'_>, axis: &Axis, plot: &mut Plot, y: f64, attempt: &Executio
         Some((_, End::Completed(action))) if action.is_success() => "ok",
         Some((_, End::Completed(_))) => "late",
         Some((_, End::Reclaimed)) => "bad",
-        Some((_, End::Returned)) | None => "unknown",
+        Some((_, End::Returned | End::Interrupted)) | None => "unknown",
     };
     let ended = match attempt.ended {
         Some((index, how)) => format!("{how:?} at index {index}"),

@@ -126,7 +126,9 @@ impl Story<'_> {
             }}),
             "offline" => json!({"tracker_offline": {"session": session(rest[0])}}),
             "dispatch" => json!({"dispatch": {"session": session(rest[0]), "want": number(rest[1])}}),
-            "return" => json!({"return": {"executions": list(Some(rest[0]))}}),
+            "return" => json!({"return": {
+                "executions": list(Some(rest[0])), "began": rest[1..].contains(&"began"),
+            }}),
             "complete" => {
                 let result = |words: &[&str]| json!({"execution": words[0], "action": words[1], "retry_after_ms": option(words, "after").map(number)});
                 let results: Vec<Value> = rest.split(|word| *word == ",").map(result).collect();

@@ -65,10 +65,10 @@ impl Model {
     }
 
     /// A push that was not taken: ready again, and no attempt was made.
-    pub(super) fn give_back(&mut self, execution: Id) {
+    pub(super) fn give_back(&mut self, execution: Id, began: bool) {
         let Some((at, _)) = self.executing.remove(&execution) else { return };
         let run = self.run(at).expect("what executes is a run");
-        run.executions -= 1;
+        run.executions -= u64::from(!began);
         match (run.stop, run.superseded) {
             (Stop::Cancel, _) => self.finish(at, Fate::Cancelled),
             (Stop::Terminate, _) | (Stop::No, true) => self.finish(at, Fate::Failed),

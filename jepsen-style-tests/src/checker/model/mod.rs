@@ -220,8 +220,8 @@ impl Model {
             }
             Command::TrackerOffline { session } => self.offline(*session),
             Command::Dispatch { session, want } => self.dispatch(*session, *want),
-            Command::Return { executions } => {
-                executions.iter().for_each(|execution| self.give_back(*execution));
+            Command::Return { executions, began } => {
+                executions.iter().for_each(|execution| self.give_back(*execution, *began));
                 Reply::Done {}
             }
             Command::Complete { results } => {
