@@ -11,8 +11,9 @@ use crate::checker::model::{Model, State};
 use crate::checker::reply::{CancelAnswer, CompleteAnswer, Fate, Reply, SubmitAnswer};
 use crate::checker::words::{At, Id, RunRef};
 
-/// What the model says it does not follow.
-const BEYOND: &[&str] = &["a_millisecond_after_an_hour.story", "expiry.story"];
+/// What the model says it does not follow; of requests that come again it cannot tell whether they are the same, since no log
+/// export shows payloads.
+const BEYOND: &[&str] = &["a_millisecond_after_an_hour.story", "expiry.story", "w15_requests.story"];
 
 #[test]
 fn the_model_tells_every_story_as_the_product_does() {
