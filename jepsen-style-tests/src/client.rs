@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use raftsman::wire::pb::job_service_client::JobServiceClient;
-use raftsman::wire::{Certainty, Fault, Reason, pb};
+use raftsman::wire::{Certainty, Fault, LOG_INDEX_TRAILER, Reason, pb};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 use tonic::transport::Channel;
@@ -303,6 +303,10 @@ impl Client {
             let fault = match tried {
                 Ok(Ok(response)) => {
                     return Ended::Answered { node: door.node, answer: response.into_inner() };
+                }
+                // Refused where it stands in the log, so it is there, and changed nothing.
+                Ok(Err(status)) if status.metadata().contains_key(LOG_INDEX_TRAILER) => {
+                    return Ended::Unknown(Fault::from(status));
                 }
                 Ok(Err(status)) => Fault::from(status),
                 Err(_) => Fault::unknown(Reason::DeadlineExceeded, "no answer in time"),
