@@ -88,7 +88,12 @@ impl Stage {
 
     async fn try_out(&self, family: Family) -> anyhow::Result<()> {
         match family {
-            Family::Kill | Family::TrackerKill | Family::TrackerTwin | Family::Rolling | Family::Snapshot => {
+            Family::Kill
+            | Family::TrackerKill
+            | Family::TrackerTwin
+            | Family::Rolling
+            | Family::Snapshot
+            | Family::Failpoint => {
                 self.signals(&[Signal::KILL]).await
             }
             Family::Pause | Family::TrackerPause => {

@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn every_workload_and_every_family_has_its_turn_and_a_seed_always_draws_the_same() {
-        let orders: Vec<Order> = (0..120).map(|seed| draw(seed, None, Family::ALL)).collect();
+        let orders: Vec<Order> = (0..160).map(|seed| draw(seed, None, Family::ALL)).collect();
         for workload in Workload::ALL {
             assert_eq!(orders.iter().filter(|order| order.workload == workload).count(), 20);
         }

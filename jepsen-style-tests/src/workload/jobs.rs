@@ -17,6 +17,13 @@ pub(super) fn draw(workload: Workload, rng: &mut Rng, task_id: String) -> pb::Jo
         Workload::Executions => execution(rng, task_id),
         Workload::Cron => cron(rng, task_id),
         Workload::Repeat => repeat(rng, task_id),
+        Workload::Marathon => marathon(rng, task_id),
+        Workload::Mixed => match rng.u8(..20) {
+            0 => cron(rng, task_id),
+            1 => repeat(rng, task_id),
+            2..=4 => job(task_id, Kind::Effect, Work { ms: rng.u64(500..3_000), failures: 0 }),
+            _ => one_shot(rng, task_id),
+        },
     }
 }
 
@@ -52,6 +59,12 @@ fn execution(rng: &mut Rng, task_id: String) -> pb::Job {
     }
 }
 
+/// Half of them outlast the patience of the cluster with a TaskTracker, and what follows from a fault.
+fn marathon(rng: &mut Rng, task_id: String) -> pb::Job {
+    let ms = if rng.bool() { rng.u64(24_000..38_000) } else { rng.u64(100..2_000) };
+    job(task_id, Kind::Sleep, Work { ms, failures: 0 })
+}
+
 /// Fails once or more; some use up their retries.
 fn failing(rng: &mut Rng, task_id: String) -> pb::Job {
     let mut one = job(task_id, Kind::Fail, Work { ms: rng.u64(0..100), failures: rng.u32(1..=3) });
@@ -61,7 +74,14 @@ fn failing(rng: &mut Rng, task_id: String) -> pb::Job {
 }
 
 fn cron(rng: &mut Rng, task_id: String) -> pb::Job {
-    let expression = ["* * * * * ?", "*/2 * * * * ?", "*/3 * * * * *", "* * * * * ? *"][rng.usize(..4)];
+    let expression = match rng.u8(..12) {
+        // There is no such day, and that is refused.
+        0 => "0 0 0 30 2 ?",
+        1..=3 => "*/2 * * * * ?",
+        4..=6 => "*/3 * * * * *",
+        7..=8 => "* * * * * ? *",
+        _ => "* * * * * ?",
+    };
     let ms = if rng.bool() { rng.u64(0..200) } else { rng.u64(800..1_500) };
     let mut one = job(task_id, Kind::Sleep, Work { ms, failures: 0 });
     let (expression, dst) = (expression.into(), pb::DstRule::Unspecified.into());
