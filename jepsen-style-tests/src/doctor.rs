@@ -93,9 +93,7 @@ impl Stage {
             | Family::TrackerTwin
             | Family::Rolling
             | Family::Snapshot
-            | Family::Failpoint => {
-                self.signals(&[Signal::KILL]).await
-            }
+            | Family::Failpoint => self.signals(&[Signal::KILL]).await,
             Family::Pause | Family::TrackerPause => {
                 self.signals(&[Signal::STOP, Signal::CONT, Signal::KILL]).await
             }

@@ -57,6 +57,11 @@ impl Place {
 }
 
 impl Failpoints {
+    /// So many, drawn from the seed.
+    pub(crate) fn some(some: usize, seed: u64, time: u64, dir: PathBuf) -> Failpoints {
+        Failpoints { names: Vec::new(), some: Some(some), seed, time, binary: None, dir }
+    }
+
     /// Goes through all of them; says whether each was reached and every run was valid.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::Deserialize;
@@ -35,7 +35,6 @@ pub(crate) struct Ran {
     pub(crate) broken: Vec<(String, String)>,
     /// What the harness saw without any rule.
     pub(crate) summary: Summary,
-    pub(crate) took: Duration,
     pub(crate) dir: PathBuf,
 }
 
@@ -57,7 +56,6 @@ impl Launch {
     /// # Errors
     /// If this program cannot start itself.
     pub(crate) async fn run(&self, binary: &Path, dir: &Path) -> anyhow::Result<Ran> {
-        let began = Instant::now();
         if dir.exists() {
             fs::remove_dir_all(dir).with_context(|| dir.display().to_string())?;
         }
@@ -78,10 +76,9 @@ impl Launch {
         command.arg("--binary").arg(binary).arg("--dir").arg(dir).kill_on_drop(true);
         let status = command.status().await?;
         let (summary, results) = (Summary::read(dir), read::<Results>(&dir.join("results.json")));
-        let took = began.elapsed();
         let (Ok(summary), Ok(results)) = (summary, results) else {
             let (verdict, broken) = (Verdict::Unknown, Vec::new());
-            return Ok(Ran { verdict, broken, summary: Summary::default(), took, dir: dir.to_owned() });
+            return Ok(Ran { verdict, broken, summary: Summary::default(), dir: dir.to_owned() });
         };
         let verdict = match status.code() {
             Some(0) => Verdict::Valid,
@@ -90,7 +87,7 @@ impl Launch {
         };
         let broken = results.rules.into_iter().filter(|rule| rule.verdict == Verdict::Invalid);
         let broken = broken.map(|rule| (rule.id, rule.examples.into_iter().next().unwrap_or_default()));
-        Ok(Ran { verdict, broken: broken.collect(), summary, took, dir: dir.to_owned() })
+        Ok(Ran { verdict, broken: broken.collect(), summary, dir: dir.to_owned() })
     }
 }
 

@@ -4,6 +4,7 @@ mod admin;
 mod armed;
 mod check;
 mod checker;
+mod ci;
 mod client;
 mod clock;
 mod cluster;
@@ -66,6 +67,8 @@ enum Command {
     Soak(soak::Soak),
     /// Plants each bug and looks whether the tests see it; exit code 1 is a miss.
     Planted(hunt::Planted),
+    /// Some minutes of all of it, drawn from a seed: exit code 0 if nothing failed.
+    Ci(ci::Ci),
     /// Panics at every failpoint of the product, and judges what the cluster made of it.
     Failpoints(failpoints::Failpoints),
     /// Judges a run's directory: exit code 0 is valid, 1 invalid, 2 unknown.
@@ -125,6 +128,11 @@ fn act(command: Command) -> anyhow::Result<ExitCode> {
         Command::Soak(soak) => {
             let product = binary(soak.binary.clone())?;
             let well = runtime()?.block_on(soak.run(&product))?;
+            Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Ci(ci) => {
+            let product = binary(ci.binary.clone())?;
+            let well = runtime()?.block_on(ci.run(&product))?;
             Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Planted(planted) => {

@@ -19,8 +19,7 @@ impl FromStr for Plan {
         let family = family.map_err(|_| anyhow::anyhow!("{text}: no such family of faults"))?;
         anyhow::ensure!(family.lane().is_some(), "{text}: a setting has no time");
         let aim = Aim::Leader;
-        let mut plan =
-            Plan { family, at: Duration::ZERO, hold: Duration::ZERO, aim, variant: 0, measure: 0 };
+        let mut plan = Plan { family, at: Duration::ZERO, hold: Duration::ZERO, aim, variant: 0, measure: 0 };
         for pair in rest.split(',').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').with_context(|| format!("{text}: {pair} has no ="))?;
             let wrong = || format!("{text}: {pair}");

@@ -29,11 +29,9 @@ pub(super) fn of(bug: &str) -> Option<Chase> {
     let chase = |workload, time_s, faults| Some(Chase { workload, time_s, faults });
     match bug {
         // One that forgets is outvoted; all must lose power.
-        "log_not_synced" => chase(
-            Workload::Submit,
-            12,
-            &["power:at=4000,hold=500,aim=all", "power:at=9000,hold=500,aim=all"],
-        ),
+        "log_not_synced" => {
+            chase(Workload::Submit, 12, &["power:at=4000,hold=500,aim=all", "power:at=9000,hold=500,aim=all"])
+        }
         "hopeless_cron_accepted" => chase(Workload::Cron, 8, &["kill:at=2000,hold=500"]),
         // Longer than the cluster's patience, under executions that last longer still.
         "stop_working_never" => chase(Workload::Marathon, 28, &["tracker-cut:at=8000,hold=18000,measure=0"]),
@@ -94,7 +92,8 @@ mod tests {
         let page = include_str!("../../../docs/planted-bugs.md");
         let rows: Vec<Vec<&str>> =
             page.lines().map(|line| line.split('|').map(str::trim).collect()).collect();
-        let names = rows.iter().filter(|row| row.get(4) == Some(&"process")).map(|row| row[1].trim_matches('`'));
+        let names =
+            rows.iter().filter(|row| row.get(4) == Some(&"process")).map(|row| row[1].trim_matches('`'));
         let names: Vec<&str> = names.collect();
         assert!(names.len() >= 10, "{names:?}");
         for name in names {

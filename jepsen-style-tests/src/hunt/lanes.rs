@@ -39,18 +39,18 @@ pub(super) async fn simulation(
 }
 
 async fn lane(bugs: &[Bug], words: Option<&[&str]>, tally: &mut Tally) -> anyhow::Result<()> {
-    let Some(first) = bugs.first() else { return Ok(()) };
+    if bugs.is_empty() {
+        return Ok(());
+    }
     let Some([program, args @ ..]) = words else {
-        println!("  the lane {} is skipped: no program was named for it", first.lane);
+        bugs.iter().for_each(|bug| tally.skip(bug, "no program was named for its lane"));
         return Ok(());
     };
     println!("  {}", words.unwrap_or_default().join(" "));
     let began = Instant::now();
     let mut command = tokio::process::Command::new(program);
-    if let [one] = bugs {
-        command.env(super::VARIABLE, &one.name);
-    }
-    let output = command.args(args).stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true).output();
+    command.args(args);
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true).output();
     let output = output.await.with_context(|| format!("cannot start {program}"))?;
     let seconds = began.elapsed().as_secs();
     let printed = String::from_utf8_lossy(&output.stdout);
@@ -64,14 +64,18 @@ async fn lane(bugs: &[Bug], words: Option<&[&str]>, tally: &mut Tally) -> anyhow
 
 /// What was said of a bug that was caught.
 fn line_of(bug: &Bug, printed: &str) -> Option<String> {
-    let lines = printed.lines().filter(|line| line.split_whitespace().next() == Some(&bug.name));
-    let mut caught = lines.filter_map(|line| line.split_once("caught").map(|(_, said)| said.trim().to_owned()));
+    let first = |line: &str| line.split_whitespace().next().map(|word| word.trim_end_matches(':').to_owned());
+    let lines = printed.lines().filter(|line| first(line).as_ref() == Some(&bug.name));
+    let mut caught =
+        lines.filter_map(|line| line.split_once("caught").map(|(_, said)| said.trim().to_owned()));
     caught.next()
 }
 
-/// `after 3 seeds: ...`
+/// `after 3 seeds: ...`, `by A2 at seed 2: ...`: the seeds begin with 0.
 fn seeds(said: &str) -> u64 {
-    said.split_whitespace().find_map(|word| word.parse().ok()).unwrap_or(0)
+    let mut words = said.split_whitespace().map(|word| word.trim_end_matches(':'));
+    let number = words.clone().find_map(|word| word.parse().ok()).unwrap_or(0);
+    number + u64::from(words.any(|word| word == "seed"))
 }
 
 #[cfg(test)]
@@ -80,18 +84,17 @@ mod tests {
 
     #[test]
     fn a_line_of_a_lane_is_read() {
-        let bug = |name: &str| Bug {
-            name: name.into(),
-            promise: 1,
-            lane: "world".into(),
-            checker: "B1".into(),
-        };
+        let bug =
+            |name: &str| Bug { name: name.into(), promise: 1, lane: "world".into(), checker: "B1".into() };
         let printed = "running 1 test\nhalf_a_batch   promise 1 W9  B1  caught after  3 seeds: B1 lost\n\
                        ids_restart    promise 3      L1  MISSED\n";
         let said = line_of(&bug("half_a_batch"), printed);
         assert_eq!(said.as_deref(), Some("after  3 seeds: B1 lost"));
         assert_eq!(said.as_deref().map(seeds), Some(3));
         assert_eq!(line_of(&bug("ids_restart"), printed), None);
+        let simulated = "vote_not_synced: caught by M1 at seed 2: two leaders";
+        let said = line_of(&bug("vote_not_synced"), simulated);
+        assert_eq!(said.as_deref().map(seeds), Some(3));
         assert_eq!(line_of(&bug("ripens_early"), printed), None);
     }
 }

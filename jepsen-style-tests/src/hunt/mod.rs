@@ -13,7 +13,8 @@ use anyhow::Context as _;
 use crate::checker::Verdict;
 use crate::launch::Ran;
 use crate::product::{Bug, planted_bugs};
-use tally::{Caught, Tally};
+use tally::Caught;
+pub(crate) use tally::Tally;
 
 /// Names the bug that a process has.
 const VARIABLE: &str = "RAFTSMAN_PLANTED_BUG";
@@ -50,11 +51,33 @@ pub(crate) struct Planted {
 }
 
 impl Planted {
+    /// So many of these lanes, drawn from the seed.
+    pub(crate) fn some(
+        some: usize,
+        lanes: Vec<String>,
+        seed: u64,
+        simulation: Option<PathBuf>,
+        dir: PathBuf,
+    ) -> Planted {
+        let (bugs, some, sound, binary) = (Vec::new(), Some(some), false, None);
+        Planted { bugs, lanes, some, seed, sound, binary, simulation, dir }
+    }
+
     /// Hunts; says whether every bug was caught.
     ///
     /// # Errors
-    /// If the binary has no planted bugs, or one is asked for that it does not have.
+    /// As [`Planted::hunt_all`].
     pub(crate) async fn run(self, binary: &Path) -> anyhow::Result<bool> {
+        let tally = self.hunt_all(binary).await?;
+        print!("{}", tally.table());
+        Ok(tally.is_well())
+    }
+
+    /// Hunts each bug that was chosen.
+    ///
+    /// # Errors
+    /// If the binary has no planted bugs, or one is asked for that it does not have.
+    pub(crate) async fn hunt_all(&self, binary: &Path) -> anyhow::Result<Tally> {
         let bugs = self.chosen(planted_bugs(binary).await?)?;
         let mut tally = Tally::default();
         for bug in bugs.iter().filter(|bug| bug.lane == PROCESS) {
@@ -62,10 +85,9 @@ impl Planted {
         }
         let of = |lane: &str| bugs.iter().filter(|bug| bug.lane == lane).cloned().collect::<Vec<Bug>>();
         lanes::world(&of("world"), &mut tally).await?;
-        lanes::simulation(&of("simulation"), self.simulation.as_deref(), &mut tally).await?;
-        let well = tally.is_well(bugs.len());
-        print!("{}", tally.table());
-        Ok(well)
+        let program = self.simulation.as_deref();
+        lanes::simulation(&of("simulation"), program, &mut tally).await?;
+        Ok(tally)
     }
 
     fn chosen(&self, all: Vec<Bug>) -> anyhow::Result<Vec<Bug>> {

@@ -19,10 +19,12 @@ pub(super) struct Caught {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(crate) struct Tally {
     rows: Vec<(Bug, Caught)>,
     /// Of the chases without a bug, what was wrong; by bug.
     sound: BTreeMap<String, Result<(), String>>,
+    /// Bugs that nobody looked for, and why.
+    skipped: Vec<(Bug, String)>,
 }
 
 impl Tally {
@@ -34,13 +36,22 @@ impl Tally {
         self.sound.insert(bug.name.clone(), verdict);
     }
 
-    /// All that were asked for were looked for and caught, and nothing is wrong without them.
-    pub(super) fn is_well(&self, asked: usize) -> bool {
-        let caught = self.rows.iter().filter(|(_, caught)| caught.said.is_some()).count();
-        caught == asked && self.sound.values().all(Result::is_ok)
+    pub(super) fn skip(&mut self, bug: &Bug, why: &str) {
+        self.skipped.push((bug.clone(), why.to_owned()));
     }
 
-    pub(super) fn table(&self) -> String {
+    /// All that were asked for were looked for and caught, and nothing is wrong without them.
+    pub(super) fn is_well(&self) -> bool {
+        let caught = self.verdicts().all(|(_, caught)| caught);
+        caught && self.skipped.is_empty() && self.sound.values().all(Result::is_ok)
+    }
+
+    /// Each bug that was looked for, and whether it was caught.
+    pub(crate) fn verdicts(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.rows.iter().map(|(bug, caught)| (bug.name.as_str(), caught.said.is_some()))
+    }
+
+    pub(crate) fn table(&self) -> String {
         let mut text = format!(
             "{:<30} {:<10} {:<8} {:<5} {:<6} {:>4} {:>7}  said\n",
             "bug", "lane", "promise", "by", "", "", "seconds"
@@ -59,10 +70,17 @@ impl Tally {
                 text += &format!("{bug}: NOT SOUND without it: {wrong}\n");
             }
         }
+        for (bug, why) in &self.skipped {
+            text += &format!(
+                "{:<30} {:<10} {:<8} {:<5} SKIPPED: {why}\n",
+                bug.name, bug.lane, bug.promise, bug.checker
+            );
+        }
         let missed = self.rows.iter().filter(|(_, caught)| caught.said.is_none());
         let missed: Vec<&str> = missed.map(|(bug, _)| bug.name.as_str()).collect();
         let caught = self.rows.len() - missed.len();
-        text += &format!("planted bugs: {caught} caught, {} missed {}\n", missed.len(), missed.join(" "));
+        let (names, missed, skipped) = (missed.join(" "), missed.len(), self.skipped.len());
+        text += &format!("planted bugs: {caught} caught, {missed} missed, {skipped} skipped {names}\n");
         let sound = self.sound.values().filter(|verdict| verdict.is_ok()).count();
         if !self.sound.is_empty() {
             text += &format!("without a bug: {sound} of {} valid\n", self.sound.len());

@@ -55,7 +55,9 @@ impl Way {
             "leader::before_step_down" => Way::StepDown,
             "leader::before_redispatch" => Way::LoseATracker,
             "log::before_truncate" => Way::BeOverruled,
-            "snapshot::before_install" | "snapshot::before_current" | "snapshot::after_current" => Way::Install,
+            "snapshot::before_install" | "snapshot::before_current" | "snapshot::after_current" => {
+                Way::Install
+            }
             _ if name.starts_with("leader::") => Way::Lead,
             _ if name.starts_with("vote::") || name.starts_with("hand_over::") => Way::Elect,
             _ => Way::Traffic,
@@ -94,7 +96,11 @@ pub(super) async fn run(strike: &Strike) {
     let _ = cluster.admin.agree(AGREE_PATIENCE).await;
     let name = cluster.failpoints[strike.variant(cluster.failpoints.len())].clone();
     let pass = strike.plan.measure % PASSES_MAX;
-    if name.starts_with("tracker::") { in_a_tracker(strike, &name, pass).await } else { in_a_node(strike, &name, pass).await }
+    if name.starts_with("tracker::") {
+        in_a_tracker(strike, &name, pass).await
+    } else {
+        in_a_node(strike, &name, pass).await
+    }
 }
 
 fn environment(name: &str, pass: u32) -> Vec<(String, String)> {

@@ -91,6 +91,11 @@ impl Family {
         Family::Failpoint,
     ];
 
+    /// Those that the shipped product can be hurt by.
+    pub(crate) fn of_the_shipped() -> Vec<Family> {
+        Family::ALL.iter().copied().filter(|family| *family != Family::Failpoint).collect()
+    }
+
     /// As it is told on the command line and in `nemesis.jsonl`.
     pub(crate) fn name(self) -> String {
         clap::ValueEnum::to_possible_value(&self)
