@@ -115,6 +115,7 @@ impl Ci {
                 seed,
                 time: TIME,
                 env: Vec::new(),
+                write_back: false,
             };
             self.one(binary, &launch, count).await?;
         }

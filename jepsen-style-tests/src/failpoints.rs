@@ -116,7 +116,7 @@ impl Failpoints {
         };
         let told = open.into_iter().enumerate().map(plan).collect();
         let (workload, time) = (Workload::Mixed, Duration::from_secs(self.time));
-        Launch { workload, families: vec![Family::Failpoint], told, seed, time, env: Vec::new() }
+        Launch { workload, families: vec![Family::Failpoint], told, seed, time, env: Vec::new(), write_back: false }
     }
 }
 

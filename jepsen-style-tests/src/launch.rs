@@ -24,6 +24,8 @@ pub(crate) struct Launch {
     pub(crate) seed: u64,
     pub(crate) time: Duration,
     pub(crate) env: Vec<(String, String)>,
+    /// Disks are written back every two seconds, whatever is synced.
+    pub(crate) write_back: bool,
 }
 
 /// What came of it.
@@ -72,6 +74,9 @@ impl Launch {
         }
         for (name, value) in &self.env {
             command.args(["--env", &format!("{name}={value}")]);
+        }
+        if self.write_back {
+            command.arg("--write-back");
         }
         command.arg("--binary").arg(binary).arg("--dir").arg(dir).kill_on_drop(true);
         let status = command.status().await?;

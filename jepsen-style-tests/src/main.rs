@@ -106,6 +106,9 @@ struct RunArgs {
     /// A fault that is told instead of drawn: `kill:at=1000,hold=0,aim=leader`; then none is drawn.
     #[arg(long = "fault")]
     told: Vec<generator::schedule::Plan>,
+    /// Disks are written back every two seconds, whatever is synced: else what was not is all lost.
+    #[arg(long)]
+    write_back: bool,
     /// NAME=VALUE for the environment of the JobTrackers and the TaskTrackers.
     #[arg(long = "env")]
     environment: Vec<String>,
@@ -178,6 +181,7 @@ impl RunArgs {
             binary: binary(self.binary)?,
             dir: self.dir.unwrap_or_else(|| PathBuf::from("runs").join(name)),
             told: self.told,
+            write_back: self.write_back,
             env: env.context("--env takes NAME=VALUE")?,
             control: self.control,
         })

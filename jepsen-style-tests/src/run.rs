@@ -20,7 +20,7 @@ use crate::disk::text;
 use crate::doctor::{Finding, ask, is_root};
 use crate::effects::Effects;
 use crate::generator::schedule::{Plan, schedule};
-use crate::generator::spec::GROUP;
+use crate::generator::spec::{GROUP, Kind, Work, job};
 use crate::history::{Exec, Fault, FaultOutcome, RunInfo};
 use crate::jobtracker::Options;
 use crate::nemesis::{self, Family};
@@ -56,6 +56,7 @@ pub(crate) struct Order {
     pub(crate) env: Vec<(String, String)>,
     /// Faults that are told; then none is drawn.
     pub(crate) told: Vec<Plan>,
+    pub(crate) write_back: bool,
     pub(crate) control: Option<Control>,
 }
 
@@ -77,8 +78,8 @@ pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
     let tails = Tails::follow(&cluster, &kept)?;
     let digested = Record::create(&kept.join("digests.jsonl"))?;
     cluster.keep_trackers_alive();
-    if let Some(control) = order.control {
-        control.begin(&cluster);
+    if order.write_back || order.control.is_some() {
+        crate::control::write_back(&cluster);
     }
     for Finding { family, problem } in &skipped {
         let problem = problem.clone().unwrap_or_default();
@@ -122,12 +123,14 @@ pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
     let agreed = cluster.admin.agree(AGREE_PATIENCE).await?;
     println!("  healed; a common leader after {agreed:.1?}");
     // Operations go on for a moment, to show that the cluster serves again.
+    let mut closing = ClosingWords { cluster: &cluster, shared: &shared, tails: &tails, digests: &digested };
+    let serves = closing.serves_again().await?;
+    println!("  each serves again after {serves:.1?}");
     sleep(WARM_UP).await;
     let _ = tell_stop.send(true);
     for crowd in crowds {
         join(crowd).await?;
     }
-    let mut closing = ClosingWords { cluster: &cluster, shared: &shared, tails: &tails, digests: &digested };
     closing.end_recurring().await?;
     let mut wrong = closing.drain().await?;
     let drained_ns = monotonic_ns();
@@ -266,6 +269,27 @@ impl ClosingWords<'_> {
     fn client(&self, name: String, node: &str) -> Client {
         let door = Door { node: node.into(), channel: self.cluster.admin.channel(node) };
         Client::only(Arc::clone(self.shared), name, door)
+    }
+
+    /// A write through each JobTracker, so that how long the healed cluster leaves its clients waiting is seen.
+    async fn serves_again(&mut self) -> anyhow::Result<Duration> {
+        let began = Instant::now();
+        for node in &self.cluster.nodes {
+            let mut client = self.client(format!("again-{}", node.name), &node.name);
+            let mut number = 0;
+            loop {
+                let task_id = format!("again-{}-{number}", node.name);
+                let work = Work { ms: 1, failures: 0 };
+                if let Ended::Answered { .. } = client.submit(job(task_id, Kind::Sleep, work)).await {
+                    break;
+                }
+                let waited = began.elapsed();
+                anyhow::ensure!(waited < AGREE_PATIENCE, "{} takes no job after {waited:.1?}", node.name);
+                number += 1;
+                sleep(POLL).await;
+            }
+        }
+        Ok(began.elapsed())
     }
 
     /// Cancels what would never end by itself.
@@ -431,11 +455,12 @@ impl Order {
         let control =
             self.control.map_or_else(String::new, |control| format!(" --control {}", control.name()));
         format!(
-            "jst run --workload {}{} --seed {} --time {}{env}{told}{control}",
+            "jst run --workload {}{} --seed {} --time {}{env}{told}{control}{}",
             self.workload.name(),
             if nemeses.is_empty() { String::new() } else { format!(" --nemesis {}", nemeses.join(",")) },
             self.seed,
-            self.time.as_secs()
+            self.time.as_secs(),
+            if self.write_back { " --write-back" } else { "" }
         )
     }
 }

@@ -12,6 +12,7 @@ pub(super) struct Chase {
     workload: Workload,
     time_s: u64,
     faults: &'static [&'static str],
+    write_back: bool,
 }
 
 impl Chase {
@@ -20,21 +21,25 @@ impl Chase {
         let told: Result<Vec<Plan>, _> = told.collect();
         let told = told.expect("a test reads them all");
         let (workload, time) = (self.workload, Duration::from_secs(self.time_s));
-        Launch { workload, families: Vec::new(), told, seed, time, env }
+        Launch { workload, families: Vec::new(), told, seed, time, env, write_back: self.write_back }
     }
+}
+
+/// The system writes back now and then meanwhile: else not even the cluster is known afterwards.
+fn power_of_all() -> Chase {
+    let faults = &["power:at=4000,hold=500,aim=all", "power:at=9000,hold=500,aim=all"];
+    Chase { workload: Workload::Submit, time_s: 12, faults, write_back: true }
 }
 
 /// Of the bug with this name, if it is known.
 pub(super) fn of(bug: &str) -> Option<Chase> {
-    let chase = |workload, time_s, faults| Some(Chase { workload, time_s, faults });
+    let chase = |workload, time_s, faults| Some(Chase { workload, time_s, faults, write_back: false });
     match bug {
         // One that forgets is outvoted; all must lose power.
-        "log_not_synced" => {
-            chase(Workload::Submit, 12, &["power:at=4000,hold=500,aim=all", "power:at=9000,hold=500,aim=all"])
-        }
+        "log_not_synced" => Some(power_of_all()),
         "hopeless_cron_accepted" => chase(Workload::Cron, 8, &["kill:at=2000,hold=500"]),
         // Longer than the cluster's patience, under executions that last longer still.
-        "stop_working_never" => chase(Workload::Marathon, 28, &["tracker-cut:at=8000,hold=18000,measure=0"]),
+        "stop_working_never" => chase(Workload::Marathon, 29, &["tracker-cut:at=12000,hold=16000,measure=0"]),
         // Pushes go to the leader's dead connection.
         "lost_push_stays_lost" => chase(
             Workload::Submit,
@@ -61,13 +66,16 @@ pub(super) fn of(bug: &str) -> Option<Chase> {
             38,
             &["kill:at=500,hold=200", "tracker-pause:at=18000,hold=18000,variant=0"],
         ),
-        // Shorter than the TaskTracker's own patience, and cancels of what executes meanwhile.
+        // What is cancelled meanwhile was told to nobody, and then the leader that knows it dies. Shorter than the
+        // TaskTracker's own patience.
         "terminate_is_sent_once" => chase(
             Workload::Marathon,
-            21,
+            24,
             &[
                 "tracker-cut:at=8000,hold=5500,measure=0,variant=0",
-                "tracker-cut:at=14500,hold=5500,measure=0,variant=1",
+                "kill:at=12800,hold=200",
+                "tracker-cut:at=16500,hold=5500,measure=0,variant=1",
+                "kill:at=21300,hold=200",
             ],
         ),
         // Clients reach a JobTracker that the others do not.

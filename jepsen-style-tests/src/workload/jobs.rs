@@ -61,7 +61,7 @@ fn execution(rng: &mut Rng, task_id: String) -> pb::Job {
 
 /// Half of them outlast the patience of the cluster with a TaskTracker, and what follows from a fault.
 fn marathon(rng: &mut Rng, task_id: String) -> pb::Job {
-    let ms = if rng.bool() { rng.u64(24_000..38_000) } else { rng.u64(100..2_000) };
+    let ms = if rng.bool() { rng.u64(30_000..45_000) } else { rng.u64(100..2_000) };
     job(task_id, Kind::Sleep, Work { ms, failures: 0 })
 }
 
