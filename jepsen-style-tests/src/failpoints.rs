@@ -18,6 +18,10 @@ use crate::workload::Workload;
 /// How often a place is tried before it counts as not reached.
 const TRIES_MAX: u32 = 3;
 
+/// A run of few places is not longer than these need.
+const EACH_S: u64 = 7;
+const BASE_S: u64 = 5;
+
 /// Where to panic.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Failpoints {
@@ -106,6 +110,7 @@ impl Failpoints {
         let mut open: Vec<&Place> = places.values().filter(|place| place.is_open()).collect();
         rng.shuffle(&mut open);
         open.sort_by_key(|place| place.tries);
+        let time_s = self.time.min(BASE_S + EACH_S * open.len() as u64);
         let plan = |(number, place): (usize, &Place)| Plan {
             family: Family::Failpoint,
             at: Duration::from_millis(500 + number as u64),
@@ -115,8 +120,16 @@ impl Failpoints {
             measure: rng.u32(..100),
         };
         let told = open.into_iter().enumerate().map(plan).collect();
-        let (workload, time) = (Workload::Mixed, Duration::from_secs(self.time));
-        Launch { workload, families: vec![Family::Failpoint], told, seed, time, env: Vec::new(), write_back: false }
+        let (workload, time) = (Workload::Mixed, Duration::from_secs(time_s));
+        Launch {
+            workload,
+            families: vec![Family::Failpoint],
+            told,
+            seed,
+            time,
+            env: Vec::new(),
+            write_back: false,
+        }
     }
 }
 

@@ -74,20 +74,22 @@ fn failing(rng: &mut Rng, task_id: String) -> pb::Job {
 }
 
 fn cron(rng: &mut Rng, task_id: String) -> pb::Job {
-    let expression = match rng.u8(..12) {
-        // There is no such day, and that is refused.
-        0 => "0 0 0 30 2 ?",
-        1..=3 => "*/2 * * * * ?",
-        4..=6 => "*/3 * * * * *",
-        7..=8 => "* * * * * ? *",
-        _ => "* * * * * ?",
-    };
+    let expression = ["* * * * * ?", "*/2 * * * * ?", "*/3 * * * * *", "* * * * * ? *"][rng.usize(..4)];
     let ms = if rng.bool() { rng.u64(0..200) } else { rng.u64(800..1_500) };
     let mut one = job(task_id, Kind::Sleep, Work { ms, failures: 0 });
     let (expression, dst) = (expression.into(), pb::DstRule::Unspecified.into());
     let time_zone = ["", "Asia/Shanghai", "Europe/Berlin"][rng.usize(..3)].into();
     one.schedule = Some(Schedule::Cron(pb::CronSchedule { expression, time_zone, dst }));
     recurring(rng, one)
+}
+
+/// There is no such day: it is refused.
+pub(super) fn hopeless(rng: &mut Rng, task_id: String) -> pb::Job {
+    let mut one = cron(rng, task_id);
+    if let Some(Schedule::Cron(cron)) = &mut one.schedule {
+        cron.expression = "0 0 0 30 2 ?".into();
+    }
+    one
 }
 
 fn repeat(rng: &mut Rng, task_id: String) -> pb::Job {
