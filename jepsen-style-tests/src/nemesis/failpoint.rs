@@ -67,7 +67,7 @@ impl Way {
     /// Whether it is passed more than once in a process's life.
     fn often(self, name: &str) -> bool {
         let rare = ["leader::before_recover", "leader::recovered"].contains(&name)
-            || ["snapshot::", "purge"].iter().any(|word| name.contains(word));
+            || ["snapshot::", "purge", "flush", "layer"].iter().any(|word| name.contains(word));
         matches!(self, Way::Traffic | Way::Lead) && !rare
     }
 }

@@ -18,10 +18,10 @@ pub(super) fn draw(workload: Workload, rng: &mut Rng, task_id: String) -> pb::Jo
         Workload::Cron => cron(rng, task_id),
         Workload::Repeat => repeat(rng, task_id),
         Workload::Marathon => marathon(rng, task_id),
-        Workload::Mixed => match rng.u8(..20) {
+        Workload::Mixed => match rng.u8(..200) {
             0 => cron(rng, task_id),
             1 => repeat(rng, task_id),
-            2..=4 => job(task_id, Kind::Effect, Work { ms: rng.u64(500..3_000), failures: 0 }),
+            2..=20 => job(task_id, Kind::Effect, Work { ms: rng.u64(500..3_000), failures: 0 }),
             _ => one_shot(rng, task_id),
         },
     }
