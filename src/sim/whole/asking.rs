@@ -103,7 +103,7 @@ impl World {
 
     fn committed(&mut self, number: u64, committed: &Committed) -> Result<(), Broken> {
         let call = self.asking.all.get_mut(&number).expect("it was asked");
-        self.book.acknowledged(committed.index, &call.command, &committed.reply)?;
+        self.book.acknowledged(committed.index, &call.command, &committed.clone().into_reply())?;
         call.unsure = true;
         self.asking.acknowledged += 1;
         if !self.calm && self.rng.percent(3) {
