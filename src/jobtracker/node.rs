@@ -695,6 +695,7 @@ mod tests {
         leadership.send_replace(3);
         assert!(news.wait(Duration::MAX).now_or_never().is_some());
     }
+
     /// Found by seeds 13 and 23 of the simulation: calls spun on a node whose consensus had ended.
     #[tokio::test]
     async fn a_node_whose_consensus_has_ended_is_not_asked_again_at_once() {
