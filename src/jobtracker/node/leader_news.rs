@@ -24,10 +24,11 @@ impl<A, B> LeaderNews<A, B> {
         LeaderNews { leadership, leader }
     }
 
+    /// A node that stops has no more news, and is no reason to look again at once.
     pub(super) async fn wait(&mut self, at_most: Duration) {
         tokio::select! {
-            _ = self.leadership.changed() => {}
-            _ = self.leader.changed() => {}
+            Ok(()) = self.leadership.changed() => {}
+            Ok(()) = self.leader.changed() => {}
             () = tokio::time::sleep(at_most) => {}
         }
     }
@@ -49,5 +50,18 @@ mod tests {
         assert!(news.wait(LEADER_POLL).now_or_never().is_none(), "nothing has changed since");
         leadership.send_replace(3);
         assert!(news.wait(Duration::MAX).now_or_never().is_some());
+    }
+
+    /// Found by seeds 13 and 23 of the simulation: calls spun on a node whose consensus had ended.
+    #[tokio::test]
+    async fn a_node_whose_consensus_has_ended_is_not_asked_again_at_once() {
+        let (leadership, leader) = (watch::Sender::new(1), watch::Sender::new(None::<u64>));
+        let mut news = LeaderNews::from_now(leadership.subscribe(), leader.subscribe());
+        drop(leadership);
+        assert!(news.wait(LEADER_POLL).now_or_never().is_none(), "there is no news");
+        leader.send_replace(Some(7));
+        assert!(news.wait(Duration::MAX).now_or_never().is_some(), "the other one still has");
+        drop(leader);
+        assert!(news.wait(LEADER_POLL).now_or_never().is_none(), "there is no news");
     }
 }
