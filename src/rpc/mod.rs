@@ -6,6 +6,8 @@ mod calendar_service;
 mod cluster_service;
 mod edge;
 mod export;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod health;
 mod job_service;
 mod leadership_service;
