@@ -13,7 +13,7 @@ export RAFTSMAN_TOOLS ?= $(CACHE)/tools
 ROCKS := ROCKSDB_STATIC=1 ROCKSDB_LIB_DIR="$${ROCKSDB_LIB_DIR:-$$(scripts/rocksdb-cache.sh)}"
 RAFTSMAN := "$(CARGO_TARGET_DIR)/release/raftsman"
 
-.PHONY: help setup build dev demo test lint fix bench jepsen simulation soak
+.PHONY: help setup build dev demo test lint fix bench jepsen fuzz simulation soak
 .DEFAULT_GOAL := help
 
 help: ## lists the verbs
@@ -65,6 +65,9 @@ jepsen: setup ## the random tests and the crash tests, much longer than in `make
 	RAFTSMAN_SEEDS=$(or $(SEEDS),5000) cargo test --release --no-default-features --features machine --lib sim -- --nocapture
 	RAFTSMAN_SEEDS=$(or $(SEEDS),5000) cargo test --release --no-default-features --features machine -- --skip sim::
 	CYCLES=$(or $(CYCLES),200) $(ROCKS) cargo test --release --features server sigkill
+
+fuzz: setup ## everything that reads bytes of strangers, guided by coverage, so long each (SECONDS=, TARGETS=)
+	$(ROCKS) scripts/fuzz.sh $(or $(SECONDS),15) $(TARGETS)
 
 # A target directory of its own: its flags would compile everything anew in the other one.
 SIMULATION := "$(CARGO_TARGET_DIR)-simulation/release/raftsman-simulation"

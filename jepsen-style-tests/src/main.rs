@@ -12,6 +12,7 @@ mod delay;
 mod disk;
 mod doctor;
 mod effects;
+mod fuzz;
 mod generator;
 mod history;
 mod jobtracker;
@@ -61,6 +62,7 @@ enum Command {
     Soak(soak::Soak),
     /// Judges a run's directory: exit code 0 is valid, 1 invalid, 2 unknown.
     Check(check::Check),
+    Fuzz(fuzz::Fuzz),
     /// Tries which faults this machine allows.
     Doctor,
     /// Takes away what runs that were killed left on this machine.
@@ -113,6 +115,11 @@ fn act(command: Command) -> anyhow::Result<ExitCode> {
         Command::Soak(soak) => {
             let product = binary(soak.binary.clone())?;
             let well = runtime()?.block_on(soak.run(&product))?;
+            Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Fuzz(fuzz) => {
+            let product = binary(fuzz.binary.clone())?;
+            let well = runtime()?.block_on(fuzz.run(&product))?;
             Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Check(check) => check.run(),
