@@ -54,7 +54,7 @@ impl Committed {
     }
 
     /// As the machine said it.
-    fn into_reply(self) -> Reply {
+    pub(crate) fn into_reply(self) -> Reply {
         if self.replayed { Reply::Again(Box::new(self.reply)) } else { self.reply }
     }
 }
