@@ -12,13 +12,13 @@ export RAFTSMAN_TOOLS ?= $(CACHE)/tools
 # command runs, since before `setup` there is none; ROCKSDB_LIB_DIR names another one.
 ROCKS := ROCKSDB_STATIC=1 ROCKSDB_LIB_DIR="$${ROCKSDB_LIB_DIR:-$$(scripts/rocksdb-cache.sh)}"
 RAFTSMAN := "$(CARGO_TARGET_DIR)/release/raftsman"
-SIMULATION = $(CARGO_TARGET_DIR)-simulation/release/raftsman-simulation
+SIMULATION := "$(CARGO_TARGET_DIR)-simulation/release/raftsman-simulation"
 # What has planted bugs and failpoints lies apart from what is shipped.
 HURT = $(CARGO_TARGET_DIR)/hurt
 # What a commit's runs draw from; each commit has its own.
 SEED ?= $(shell printf '%d' "0x$$(git rev-parse --short=6 HEAD)")
 
-.PHONY: help setup build dev demo test lint fix bench long jepsen planted failpoints simulation soak hurt
+.PHONY: help setup build dev demo test lint fix bench long jepsen planted failpoints fuzz simulation soak hurt
 .DEFAULT_GOAL := help
 
 help: ## lists the verbs
@@ -99,12 +99,15 @@ failpoints: hurt ## panics at every failpoint, and judges what the cluster made 
 	scripts/setup-faults.sh
 	$(HURT)/jst failpoints --binary $(HURT)/raftsman
 
+fuzz: setup ## everything that reads bytes of strangers, guided by coverage, so long each (SECONDS=, TARGETS=)
+	$(ROCKS) scripts/fuzz.sh $(or $(SECONDS),15) $(TARGETS)
+
 # A target directory of its own: its flags would compile everything anew in the other one.
-simulation: ## whole clusters on virtual time, each seed twice (FROM=, TO=); docs/decisions/simulation.md
+simulation: ## whole clusters on virtual time, each seed twice (FROM=, TO= or SECONDS=); docs/decisions/simulation.md
 	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)-simulation RUSTFLAGS="--cfg tokio_unstable" \
 		cargo build --release --no-default-features --features simulation --bin raftsman-simulation
-	$(CARGO_TARGET_DIR)-simulation/release/raftsman-simulation --regressions jepsen-style-tests/seeds/regressions.txt
-	$(CARGO_TARGET_DIR)-simulation/release/raftsman-simulation --seeds $(or $(FROM),0)..$(or $(TO),100) --twice --minimise
+	$(SIMULATION) --regressions jepsen-style-tests/seeds/regressions.txt --twice --minimise \
+		$(if $(SECONDS),--seconds $(SECONDS) --from $(or $(FROM),0) --at-least 40,--seeds $(or $(FROM),0)..$(or $(TO),100))
 
 soak: build ## real clusters under faults, one run after another, and a row in RESULTS.md (HOURS=); needs root
 	cargo run -p jepsen-style-tests -- soak --hours $(or $(HOURS),1) --commit $$(git rev-parse --short HEAD)

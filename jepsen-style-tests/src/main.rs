@@ -15,6 +15,7 @@ mod disk;
 mod doctor;
 mod effects;
 mod failpoints;
+mod fuzz;
 mod generator;
 mod history;
 mod hunt;
@@ -73,6 +74,7 @@ enum Command {
     Failpoints(failpoints::Failpoints),
     /// Judges a run's directory: exit code 0 is valid, 1 invalid, 2 unknown.
     Check(check::Check),
+    Fuzz(fuzz::Fuzz),
     /// Tries which faults this machine allows.
     Doctor,
     /// Takes away what runs that were killed left on this machine.
@@ -146,6 +148,9 @@ fn act(command: Command) -> anyhow::Result<ExitCode> {
         Command::Failpoints(failpoints) => {
             let product = binary(failpoints.binary.clone())?;
             let well = runtime()?.block_on(failpoints.run(&product))?;
+        Command::Fuzz(fuzz) => {
+            let product = binary(fuzz.binary.clone())?;
+            let well = runtime()?.block_on(fuzz.run(&product))?;
             Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Check(check) => check.run(),
