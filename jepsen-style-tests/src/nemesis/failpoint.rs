@@ -209,7 +209,8 @@ async fn one_way_more(strike: &Strike, node: &JobTracker, way: Way) -> anyhow::R
             close(strike, &ways).await?;
             wait_for_its_end(node, CUT).await;
             open(strike, &ways).await?;
-            wait_for_its_end(node, CUT).await;
+            // Connections come back when they try again.
+            wait_for_its_end(node, PATIENCE).await;
         }
         Way::Traffic | Way::Lead | Way::Elect | Way::Install => {}
     }
