@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::admin::Admin;
@@ -33,6 +34,8 @@ pub(crate) struct Cluster {
     pub(crate) twin: Arc<Tracker>,
     pub(crate) admin: Admin,
     pub(crate) faults: Arc<FaultRecord>,
+    /// Whether the clients of each of [`CLIENTS`] are dead.
+    pub(crate) clients: [watch::Sender<bool>; CLIENTS.len()],
 }
 
 impl Cluster {
@@ -68,9 +71,9 @@ impl Cluster {
         };
         let mut trackers = Vec::new();
         for name in TRACKERS {
-            trackers.push(Arc::new(Tracker::make(network.host(name).clone(), name, &around)?));
+            trackers.push(Arc::new(Tracker::make(network.host(name).clone(), name, &around).await?));
         }
-        let twin = Arc::new(Tracker::make(network.host(TWIN).clone(), TRACKERS[0], &around)?);
+        let twin = Arc::new(Tracker::make(network.host(TWIN).clone(), TRACKERS[0], &around).await?);
         for node in &nodes {
             node.start().await?;
         }
@@ -80,7 +83,8 @@ impl Cluster {
         for tracker in &trackers {
             tracker.start().await?;
         }
-        Ok(Arc::new(Cluster { network, nodes, trackers, twin, admin, faults }))
+        let clients = CLIENTS.map(|_| watch::Sender::new(false));
+        Ok(Arc::new(Cluster { network, nodes, trackers, twin, admin, faults, clients }))
     }
 
     /// Starts TaskTrackers anew that a job has killed, until the runtime ends.
@@ -112,6 +116,9 @@ impl Cluster {
     /// If something cannot be put right.
     pub(crate) async fn heal(&self) -> anyhow::Result<()> {
         self.network.heal().await?;
+        for clients in &self.clients {
+            clients.send_replace(false);
+        }
         for node in &self.nodes {
             node.signal(Signal::CONT).await;
             node.disk.free()?;

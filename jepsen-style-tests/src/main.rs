@@ -27,6 +27,7 @@ mod stamp;
 mod summary;
 mod tail;
 mod test_tracker;
+mod throttle;
 mod tracker;
 mod workload;
 
@@ -179,7 +180,9 @@ fn run_one(order: &Order) -> anyhow::Result<ExitCode> {
     );
     println!("  faults: {}", summary.faults_text());
     summary.wrong.iter().for_each(|what| println!("  WRONG: {what}"));
+    let began = std::time::Instant::now();
     let verdict = check::judge(&order.dir, true)?;
+    println!("  {:.1?} to judge", began.elapsed());
     Ok(if summary.wrong.is_empty() { check::exit_code(verdict) } else { ExitCode::FAILURE })
 }
 

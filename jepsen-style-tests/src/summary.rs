@@ -17,6 +17,15 @@ const FILE: &str = "summary.json";
 pub(crate) struct Summary {
     /// Operations that were answered, reads included.
     pub(crate) answered: u64,
+    /// Of those, how many were to change something: the acknowledged ones in the narrow sense.
+    #[serde(default)]
+    pub(crate) changes: u64,
+    /// Requests whose client died while it waited, and that a successor sent again.
+    #[serde(default)]
+    pub(crate) inherited: u64,
+    /// Of the shipped default configuration.
+    #[serde(default)]
+    pub(crate) config_hash: String,
     /// Surely not done.
     pub(crate) refused: u64,
     /// Nobody knows.
@@ -64,6 +73,9 @@ impl Summary {
     /// Adds another run.
     pub(crate) fn add(&mut self, other: Summary) {
         self.answered += other.answered;
+        self.changes += other.changes;
+        self.inherited += other.inherited;
+        self.config_hash = other.config_hash;
         self.refused += other.refused;
         self.unknown += other.unknown;
         self.indeterminate += other.indeterminate;

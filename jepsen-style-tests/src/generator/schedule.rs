@@ -43,12 +43,17 @@ pub(crate) enum Lane {
     JobTrackers,
     TaskTrackers,
     Network,
+    Clients,
+}
+
+impl Lane {
+    pub(crate) const ALL: [Lane; 4] = [Lane::JobTrackers, Lane::TaskTrackers, Lane::Network, Lane::Clients];
 }
 
 /// The faults of one run, in the order of their times.
 pub(crate) fn schedule(seed: u64, families: &[Family], time: Duration) -> Vec<Plan> {
     let mut plans = Vec::new();
-    for (number, lane) in [Lane::JobTrackers, Lane::TaskTrackers, Lane::Network].into_iter().enumerate() {
+    for (number, lane) in Lane::ALL.into_iter().enumerate() {
         let mine: Vec<Family> =
             families.iter().copied().filter(|family| family.lane() == Some(lane)).collect();
         if !mine.is_empty() {
@@ -101,7 +106,7 @@ mod tests {
     #[test]
     fn faults_of_one_lane_do_not_overlap_and_each_family_comes_in_a_long_run() {
         let plans = schedule(3, Family::ALL, Duration::from_secs(3600));
-        for lane in [Lane::JobTrackers, Lane::TaskTrackers, Lane::Network] {
+        for lane in Lane::ALL {
             let mine: Vec<&Plan> = plans.iter().filter(|plan| plan.family.lane() == Some(lane)).collect();
             assert!(mine.windows(2).all(|pair| pair[0].at + pair[0].hold <= pair[1].at));
         }

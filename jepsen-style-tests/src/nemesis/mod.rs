@@ -1,5 +1,6 @@
 //! The faults, a family a file. Each is begun, held and undone by one future, and writes down when it did what.
 
+mod client;
 mod clock;
 mod corrupt;
 mod disk;
@@ -9,6 +10,7 @@ mod partition;
 mod pause;
 mod power;
 mod rolling;
+mod starve;
 mod tracker;
 mod wipe;
 
@@ -61,6 +63,14 @@ pub(crate) enum Family {
     Clock,
     /// SIGTERM and restart of one JobTracker after another.
     Rolling,
+    /// A JobTracker gets a tenth of a core.
+    CpuStarve,
+    /// A JobTracker is cut off and reached again, twice a second.
+    Flap,
+    /// SIGKILL of the clients of a host while they wait; successors send their requests again.
+    ClientKill,
+    /// Loss of power of a TaskTracker's host, with its FailStore.
+    TrackerPower,
     /// Snapshots are small and frequent and the log is short: a setting for the whole run.
     Snapshot,
 }
@@ -84,6 +94,10 @@ impl Family {
         Family::Corrupt,
         Family::Clock,
         Family::Rolling,
+        Family::CpuStarve,
+        Family::Flap,
+        Family::ClientKill,
+        Family::TrackerPower,
         Family::Snapshot,
     ];
 
@@ -102,7 +116,9 @@ impl Family {
             Family::DiskDead | Family::DiskSlow | Family::Wipe | Family::Corrupt | Family::Clock => {
                 Some(Lane::JobTrackers)
             }
-            Family::Rolling => Some(Lane::JobTrackers),
+            Family::Rolling | Family::CpuStarve | Family::Flap => Some(Lane::JobTrackers),
+            Family::ClientKill => Some(Lane::Clients),
+            Family::TrackerPower => Some(Lane::TaskTrackers),
             Family::TrackerKill | Family::TrackerPause | Family::TrackerCut | Family::TrackerTwin => {
                 Some(Lane::TaskTrackers)
             }
@@ -128,6 +144,10 @@ impl Family {
             Family::DiskSlow => (3_000, 8_000),
             Family::Wipe | Family::Corrupt => (0, 2_000),
             Family::Clock => (2_000, 8_000),
+            Family::CpuStarve => (3_000, 10_000),
+            Family::Flap => (3_000, 8_000),
+            Family::ClientKill => (100, 2_000),
+            Family::TrackerPower => (0, 6_000),
             Family::Rolling | Family::Snapshot => (0, 0),
         }
     }
@@ -158,7 +178,7 @@ pub(crate) async fn play(cluster: &Arc<Cluster>, plans: &[Plan], time: Duration)
     let began = Instant::now();
     let (tell_over, over) = watch::channel(false);
     let mut lanes = JoinSet::new();
-    for lane in [Lane::JobTrackers, Lane::TaskTrackers, Lane::Network] {
+    for lane in Lane::ALL {
         let mine: Vec<Plan> = plans.iter().filter(|plan| plan.family.lane() == Some(lane)).cloned().collect();
         let (cluster, over) = (Arc::clone(cluster), over.clone());
         lanes.spawn(async move {
@@ -200,6 +220,10 @@ impl Strike {
             Family::Corrupt => corrupt::run(self).await,
             Family::Clock => clock::run(self).await,
             Family::Rolling => rolling::run(self).await,
+            Family::CpuStarve => starve::run(self).await,
+            Family::Flap => partition::flap(self).await,
+            Family::ClientKill => client::kill(self).await,
+            Family::TrackerPower => tracker::power(self).await,
             Family::Snapshot => {}
         }
     }
@@ -229,6 +253,20 @@ impl Strike {
         let mut over = self.over.clone();
         // Both ends mean the same.
         let _ = timeout(self.plan.hold, over.wait_for(|over| *over)).await;
+    }
+
+    /// Something that lasts as long as [`Strike::hold`] and undoes itself; writes down from when to when.
+    async fn while_doing(
+        &self,
+        detail: String,
+        targets: Vec<String>,
+        doing: impl Future<Output = anyhow::Result<()>>,
+    ) {
+        let name = self.plan.family.name();
+        let open = self.cluster.faults.open(&name, detail, targets);
+        open.start(FaultOutcome::Installed);
+        let done = doing.await;
+        open.stop(outcome(&name, &done), &told(&done));
     }
 
     /// Begins, holds, undoes, and writes all that down.
