@@ -48,7 +48,8 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(history: Record) -> Shared {
-        let [processes, requests, answered, refused, unknown, changes, inherited] = [0; 7].map(AtomicU64::new);
+        let [processes, requests, answered, refused, unknown, changes, inherited] =
+            [0; 7].map(AtomicU64::new);
         Shared { history, processes, requests, answered, refused, unknown, changes, inherited }
     }
 }
@@ -225,6 +226,8 @@ impl Client {
         let states: Vec<String> = request.states().map(answer::state).collect();
         let v = json!({
             "node_group": request.node_group, "states": states, "kind": request.kind,
+            "job_type": answer::job_type(request.job_type()),
+            "consistency": answer::consistency(request.consistency()),
             "task_id_prefix": request.task_id_prefix, "page_size": request.page_size,
             "page_token": request.page_token,
         });

@@ -104,9 +104,14 @@ impl Cluster {
 
     /// The JobTracker that leads; any if none does.
     pub(crate) async fn leader(&self) -> Arc<JobTracker> {
-        let name = self.admin.leader().await;
-        let leader = self.nodes.iter().find(|node| Some(&node.name) == name.as_ref());
-        Arc::clone(leader.unwrap_or(&self.nodes[0]))
+        self.known_leader().await.unwrap_or_else(|| Arc::clone(&self.nodes[0]))
+    }
+
+    /// The JobTracker that leads and lives, if one does.
+    pub(crate) async fn known_leader(&self) -> Option<Arc<JobTracker>> {
+        let name = self.admin.leader().await?;
+        let leader = self.nodes.iter().find(|node| node.name == name)?;
+        leader.lives().await.then(|| Arc::clone(leader))
     }
 
     /// Everybody's network, processes, clocks and disks are as at the start. Faults have ended before; this finds what

@@ -11,6 +11,7 @@ mod control;
 mod delay;
 mod disk;
 mod doctor;
+mod edn;
 mod effects;
 mod generator;
 mod history;
@@ -62,6 +63,8 @@ enum Command {
     Soak(soak::Soak),
     /// Judges a run's directory: exit code 0 is valid, 1 invalid, 2 unknown.
     Check(check::Check),
+    /// Writes a run's history as EDN, for the checkers of Jepsen.
+    ExportEdn(edn::ExportEdn),
     /// Tries which faults this machine allows.
     Doctor,
     /// Takes away what runs that were killed left on this machine.
@@ -117,6 +120,7 @@ fn act(command: Command) -> anyhow::Result<ExitCode> {
             Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Check(check) => check.run(),
+        Command::ExportEdn(export) => export.run().map(|()| ExitCode::SUCCESS),
         Command::Doctor => doctor(),
         Command::Clean => {
             let cleaned = place::clean()?;

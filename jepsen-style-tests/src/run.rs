@@ -220,8 +220,7 @@ impl Crowd {
             let mut players = tokio::task::JoinSet::new();
             for number in 0..PLAYERS {
                 // Each has its own connections, as processes would.
-                let door =
-                    |(node, address): &(String, String)| Door::new(node.clone(), address.clone());
+                let door = |(node, address): &(String, String)| Door::new(node.clone(), address.clone());
                 let doors = self.doors.iter().map(door).collect();
                 let name = format!("{}{number}", self.host);
                 let client = Client::new(Arc::clone(shared), name, doors, rng.fork());

@@ -85,6 +85,20 @@ impl Summary {
         }
     }
 
+    /// Losses of power, whoever was hit.
+    pub(crate) fn power_cuts(&self) -> u64 {
+        self.of(&["power", "power of all", "power of the leader"])
+    }
+
+    /// How often the leader got a SIGKILL, alone or with all.
+    pub(crate) fn leader_kills(&self) -> u64 {
+        self.of(&["kill of the leader", "kill of all"])
+    }
+
+    fn of(&self, kinds: &[&str]) -> u64 {
+        kinds.iter().filter_map(|kind| self.faults.get(*kind)).sum()
+    }
+
     pub(crate) fn faults_text(&self) -> String {
         let all: Vec<String> = self.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
         all.join(", ")

@@ -130,7 +130,7 @@ impl Family {
     /// The shortest and the longest time between its start and its stop.
     pub(crate) fn hold_ms(self) -> (u64, u64) {
         match self {
-            Family::Kill => (0, 6_000),
+            Family::Kill => (0, 4_000),
             Family::Pause => (300, 6_000),
             Family::Power => (0, 2_000),
             Family::Partition => (1_000, 10_000),
@@ -231,7 +231,10 @@ impl Strike {
     /// The JobTrackers that the plan means, and the word for that.
     async fn targets(&self) -> (Vec<Arc<JobTracker>>, &'static str) {
         match self.plan.aim {
-            Aim::Leader => (vec![self.cluster.leader().await], "the leader"),
+            Aim::Leader => match self.cluster.known_leader().await {
+                Some(leader) => (vec![leader], "the leader"),
+                None => (vec![Arc::clone(&self.cluster.nodes[0])], "one, as none leads"),
+            },
             Aim::One(number) => (vec![Arc::clone(&self.cluster.nodes[number])], "one"),
             Aim::All => (self.cluster.nodes.clone(), "all"),
         }

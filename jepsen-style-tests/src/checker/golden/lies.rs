@@ -417,6 +417,53 @@ const LIES: &[Lie] = &[
         },
     },
     Lie {
+        says: "an instant that became due just before its job was cancelled has no row in the ledger",
+        noticed_by: &["K1"],
+        tell: |evidence| {
+            let ledger = ok(&mut evidence.history, |event| event.f == "runs")?;
+            ledger.v["runs"].as_array_mut()?.pop().map(drop)
+        },
+    },
+    Lie {
+        says: "an instant of a repeat has no row in the ledger",
+        noticed_by: &["K5"],
+        tell: |evidence| {
+            let ledger =
+                ok(&mut evidence.history, |event| event.f == "runs" && event.job.as_deref() == Some("t2"))?;
+            ledger.v["runs"].as_array_mut()?.remove(1);
+            Some(())
+        },
+    },
+    Lie {
+        says: "what replaced a revision that had run was cancelled, and had begun",
+        noticed_by: &["C2", "L2"],
+        tell: |evidence| {
+            let replaced = ok(&mut evidence.history, |event| answered(event, "replaced"))?;
+            let job = replaced.v["answer"]["replaced"]["job"].as_str()?.to_owned();
+            let first = format!("{job}/0");
+            let i =
+                evidence.execs.iter().position(|exec| exec.run == first && exec.ev == ExecEvent::Begin)?;
+            let mut next = evidence.execs[i].clone();
+            (next.run, next.execution) = (format!("{job}/1"), next.execution + (1 << 30));
+            evidence.execs.push(next);
+            Some(())
+        },
+    },
+    Lie {
+        says: "the replaced revision was executed again after the cancel, by nobody's leave",
+        noticed_by: &["C2", "L2"],
+        tell: |evidence| {
+            let replaced = ok(&mut evidence.history, |event| answered(event, "replaced"))?;
+            let first = format!("{}/0", replaced.v["answer"]["replaced"]["job"].as_str()?);
+            let i =
+                evidence.execs.iter().position(|exec| exec.run == first && exec.ev == ExecEvent::Begin)?;
+            let mut again = evidence.execs[i].clone();
+            again.execution += 1;
+            evidence.execs.push(again);
+            Some(())
+        },
+    },
+    Lie {
         says: "a node fell silent after the heal",
         noticed_by: &["V1"],
         tell: |evidence| {
