@@ -168,6 +168,9 @@ pub(crate) struct RunInfo {
     /// What the run set otherwise than the shipped default, beside addresses and directories.
     #[serde(default)]
     pub(crate) settings: Vec<String>,
+    /// How long the machine kept a thread waiting that asked for nothing, where that was longer than usual.
+    #[serde(default)]
+    pub(crate) stalled_ms: u64,
     /// Of the JobTrackers' disks.
     #[serde(default)]
     pub(crate) filesystem: String,

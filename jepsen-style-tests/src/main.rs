@@ -1,6 +1,7 @@
 //! `jst`: real clusters under faults, checked exactly.
 
 mod admin;
+mod canary;
 mod check;
 mod checker;
 mod client;

@@ -12,6 +12,7 @@ use raftsman::wire::pb;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+use crate::canary::Canaries;
 use crate::client::{Client, Door, Ended, Mortality, Shared, Task};
 use crate::cluster::{CLIENTS, Cluster};
 use crate::control::Control;
@@ -67,6 +68,7 @@ pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
     let place = Place::take()?;
     let effects = Effects::serve(&place.dir().join("effects"), &kept.join("effects.jsonl"))?;
     let options = options(order, &families)?;
+    let canaries = Canaries::sing()?;
     let (started_at, started_ns, began) = (wall_text(), monotonic_ns(), Instant::now());
     let cluster = Cluster::boot(&place, &kept, &options, place.dir().join("effects")).await?;
     let tails = Tails::follow(&cluster, &kept)?;
@@ -150,6 +152,7 @@ pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
         drained_ns,
         filesystem: options.filesystem.name().into(),
         settings: options.settings.clone(),
+        stalled_ms: canaries.stalled_ms(),
         nodes: cluster.nodes.iter().map(|node| node.name.clone()).collect(),
         rerun: order.rerun(),
     };

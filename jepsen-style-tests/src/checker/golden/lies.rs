@@ -464,6 +464,36 @@ const LIES: &[Lie] = &[
         },
     },
     Lie {
+        says: "a list by type left a job out",
+        noticed_by: &["Q1"],
+        tell: |evidence| {
+            let list = ok(&mut evidence.history, |event| event.f == "list")?;
+            list.v["jobs"].as_array_mut()?.pop().map(drop)
+        },
+    },
+    Lie {
+        says: "a list by type shows a job of another one",
+        noticed_by: &["Q1"],
+        tell: |evidence| {
+            let cron = ok(&mut evidence.history, |event| event.job.as_deref() == Some("t1"))?;
+            let cron = cron.v["answer"]["accepted"].clone();
+            let list = ok(&mut evidence.history, |event| event.f == "list")?;
+            list.v["jobs"].as_array_mut()?.push(json!({"job_id": cron}));
+            Some(())
+        },
+    },
+    Lie {
+        says: "a stale read went back behind the one before it",
+        noticed_by: &["Q1"],
+        tell: |evidence| {
+            let mut asked = evidence.history.iter().rev();
+            let last = asked.find(|event| event.v["consistency"] == "stale")?.req.clone();
+            let last = ok(&mut evidence.history, |event| event.req == last)?;
+            last.rdx = last.rdx.map(|index| index - 1);
+            Some(())
+        },
+    },
+    Lie {
         says: "a node fell silent after the heal",
         noticed_by: &["V1"],
         tell: |evidence| {
@@ -486,6 +516,14 @@ const LIES: &[Lie] = &[
         noticed_by: &["X1"],
         tell: |evidence| {
             evidence.history.truncate(20);
+            Some(())
+        },
+    },
+    Lie {
+        says: "the machine stood still",
+        noticed_by: &["X1"],
+        tell: |evidence| {
+            evidence.info.stalled_ms = 10_000;
             Some(())
         },
     },

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::written::reply_json;
-use crate::checker::command::Command;
+use crate::checker::command::{Command, JobType};
 use crate::checker::evidence::Evidence;
 use crate::checker::model::{Model, Settled, State};
 use crate::checker::reply::{CancelAnswer, Push, Reply, SubmitAnswer};
@@ -118,6 +118,12 @@ impl World {
         self.drain();
         self.replaced_and_cancelled();
         self.drain();
+        self.list_real_time();
+        let (task, id) = self.any_job();
+        for _ in 0..2 {
+            let asked = json!({"job_id": id.to_string(), "consistency": "stale"});
+            self.operate("get", &task, NODES[2], asked, None);
+        }
         for node in NODES {
             self.submit_through(&json!({"job_type": "real_time"}), node);
             self.drain();
@@ -142,6 +148,7 @@ impl World {
             config_hash: "0".into(),
             default_config_hash: "0".into(),
             settings: Vec::new(),
+            stalled_ms: 0,
             filesystem: "ext4".into(),
             started_at: At(EPOCH_MS).to_string(),
             started_ns: START_NS,
@@ -306,29 +313,42 @@ impl World {
 
     /// One page holds it all.
     fn read_ledger(&mut self, task: &str, id: Id) {
+        let asked = json!({"job_id": id.to_string(), "page_token": ""});
+        let row = |settled: &Settled| {
+            let until = At(settled.last()).to_string();
+            json!({"planned": At(settled.first()).to_string(), "until": until, "state": "succeeded"})
+        };
+        let rows: Vec<Value> = self.model.settled(id).iter().map(row).collect();
+        self.read("runs", Some(task), asked, json!({"runs": rows, "next_page_token": ""}));
+    }
+
+    /// All jobs of one type on one page.
+    fn list_real_time(&mut self) {
+        let asked = json!({"node_group": "g", "states": [], "job_type": "real_time", "page_token": ""});
+        let real_time = self.model.jobs.iter().filter(|(_, job)| job.spec.job_type == JobType::RealTime);
+        let shown: Vec<Value> = real_time.map(|(id, _)| self.shown(&id.to_string())["job"].clone()).collect();
+        self.read("list", None, asked, json!({"jobs": shown, "next_page_token": ""}));
+    }
+
+    fn read(&mut self, f: &str, job: Option<&str>, asked: Value, shown: Value) {
         self.process += 1;
         let mut event = Event {
             t: self.t(),
             p: self.process % 8,
             kind: EventKind::Invoke,
-            f: "runs".into(),
+            f: f.into(),
             req: format!("r{}", self.process),
-            job: Some(task.into()),
+            job: job.map(str::to_owned),
             node: Some(NODES[0].into()),
-            v: json!({"job_id": id.to_string(), "page_token": ""}),
+            v: asked,
             pos: None,
             rdx: None,
             err: None,
         };
         self.history.push(event.clone());
         self.pass(1, 5);
-        let row = |settled: &Settled| {
-            let until = At(settled.last()).to_string();
-            json!({"planned": At(settled.first()).to_string(), "until": until, "state": "succeeded"})
-        };
-        let rows: Vec<Value> = self.model.settled(id).iter().map(row).collect();
-        event.v = json!({"runs": rows, "next_page_token": ""});
         (event.t, event.kind, event.rdx) = (self.t(), EventKind::Ok, Some(self.index));
+        event.v = shown;
         self.history.push(event);
     }
 
