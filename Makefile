@@ -13,7 +13,7 @@ export RAFTSMAN_TOOLS ?= $(CACHE)/tools
 ROCKS := ROCKSDB_STATIC=1 ROCKSDB_LIB_DIR="$${ROCKSDB_LIB_DIR:-$$(scripts/rocksdb-cache.sh)}"
 RAFTSMAN := "$(CARGO_TARGET_DIR)/release/raftsman"
 
-.PHONY: help setup build dev demo test lint fix bench jepsen simulation soak
+.PHONY: help setup build dev demo test lint fix bench jepsen fuzz simulation soak
 .DEFAULT_GOAL := help
 
 help: ## lists the verbs
@@ -66,12 +66,16 @@ jepsen: setup ## the random tests and the crash tests, much longer than in `make
 	RAFTSMAN_SEEDS=$(or $(SEEDS),5000) cargo test --release --no-default-features --features machine -- --skip sim::
 	CYCLES=$(or $(CYCLES),200) $(ROCKS) cargo test --release --features server sigkill
 
+fuzz: setup ## everything that reads bytes of strangers, guided by coverage, so long each (SECONDS=, TARGETS=)
+	$(ROCKS) scripts/fuzz.sh $(or $(SECONDS),15) $(TARGETS)
+
 # A target directory of its own: its flags would compile everything anew in the other one.
-simulation: ## whole clusters on virtual time, each seed twice (FROM=, TO=); docs/decisions/simulation.md
+SIMULATION := "$(CARGO_TARGET_DIR)-simulation/release/raftsman-simulation"
+simulation: ## whole clusters on virtual time, each seed twice (FROM=, TO= or SECONDS=); docs/decisions/simulation.md
 	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)-simulation RUSTFLAGS="--cfg tokio_unstable" \
 		cargo build --release --no-default-features --features simulation --bin raftsman-simulation
-	$(CARGO_TARGET_DIR)-simulation/release/raftsman-simulation --regressions jepsen-style-tests/seeds/regressions.txt
-	$(CARGO_TARGET_DIR)-simulation/release/raftsman-simulation --seeds $(or $(FROM),0)..$(or $(TO),100) --twice --minimise
+	$(SIMULATION) --regressions jepsen-style-tests/seeds/regressions.txt --twice --minimise \
+		$(if $(SECONDS),--seconds $(SECONDS) --from $(or $(FROM),0) --at-least 40,--seeds $(or $(FROM),0)..$(or $(TO),100))
 
 soak: build ## real clusters under faults, one run after another, and a row in RESULTS.md (HOURS=); needs root
 	cargo run --release -p jepsen-style-tests -- soak --hours $(or $(HOURS),1) --commit $$(git rev-parse --short HEAD)

@@ -14,6 +14,7 @@ mod disk;
 mod doctor;
 mod edn;
 mod effects;
+mod fuzz;
 mod generator;
 mod history;
 mod jobtracker;
@@ -66,6 +67,7 @@ enum Command {
     Check(check::Check),
     /// Writes a run's history as EDN, for the checkers of Jepsen.
     ExportEdn(edn::ExportEdn),
+    Fuzz(fuzz::Fuzz),
     /// Tries which faults this machine allows.
     Doctor,
     /// Takes away what runs that were killed left on this machine.
@@ -118,6 +120,11 @@ fn act(command: Command) -> anyhow::Result<ExitCode> {
         Command::Soak(soak) => {
             let product = binary(soak.binary.clone())?;
             let well = runtime()?.block_on(soak.run(&product))?;
+            Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Fuzz(fuzz) => {
+            let product = binary(fuzz.binary.clone())?;
+            let well = runtime()?.block_on(fuzz.run(&product))?;
             Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Check(check) => check.run(),

@@ -87,8 +87,9 @@ impl Sessions {
                 None => {}
             }
             tokio::select! {
-                _ = here.changed() => {}
-                _ = leadership.changed() => {}
+                // A node that stops has no more news, and is no reason to look again at once.
+                Ok(()) = here.changed() => {}
+                Ok(()) = leadership.changed() => {}
                 () = &mut within => return Err(not_leader("no leader is known")),
             }
         }

@@ -3,7 +3,7 @@
 //! It models what the store relies on of RocksDB. A write is one record, readable at once. The log's records survive the
 //! end of the process, and a power cut leaves those that were synced and a random prefix of the others; the record that is
 //! torn does not count, as in a write-ahead log. The state has no such log: what was not flushed is gone either way.
-//! A sync takes simulated time, and fails when it is told to. Snapshots are files of their own, written by the same code
+//! A sync takes simulated time, and fails when it is told to; so does a write when there is no room. Snapshots are files of their own, written by the same code
 //! as RocksDB's, and lie in a directory that the simulation throws away.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -26,6 +26,10 @@ use crate::machine::{Base, BaseError, Layer, RawRow};
 /// The one file of a checkpoint.
 const TABLE: &str = "000001.sst";
 
+/// Why a disk refuses, as the operating system says it.
+pub const IO_ERROR: &str = "input/output error";
+pub const NO_ROOM: &str = "no space left on device";
+
 type Rows = BTreeMap<Vec<u8>, Bytes>;
 
 /// How the process ended.
@@ -44,11 +48,13 @@ pub struct Temper {
     pub sync_ms: (u64, u64),
     /// The next sync, and every one after it, fails.
     pub fails: bool,
+    /// There is no room for what is written.
+    pub full: bool,
 }
 
 impl Default for Temper {
     fn default() -> Temper {
-        Temper { sync_ms: (1, 2), fails: false }
+        Temper { sync_ms: (1, 2), fails: false, full: false }
     }
 }
 
@@ -179,6 +185,13 @@ impl MemDisk {
         }
     }
 
+    /// Everything on it is gone; no process uses it.
+    pub fn wipe(&self) {
+        let mut inner = self.inner.lock();
+        inner.logs.clear();
+        inner.states.clear();
+    }
+
     fn state(&self, dir: &Path) -> io::Result<Arc<Mutex<Database>>> {
         let mut inner = self.inner.lock();
         if !dir.exists() {
@@ -233,6 +246,9 @@ impl LogEngine for MemLog {
     }
 
     fn write(&self, changes: &[Change<'_>]) -> Result<(), EngineError> {
+        if self.disk.inner.lock().temper.full {
+            return Err(EngineError(NO_ROOM.into()));
+        }
         let step = |change: &Change<'_>| match change {
             Change::Put(key, value) => Step::Put(key.to_vec(), Bytes::copy_from_slice(value)),
             Change::Delete(key) => Step::Delete(key.to_vec()),
@@ -272,7 +288,7 @@ impl LogEngine for MemLog {
                 };
                 tokio::time::sleep(Duration::from_millis(took)).await;
                 if disk.inner.lock().temper.fails {
-                    return Err(EngineError("input/output error".into()));
+                    return Err(EngineError(IO_ERROR.into()));
                 }
                 database.lock().keep(written);
                 Ok(())
@@ -295,9 +311,10 @@ struct MemState {
 
 impl MemState {
     fn check(&self) -> Result<(), BaseError> {
-        match self.disk.inner.lock().temper.fails {
-            true => Err(BaseError::Storage("input/output error".into())),
-            false => Ok(()),
+        match self.disk.inner.lock().temper {
+            Temper { fails: true, .. } => Err(BaseError::Storage(IO_ERROR.into())),
+            Temper { full: true, .. } => Err(BaseError::Storage(NO_ROOM.into())),
+            Temper { .. } => Ok(()),
         }
     }
 }

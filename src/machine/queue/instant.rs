@@ -240,7 +240,12 @@ impl Settling {
             Rhythm::Grid { next, interval, remaining } => {
                 let last = *next + Millis::new(interval.get().saturating_mul(count - 1));
                 *next = last + *interval;
-                *remaining = remaining.map(|left| left.saturating_sub(count));
+                *remaining = if last.has_after(*interval) {
+                    remaining.map(|left| left.saturating_sub(count))
+                } else {
+                    // Time ends before the next instant; it would be the last one again and again.
+                    Some(0)
+                };
                 last
             }
             Rhythm::Stopped { .. } => self.row.settled,

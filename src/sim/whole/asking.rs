@@ -10,13 +10,12 @@ use super::super::history::Broken;
 use super::super::jobs;
 use super::super::rare::Rare;
 use super::super::tracker::Ms;
-use super::options::HOSTS;
 use super::world::{Happening, World};
 use crate::domain::{JobId, NodeGroup, Position, RequestId, RunId, TaskId};
 use crate::jobtracker::{CommandError, Committed, lane_of};
 use crate::machine::command::{Cancel, Fingerprint, JobRef, RequestKey, Retry, Submit, Terminate};
 use crate::machine::reply::SubmitAnswer;
-use crate::machine::{Command, Reply};
+use crate::machine::{Command, Machine, Reply};
 
 #[derive(Debug)]
 pub(super) struct Call {
@@ -27,9 +26,14 @@ pub(super) struct Call {
     at: Option<(usize, u64)>,
     /// Some attempt may have reached the log.
     unsure: bool,
+    /// The newest index that anybody had been told of when this was asked.
+    floor: u64,
 }
 
 type Told = (u64, Result<Committed, CommandError>);
+
+/// A linearizable read: which host, the newest index that anybody had been told of when it was asked, and what it saw.
+type Seen = (usize, u64, u64);
 
 #[derive(Debug, Default)]
 pub(super) struct Asking {
@@ -39,13 +43,18 @@ pub(super) struct Asking {
     told: Arc<Mutex<Vec<Told>>>,
     pub(super) known: Vec<(JobId, NodeGroup, TaskId)>,
     pub(super) acknowledged: u64,
+    /// The newest index that anybody was told of.
+    newest: u64,
+    reads: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl World {
     pub(super) fn ask(&mut self, command: Command, has_key: bool) {
         let call = self.asking.next;
         self.asking.next += 1;
-        self.asking.all.insert(call, Call { command, has_key, answer: None, at: None, unsure: false });
+        self.asking
+            .all
+            .insert(call, Call { command, has_key, answer: None, at: None, unsure: false, floor: 0 });
         self.asking.open.insert(call);
         let delay = self.rng.between(1, 5);
         self.after(delay, Happening::Call { call });
@@ -55,7 +64,7 @@ impl World {
     pub(super) fn call(&mut self, number: u64) {
         let host = match self.leader().filter(|_| self.rng.percent(40)) {
             Some(leader) => leader,
-            None => self.rng.below(HOSTS),
+            None => self.rng.below(self.hosts.len()),
         };
         let Some(up) = self.hosts[host].up.as_ref() else {
             let pause = self.rng.between(20, 400);
@@ -63,7 +72,7 @@ impl World {
         };
         let within = Duration::from_millis(self.rng.between(300, 4_000));
         let call = self.asking.all.get_mut(&number).expect("it was asked");
-        call.at = Some((host, self.hosts[host].start));
+        (call.at, call.floor) = (Some((host, self.hosts[host].start)), self.asking.newest);
         let (tracker, command, told) =
             (up.tracker.clone(), call.command.clone(), Arc::clone(&self.asking.told));
         self.hosts[host].spawn(async move {
@@ -98,12 +107,50 @@ impl World {
                 ) => self.not_applied(number)?,
             }
         }
+        self.hear_reads()
+    }
+
+    /// A JobTracker, any of them, is asked for a read that must see all that was acknowledged before.
+    fn read(&mut self) {
+        let host = self.rng.below(self.hosts.len());
+        let within = Duration::from_millis(self.rng.between(300, 4_000));
+        let Some(up) = self.hosts[host].up.as_ref() else { return };
+        let (tracker, reads, floor) =
+            (up.tracker.clone(), Arc::clone(&self.asking.reads), self.asking.newest);
+        self.hosts[host].spawn(async move {
+            if tracker.linearize(within).await.is_ok() {
+                let saw = tracker.look(Machine::applied_index);
+                reads.lock().push((host, floor, saw));
+            }
+        });
+    }
+
+    fn hear_reads(&mut self) -> Result<(), Broken> {
+        let reads = std::mem::take(&mut *self.asking.reads.lock());
+        for (host, floor, saw) in reads {
+            self.met("linearizable reads");
+            self.trace.note("read", &[self.now, host as u64, floor, saw]);
+            if saw < floor {
+                return Err(format!(
+                    "A2: n{} answered a read at {saw}, and it was asked after {floor} was acknowledged",
+                    host + 1
+                ));
+            }
+        }
         Ok(())
     }
 
     fn committed(&mut self, number: u64, committed: &Committed) -> Result<(), Broken> {
         let call = self.asking.all.get_mut(&number).expect("it was asked");
-        self.book.acknowledged(committed.index, &call.command, &committed.reply)?;
+        let (index, floor) = (committed.index, call.floor);
+        if index <= floor {
+            return Err(format!(
+                "A2: acknowledged at {index}, and asked after {floor} was: {:?}",
+                call.command
+            ));
+        }
+        self.asking.newest = self.asking.newest.max(index);
+        self.book.acknowledged(index, &call.command, &committed.clone().into_reply())?;
         call.unsure = true;
         self.asking.acknowledged += 1;
         if !self.calm && self.rng.percent(3) {
@@ -117,7 +164,10 @@ impl World {
         if let Some(first) = call.answer.replace(answer.clone())
             && first != *answer
         {
-            return Err(format!("a client was answered {first:?} and then {answer:?} to {:?}", call.command));
+            return Err(format!(
+                "B2: a client was answered {first:?} and then {answer:?} to {:?}",
+                call.command
+            ));
         }
         if let (Command::Submit(submit), Reply::Submitted(answers)) = (&call.command, answer) {
             for (spec, answer) in submit.jobs.iter().zip(answers) {
@@ -158,7 +208,7 @@ impl World {
             && let Some(index) = self.book.has(&call.command)
         {
             return Err(format!(
-                "it was told that this is not applied, and it is at {index}: {:?}",
+                "A2: it was told that this is not applied, and it is at {index}: {:?}",
                 call.command
             ));
         }
@@ -180,7 +230,7 @@ impl World {
         for call in self.asking.all.values().filter(refused) {
             if let Some(index) = self.book.has(&call.command) {
                 return Err(format!(
-                    "it was told that this is not applied, and it is at {index}: {:?}",
+                    "A2: it was told that this is not applied, and it is at {index}: {:?}",
                     call.command
                 ));
             }
@@ -211,6 +261,9 @@ impl World {
 
     /// Somebody asks for something.
     pub(super) fn ask_anything(&mut self) {
+        if self.rng.percent(10) {
+            return self.read();
+        }
         let (request, has_key) = self.key();
         let command = match self.rng.between(0, 99) {
             0..=59 => {

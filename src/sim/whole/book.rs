@@ -32,7 +32,7 @@ impl Book {
     pub(super) fn write(&mut self, host: usize, applied: AppliedEntry) -> Result<(), Broken> {
         let (index, term) = (applied.log_id.index, applied.log_id.leader_id.term);
         let Some(outcome) = applied.outcome else {
-            return Err(format!("entry {index} came without its outcome"));
+            return Err(format!("A1: entry {index} came without its outcome"));
         };
         let Some(line) = self.lines.get(&index) else {
             let line = Line { term, entry: applied.entry, replies: outcome.replies, digest: outcome.digest };
@@ -41,7 +41,7 @@ impl Book {
         };
         let differs = |what: &str, first: String, then: String| {
             Err(format!(
-                "entry {index} is applied by n{} with another {what}: {then} instead of {first}",
+                "A1: entry {index} is applied by n{} with another {what}: {then} instead of {first}",
                 host + 1
             ))
         };
@@ -87,13 +87,13 @@ impl Book {
     pub(super) fn acknowledged(&self, index: u64, command: &Command, reply: &Reply) -> Result<(), Broken> {
         let line = self.lines.get(&index).filter(|_| index < self.told);
         let line =
-            line.ok_or_else(|| format!("acknowledged at {index}, which nobody applied: {command:?}"))?;
+            line.ok_or_else(|| format!("B1: acknowledged at {index}, which nobody applied: {command:?}"))?;
         let commands = line.entry.iter().flat_map(|entry| &entry.commands);
         let found = commands.zip(line.replies.iter()).any(|(at, answer)| at == command && answer == reply);
         if found {
             Ok(())
         } else {
-            Err(format!("acknowledged at {index} as {reply:?}, and the log does not say so: {command:?}"))
+            Err(format!("B1: acknowledged at {index} as {reply:?}, and the log does not say so: {command:?}"))
         }
     }
 

@@ -4,10 +4,13 @@ use super::super::history::Broken;
 use super::super::rare::Rare;
 use super::super::tracker::Ms;
 use super::net::Way;
-use super::options::{Aim, HOSTS, What};
+use super::options::{Aim, What};
 use super::people::KEEPALIVE;
 use super::world::{Happening, SKEW, World};
-use crate::store::mem_disk::{Crash, Temper};
+use crate::store::mem_disk::{Crash, IO_ERROR, NO_ROOM, Temper};
+
+/// As supervisors do.
+const SIGKILL_AFTER: Ms = 3_000;
 
 impl World {
     fn aim(&mut self, aim: Aim) -> usize {
@@ -36,7 +39,7 @@ impl World {
             }
             What::Blackout => {
                 self.met("blackouts");
-                (0..HOSTS).for_each(|host| self.host_down(host, Crash::PowerCut, lasts));
+                (0..self.hosts.len()).for_each(|host| self.host_down(host, Crash::PowerCut, lasts));
             }
             What::Freeze(aim) => {
                 let host = self.aim(aim);
@@ -47,11 +50,22 @@ impl World {
             What::Isolate(aim) => {
                 let host = self.aim(aim);
                 self.met("isolations");
-                for other in (0..HOSTS).filter(|other| *other != host) {
+                for other in (0..self.hosts.len()).filter(|other| *other != host) {
                     self.cut(host, other);
                     self.cut(other, host);
                 }
                 self.begins(number, host, lasts);
+            }
+            What::Split { first, count } => {
+                self.met("split networks");
+                let hosts = self.hosts.len();
+                let is_inside = |host: usize| (host + hosts - first) % hosts < count;
+                for from in 0..hosts {
+                    for to in (0..hosts).filter(|to| is_inside(from) != is_inside(*to)) {
+                        self.cut(from, to);
+                    }
+                }
+                self.begins(number, first, lasts);
             }
             What::OneWay(from, to) => {
                 self.met("one-way cuts");
@@ -60,8 +74,8 @@ impl World {
             }
             What::Lossy(way) => {
                 self.met("lossy networks");
-                for from in 0..HOSTS {
-                    for to in 0..HOSTS {
+                for from in 0..self.hosts.len() {
+                    for to in 0..self.hosts.len() {
                         let cut = self.net.way(from, to).cut;
                         self.net.set_way(from, to, Way { cut, ..way });
                     }
@@ -80,15 +94,34 @@ impl World {
                 self.hosts[host].disk.set_temper(Temper { fails: true, ..Temper::default() });
                 self.begins(number, host, lasts);
             }
+            What::FullDisk(aim) => {
+                let host = self.aim(aim);
+                self.met("full disks");
+                self.hosts[host].disk.set_temper(Temper { full: true, ..Temper::default() });
+                self.begins(number, host, lasts);
+            }
+            What::Wipe(host) => self.wipe(host, lasts)?,
             What::Clock(host, by) => {
                 self.history.saw(Rare::ClockJumps);
                 self.met("wrong clocks");
-                // One clock at a time is wrong.
-                for host in &self.hosts {
-                    host.clock.set_offset(self.rng.between(0, 2 * SKEW) as i64 - SKEW as i64);
-                }
+                self.set_clocks_right();
                 self.hosts[host].clock.set_offset(by);
             }
+            What::Drift(host, by) => {
+                self.met("drifting clocks");
+                self.set_clocks_right();
+                self.hosts[host].clock.set_drift(by);
+            }
+            What::Restart(host) => {
+                if let Some(up) = &self.hosts[host].up {
+                    let tracker = up.tracker.clone();
+                    self.met("processes asked to end");
+                    self.hosts[host].spawn(async move { tracker.shutdown().await });
+                    let start = self.hosts[host].start;
+                    self.after(SIGKILL_AFTER, Happening::Ends { host, start });
+                }
+            }
+            What::HandOver(to) => self.hand_over(to),
             What::TrackerDies(tracker) => {
                 self.met("dead TaskTrackers");
                 if self.trackers[tracker].alive {
@@ -134,27 +167,33 @@ impl World {
         self.active = self.active.saturating_sub(1);
         self.trace.note("heals", &[self.now, number as u64]);
         match self.options.faults[number].what {
-            What::Isolate(_) | What::OneWay(..) => {
-                for from in 0..HOSTS {
-                    for to in 0..HOSTS {
+            What::Isolate(_) | What::Split { .. } | What::OneWay(..) => {
+                for from in 0..self.hosts.len() {
+                    for to in 0..self.hosts.len() {
                         let way = self.net.way(from, to);
                         self.net.set_way(from, to, Way { cut: false, ..way });
                     }
                 }
             }
             What::Lossy(_) => {
-                for from in 0..HOSTS {
-                    for to in 0..HOSTS {
+                for from in 0..self.hosts.len() {
+                    for to in 0..self.hosts.len() {
                         let cut = self.net.way(from, to).cut;
                         self.net.set_way(from, to, Way { cut, ..self.options.way });
                     }
                 }
             }
-            What::SlowDisk(..) | What::BadDisk(_) => self.hosts[host].disk.set_temper(Temper::default()),
+            What::SlowDisk(..) | What::BadDisk(_) | What::FullDisk(_) => {
+                self.hosts[host].disk.set_temper(Temper::default())
+            }
             What::Crash(..)
             | What::Blackout
             | What::Freeze(_)
+            | What::Wipe(_)
             | What::Clock(..)
+            | What::Drift(..)
+            | What::Restart(_)
+            | What::HandOver(_)
             | What::TrackerDies(_)
             | What::TrackerFreezes(_)
             | What::TrackerCutOff(_)
@@ -162,7 +201,7 @@ impl World {
         }
     }
 
-    fn host_down(&mut self, host: usize, how: Crash, lasts: Ms) {
+    pub(super) fn host_down(&mut self, host: usize, how: Crash, lasts: Ms) {
         if !self.hosts[host].is_running() {
             return;
         }
@@ -187,12 +226,41 @@ impl World {
     /// # Errors
     /// If nothing explains it.
     pub(super) fn process_ended(&mut self, host: usize, why: &str) -> Result<(), Broken> {
-        if !why.contains("input/output error") {
-            return Err(format!("n{} ended: {why}", host + 1));
+        if why.contains(IO_ERROR) {
+            self.met("ends by a bad disk");
+        } else if why.contains(NO_ROOM) {
+            self.met("ends by a full disk");
+        } else {
+            return Err(format!("X2: n{} ended: {why}", host + 1));
         }
-        self.met("ends by a bad disk");
         self.host_down(host, Crash::Killed, 500);
         Ok(())
+    }
+
+    /// A process that was asked to end has ended by now, or is made to.
+    pub(super) fn process_ends(&mut self, host: usize, start: u64) {
+        if self.hosts[host].start == start {
+            self.host_down(host, Crash::Killed, 100);
+        }
+    }
+
+    /// One clock at most is wrong.
+    fn set_clocks_right(&mut self) {
+        for host in &self.hosts {
+            host.clock.set_offset(self.rng.between(0, 2 * SKEW) as i64 - SKEW as i64);
+        }
+    }
+
+    fn hand_over(&mut self, to: usize) {
+        let (Some(leader), Some(id)) = (self.leader().filter(|leader| *leader != to), self.hosts[to].id)
+        else {
+            return;
+        };
+        let Some(up) = &self.hosts[leader].up else { return };
+        let raft = up.tracker.raft().clone();
+        self.met("hand-overs asked for");
+        // Whether it comes about is the others' affair.
+        self.hosts[leader].spawn(async move { drop(raft.transfer_leader(id).await) });
     }
 
     /// Both ends of a TaskTracker's stream have noticed by now that nothing comes any more.

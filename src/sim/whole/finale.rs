@@ -3,7 +3,6 @@
 use super::super::history::Broken;
 use super::super::promises;
 use super::super::tracker::Ms;
-use super::options::HOSTS;
 use super::world::{Happening, World};
 use crate::domain::JobId;
 use crate::machine::Machine;
@@ -12,6 +11,8 @@ use crate::store::mem_disk::Temper;
 
 /// A healed cluster has a leader that works within this.
 const LEADS_WITHIN: Ms = 10_000;
+/// And has admitted a node that came back empty within this.
+const READMITS_WITHIN: Ms = 20_000;
 /// All must be over so soon after the world has healed.
 const DRAIN_MAX: Ms = 300_000;
 /// And all JobTrackers have the same then.
@@ -23,17 +24,18 @@ impl World {
     pub(super) fn end(&mut self) -> Result<(), Broken> {
         self.heal()?;
         self.await_leader()?;
+        self.await_voters()?;
         let limit = self.now + DRAIN_MAX;
         while !self.is_drained() {
             if self.now > limit {
-                return Err(format!("it did not drain: {}", self.what_is_left()));
+                return Err(format!("V1: it did not drain: {}", self.what_is_left()));
             }
             self.cancel_rhythms();
             self.run_until(self.now + 500)?;
         }
         self.converge()?;
         self.refused_stay_out()?;
-        for host in 0..HOSTS {
+        for host in 0..self.hosts.len() {
             self.check(host)?;
         }
         let up = self.hosts[0].up.as_ref().ok_or("n1 is down")?;
@@ -49,7 +51,7 @@ impl World {
             host.disk.set_temper(Temper::default());
             host.clock.set_offset(0);
         }
-        for host in 0..HOSTS {
+        for host in 0..self.hosts.len() {
             self.host_up(host);
         }
         self.active = 0;
@@ -72,7 +74,22 @@ impl World {
                         None => "down".to_owned(),
                     })
                     .collect();
-                return Err(format!("no leader {LEADS_WITHIN} ms after all has healed: {standing:?}"));
+                return Err(format!("V1: no leader {LEADS_WITHIN} ms after all has healed: {standing:?}"));
+            }
+            self.tick()?;
+        }
+        Ok(())
+    }
+
+    /// Whoever lost all it had is a voter again.
+    fn await_voters(&mut self) -> Result<(), Broken> {
+        let limit = self.now + READMITS_WITHIN;
+        while let Some(host) = self.hosts.iter().find(|host| host.stranger) {
+            if self.now > limit {
+                return Err(format!(
+                    "V1: n{} is no voter {READMITS_WITHIN} ms after all has healed",
+                    host.number + 1
+                ));
             }
             self.tick()?;
         }
@@ -135,10 +152,10 @@ impl World {
                 return Ok(());
             }
             if same {
-                return Err(format!("digests differ: {stands:x?}"));
+                return Err(format!("A1: digests differ: {stands:x?}"));
             }
             if self.now > limit {
-                return Err(format!("the JobTrackers do not get to the same index: {stands:x?}"));
+                return Err(format!("V1: the JobTrackers do not get to the same index: {stands:x?}"));
             }
             self.tick()?;
         }

@@ -19,7 +19,7 @@ use crate::domain::{Clock, Millis, Timestamp};
 use crate::jobtracker::{Addresses, JobTracker, NodeOptions, Surroundings};
 use crate::raft::{Leadership, server};
 use crate::store::mem_disk::{Crash, MemDisk};
-use crate::store::{AppliedEntry, State, Store};
+use crate::store::{AppliedEntry, LogStore, NodeId, State, Store, Vote};
 
 /// A host's wall clock follows the world's time, with an error; its monotonic clock is its runtime's.
 #[derive(Debug)]
@@ -27,20 +27,37 @@ pub(super) struct HostClock {
     epoch: Timestamp,
     now: Arc<AtomicU64>,
     offset: AtomicI64,
+    /// How it goes wrong, in microseconds a second, and since when.
+    drift: AtomicI64,
+    drifts_since: AtomicU64,
 }
 
 impl HostClock {
+    /// Right from now on, but for this.
     pub(super) fn set_offset(&self, ms: i64) {
         self.offset.store(ms, Ordering::Relaxed);
+        self.drift.store(0, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_drift(&self, microseconds_a_second: i64) {
+        self.drifts_since.store(self.now.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.drift.store(microseconds_a_second, Ordering::Relaxed);
+    }
+
+    fn error_ms(&self, now: u64) -> i64 {
+        let drifted = now.saturating_sub(self.drifts_since.load(Ordering::Relaxed)) as i64
+            * self.drift.load(Ordering::Relaxed)
+            / 1_000_000;
+        self.offset.load(Ordering::Relaxed) + drifted
     }
 }
 
 impl Clock for HostClock {
     fn wall(&self) -> Timestamp {
-        let (true_now, offset) =
-            (self.epoch + Millis::new(self.now.load(Ordering::Relaxed)), self.offset.load(Ordering::Relaxed));
-        let off = Millis::new(offset.unsigned_abs());
-        if offset < 0 { true_now - off } else { true_now + off }
+        let now = self.now.load(Ordering::Relaxed);
+        let (true_now, error) = (self.epoch + Millis::new(now), self.error_ms(now));
+        let off = Millis::new(error.unsigned_abs());
+        if error < 0 { true_now - off } else { true_now + off }
     }
 
     fn monotonic(&self) -> Instant {
@@ -51,6 +68,7 @@ impl Clock for HostClock {
 /// A process that has come up.
 pub(super) struct Up {
     pub(super) tracker: JobTracker,
+    pub(super) log: LogStore,
     pub(super) state: State,
     pub(super) entries: broadcast::Receiver<AppliedEntry>,
     pub(super) leadership: watch::Receiver<Leadership>,
@@ -65,7 +83,7 @@ impl std::fmt::Debug for Up {
 /// What the process says of itself while it comes up, and why it ended.
 #[derive(Debug, Default)]
 struct Word {
-    opened: Option<(State, broadcast::Receiver<AppliedEntry>)>,
+    opened: Option<(State, LogStore, broadcast::Receiver<AppliedEntry>)>,
     up: Option<JobTracker>,
     failed: Option<String>,
     fatal: Option<String>,
@@ -88,6 +106,14 @@ pub(super) struct Host {
     options: NodeOptions,
     process: Option<Process>,
     pub(super) up: Option<Up>,
+    /// Which node it is, or was when it ran last.
+    pub(super) id: Option<NodeId>,
+    /// The vote that it gave last.
+    pub(super) promised: Option<Vote>,
+    /// A node of this host that lost all it had and is a member still.
+    pub(super) gone: Option<NodeId>,
+    /// It is to be made a voter again.
+    pub(super) stranger: bool,
     pub(super) frozen_until: Ms,
     /// How far the runtime's time is behind the world's.
     behind: Ms,
@@ -111,13 +137,23 @@ impl Host {
         let Parts { number, seed, epoch, now, net, dir, options } = parts;
         Host {
             number,
-            clock: Arc::new(HostClock { epoch, now, offset: AtomicI64::new(0) }),
+            clock: Arc::new(HostClock {
+                epoch,
+                now,
+                offset: AtomicI64::new(0),
+                drift: AtomicI64::new(0),
+                drifts_since: AtomicU64::new(0),
+            }),
             disk: MemDisk::new(seed),
             net,
             dir,
             options,
             process: None,
             up: None,
+            id: None,
+            promised: None,
+            gone: None,
+            stranger: false,
             frozen_until: 0,
             behind: 0,
             start: 0,
@@ -163,7 +199,7 @@ impl Host {
                 let store = Store::open_on(dir, &(Arc::new(disk) as Arc<_>), options)?;
                 let state = store.state.clone();
                 let entries = state.watch_entries();
-                opened.lock().opened = Some((state, entries));
+                opened.lock().opened = Some((state, store.log.clone(), entries));
                 Ok(store)
             }),
             on_fatal: Arc::new(move |why| {
@@ -188,10 +224,11 @@ impl Host {
         });
         let mut word = process.word.lock();
         if let Some(tracker) = word.up.take()
-            && let Some((state, entries)) = word.opened.take()
+            && let Some((state, log, entries)) = word.opened.take()
         {
             let leadership = tracker.leadership();
-            self.up = Some(Up { tracker, state, entries, leadership });
+            self.id = Some(tracker.raft().id());
+            self.up = Some(Up { tracker, log, state, entries, leadership });
         }
         word.fatal.take().or_else(|| word.failed.take().map(|why| format!("it did not start: {why}")))
     }
@@ -211,6 +248,17 @@ impl Host {
         drop(process.runtime);
         process.word.lock().opened = None;
         self.disk.crash(how);
+    }
+
+    /// The host is down and loses all that it had; what starts there next is a new node.
+    ///
+    /// # Errors
+    /// If the directory of its snapshots cannot be removed.
+    pub(super) fn wipe(&mut self) -> std::io::Result<()> {
+        self.disk.wipe();
+        std::fs::remove_dir_all(&self.dir)?;
+        (self.gone, self.stranger, self.promised) = (self.id.take(), true, None);
+        Ok(())
     }
 }
 

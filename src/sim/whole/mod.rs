@@ -5,14 +5,21 @@
 //! must come to rest; what is checked on the way is in `book` (all apply the same, what is acknowledged is there) and
 //! `sim::history`, what is checked in the end in `sim::promises`.
 
+mod alone;
 mod asking;
+mod batch;
 mod book;
 mod faults;
 mod finale;
 mod host;
+#[cfg(feature = "planted-bugs")]
+mod hunt;
+mod least;
+mod minimise;
 mod net;
 mod options;
 mod people;
+mod readmit;
 mod run;
 mod trace;
 mod world;

@@ -244,7 +244,7 @@ impl World {
         let long = match self.rng.between(0, 9) {
             0..=5 => self.rng.between(2, 100),
             6..=8 => self.rng.between(100, 1_500),
-            _ => self.rng.between(1_500, 6_000),
+            _ => self.rng.between(1_500, self.options.longest_work),
         };
         if jobs::is_poison(&push.spec) {
             self.after(long.min(300), Happening::TrackerDies { tracker, start });
@@ -264,16 +264,18 @@ impl World {
     fn may_begin(&self, number: usize, push: &Push) -> Result<(), Broken> {
         let (run, execution) = (push.run, push.execution);
         let Some(known) = self.history.executions.get(&execution) else {
-            return Err(format!("execution {execution} of run {run} was begun and never committed"));
+            return Err(format!("L2: execution {execution} of run {run} was begun and never committed"));
         };
         if known.run != run {
             return Err(format!(
-                "execution {execution} is of run {} and was begun as one of {run}",
+                "L2: execution {execution} is of run {} and was begun as one of {run}",
                 known.run
             ));
         }
         if known.end == Some(End::Returned) {
-            return Err(format!("execution {execution} of run {run} was begun after it had been given back"));
+            return Err(format!(
+                "L2: execution {execution} of run {run} was begun after it had been given back"
+            ));
         }
         if self.is_stalled(number) {
             return Ok(());
@@ -281,7 +283,7 @@ impl World {
         for (other, tracker) in self.trackers.iter().enumerate().filter(|(other, _)| *other != number) {
             if let Some(older) = tracker.running_of(run).filter(|older| !self.is_excused(other, *older)) {
                 return Err(format!(
-                    "run {run} was begun as {execution} while {older} runs on w{other}, which was not stalled"
+                    "L4: run {run} was begun as {execution} while {older} runs on w{other}, which was not stalled"
                 ));
             }
         }

@@ -18,7 +18,7 @@ use super::asking::Asking;
 use super::book::Book;
 use super::host::{Host, Parts};
 use super::net::{Net, address_of};
-use super::options::{HOSTS, Options};
+use super::options::Options;
 use super::people::Link;
 use super::trace::Trace;
 use crate::domain::{ExecutionId, Identity, Millis, NodeGroup, Timestamp};
@@ -53,6 +53,8 @@ pub(super) enum Happening {
     Fault { number: usize },
     Heals { number: usize, host: usize },
     HostUp { host: usize },
+    Ends { host: usize, start: u64 },
+    Readmit { host: usize },
     Check,
 }
 
@@ -98,7 +100,7 @@ impl World {
         let mut rng = Rng::new(seed);
         let epoch = *rng.pick(&[1_900_000_000_000, 1_924_991_970_000, 1_900_630_760_000, 1_901_199_500_000]);
         let (trace, clock) = (Trace::new(loud), Arc::new(AtomicU64::new(0)));
-        let net = Net::new(HOSTS, rng.next(), trace.clone());
+        let net = Net::new(options.hosts, rng.next(), trace.clone());
         let dir = snapshots_dir().expect("a directory for snapshots can be made");
         let epoch = Timestamp::from_millis(epoch);
         let host = |number: usize, rng: &mut Rng| {
@@ -112,7 +114,7 @@ impl World {
                 options: options.node(number),
             })
         };
-        let hosts: Vec<Host> = (0..HOSTS).map(|number| host(number, &mut rng)).collect();
+        let hosts: Vec<Host> = (0..options.hosts).map(|number| host(number, &mut rng)).collect();
         let mut world = World {
             options,
             rng,
@@ -171,8 +173,8 @@ impl World {
 
     /// All ways between hosts as the seed has them.
     pub(super) fn set_ways(&self) {
-        for from in 0..HOSTS {
-            (0..HOSTS).for_each(|to| self.net.set_way(from, to, self.options.way));
+        for from in 0..self.hosts.len() {
+            (0..self.hosts.len()).for_each(|to| self.net.set_way(from, to, self.options.way));
         }
     }
 
@@ -198,7 +200,7 @@ impl World {
     /// # Errors
     /// If that does not work.
     pub(super) fn begin(&mut self) -> Result<(), Broken> {
-        for number in 0..HOSTS {
+        for number in 0..self.hosts.len() {
             self.start_host(number);
         }
         while self.hosts.iter().any(|host| host.up.is_none()) {
@@ -251,12 +253,13 @@ impl World {
             let what = next.remove();
             self.happens(what)?;
         }
-        for number in 0..HOSTS {
+        for number in 0..self.hosts.len() {
             if let Some(why) = self.hosts[number].tick(self.now) {
                 self.process_ended(number, &why)?;
             }
         }
         self.read_logs()?;
+        self.watch_votes()?;
         self.watch_leaders()?;
         self.hear_answers()?;
         self.collect_outboxes();
@@ -287,6 +290,22 @@ impl World {
         self.book.tell(&mut self.history, truth)
     }
 
+    /// A vote that was given is never taken back, also not by a restart.
+    fn watch_votes(&mut self) -> Result<(), Broken> {
+        for host in &mut self.hosts {
+            let Some(now) = host.up.as_ref().and_then(|up| up.log.promised()) else { continue };
+            let Some(before) = host.promised.replace(now) else { continue };
+            let (was, is) = (&before.leader_id, &now.leader_id);
+            // Whoever voted for another one follows the leader that the term got.
+            let follows = now.committed && !before.committed;
+            let keeps = was.voted_for == is.voted_for && now.committed >= before.committed;
+            if is.term < was.term || (is.term == was.term && !keeps && !follows) {
+                return Err(format!("M1: n{} voted {before:?}, and now {now:?}", host.number + 1));
+            }
+        }
+        Ok(())
+    }
+
     /// At most one leader in a term; and since when the cluster is well.
     fn watch_leaders(&mut self) -> Result<(), Broken> {
         let mut leaders = Vec::new();
@@ -304,7 +323,7 @@ impl World {
                     self.history.saw(Rare::LeaderChanges);
                 }
                 Some(other) if other != *host => {
-                    return Err(format!("n{} and n{} both led term {term}", other + 1, host + 1));
+                    return Err(format!("M1: n{} and n{} both led term {term}", other + 1, host + 1));
                 }
                 Some(_) => {}
             }
@@ -379,9 +398,11 @@ impl World {
             Happening::Fault { number } => self.fault(number)?,
             Happening::Heals { number, host } => self.heals(number, host),
             Happening::HostUp { host } => self.host_up(host),
+            Happening::Ends { host, start } => self.process_ends(host, start),
+            Happening::Readmit { host } => self.readmit(host),
             Happening::Check => {
                 self.after(CHECK_EVERY, Happening::Check);
-                let host = self.rng.below(HOSTS);
+                let host = self.rng.below(self.hosts.len());
                 self.check(host)?;
             }
         }
@@ -397,7 +418,7 @@ impl World {
         self.history.saw(Rare::Checks);
         let found = up.tracker.look(|machine| machine.check().map_err(|error| error.to_string()))?;
         match found.first() {
-            Some(violation) => Err(format!("on n{}: {violation}", host + 1)),
+            Some(violation) => Err(format!("A1: on n{}: {violation}", host + 1)),
             None => Ok(()),
         }
     }

@@ -126,6 +126,12 @@ impl LogStore {
         Ok(LogStore { inner: Arc::new(inner) })
     }
 
+    /// The vote that was given last. The simulation watches that none is taken back.
+    #[cfg(feature = "simulation")]
+    pub fn promised(&self) -> Option<Vote> {
+        self.inner.memory.read().vote
+    }
+
     /// Opens it for a test that wants to know what is durable: `before` each sync and `after` it, before anybody is told.
     #[cfg(test)]
     pub(super) fn open_watched(
