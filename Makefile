@@ -110,4 +110,4 @@ simulation: ## whole clusters on virtual time, each seed twice (FROM=, TO= or SE
 		$(if $(SECONDS),--seconds $(SECONDS) --from $(or $(FROM),0) --at-least 40,--seeds $(or $(FROM),0)..$(or $(TO),100))
 
 soak: build ## real clusters under faults, one run after another, and a row in RESULTS.md (HOURS=); needs root
-	cargo run -p jepsen-style-tests -- soak --hours $(or $(HOURS),1) --commit $$(git rev-parse --short HEAD)
+	cargo run --release -p jepsen-style-tests -- soak --hours $(or $(HOURS),1) --commit $$(git rev-parse --short HEAD)

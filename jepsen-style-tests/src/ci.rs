@@ -13,7 +13,7 @@ use crate::hunt::Planted;
 use crate::launch::{Launch, Ran};
 use crate::nemesis::Family;
 use crate::product;
-use crate::soak::draw;
+use crate::soak::{Deck, draw};
 use crate::workload::Workload;
 
 /// Under faults; booting, draining and reading back take as long again.
@@ -102,12 +102,13 @@ impl Ci {
         }
         let mut workloads = Workload::ALL.to_vec();
         Rng::with_seed(self.seed).shuffle(&mut workloads);
+        let mut deck = Deck::of(self.seed, allowed.to_vec());
         for (number, workload) in workloads.into_iter().cycle().enumerate() {
             if began.elapsed() + RUN_TAKES > until {
                 break;
             }
             let seed = self.seed.wrapping_add(number as u64);
-            let order = draw(seed, Some(workload), allowed);
+            let order = draw(seed, Some(workload), &mut deck);
             let launch = Launch {
                 workload,
                 families: order.families,

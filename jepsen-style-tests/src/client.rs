@@ -9,10 +9,12 @@ use fastrand::Rng;
 use raftsman::wire::pb::job_service_client::JobServiceClient;
 use raftsman::wire::{Certainty, Fault, LOG_INDEX_TRAILER, Reason, pb};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
+use crate::admin::channel;
 use crate::generator::answer;
 use crate::generator::spec::to_json;
 use crate::history::{Event, EventKind};
@@ -38,12 +40,17 @@ pub(crate) struct Shared {
     pub(crate) answered: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) unknown: AtomicU64,
+    /// Of those that were answered, how many change something.
+    pub(crate) changes: AtomicU64,
+    /// Requests whose client died while it waited, and that a successor sent again.
+    pub(crate) inherited: AtomicU64,
 }
 
 impl Shared {
     pub(crate) fn new(history: Record) -> Shared {
-        let [processes, requests, answered, refused, unknown] = [0; 5].map(AtomicU64::new);
-        Shared { history, processes, requests, answered, refused, unknown }
+        let [processes, requests, answered, refused, unknown, changes, inherited] =
+            [0; 7].map(AtomicU64::new);
+        Shared { history, processes, requests, answered, refused, unknown, changes, inherited }
     }
 }
 
@@ -51,8 +58,19 @@ impl Shared {
 #[derive(Clone, Debug)]
 pub(crate) struct Door {
     pub(crate) node: String,
+    pub(crate) address: String,
     pub(crate) channel: Channel,
 }
+
+impl Door {
+    pub(crate) fn new(node: String, address: String) -> Door {
+        let channel = channel(&address);
+        Door { node, address, channel }
+    }
+}
+
+/// What a nemesis does to the clients of a host: whether they are dead at the moment.
+pub(crate) type Mortality = watch::Receiver<bool>;
 
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -61,6 +79,7 @@ pub(crate) struct Client {
     pub(crate) rng: Rng,
     process: u64,
     name: String,
+    mortality: Option<Mortality>,
 }
 
 /// How a call of one operation ended.
@@ -86,7 +105,13 @@ struct Op<'a> {
 impl Client {
     pub(crate) fn new(shared: Arc<Shared>, name: String, doors: Vec<Door>, rng: Rng) -> Client {
         let process = shared.processes.fetch_add(1, Ordering::Relaxed);
-        Client { shared, doors, rng, process, name }
+        Client { shared, doors, rng, process, name, mortality: None }
+    }
+
+    /// The same, which dies when its host's clients are killed. A successor takes over: it has the request id that was
+    /// under way, as an application has that writes it down before it calls, connections of its own, and nothing else.
+    pub(crate) fn mortal(self, mortality: Mortality) -> Client {
+        Client { mortality: Some(mortality), ..self }
     }
 
     /// The same, asking this JobTracker only.
@@ -201,6 +226,8 @@ impl Client {
         let states: Vec<String> = request.states().map(answer::state).collect();
         let v = json!({
             "node_group": request.node_group, "states": states, "kind": request.kind,
+            "job_type": answer::job_type(request.job_type()),
+            "consistency": answer::consistency(request.consistency()),
             "task_id_prefix": request.task_id_prefix, "page_size": request.page_size,
             "page_token": request.page_token,
         });
@@ -254,6 +281,7 @@ impl Client {
     where
         Calling: Future<Output = Result<Response<T>, Status>>,
     {
+        self.alive().await;
         let number = self.shared.requests.fetch_add(1, Ordering::Relaxed);
         let req = format!("{}-{number}", self.name);
         let first = self.rng.usize(..self.doors.len());
@@ -265,6 +293,7 @@ impl Client {
         match &ended {
             Ended::Answered { node, answer } => {
                 self.shared.answered.fetch_add(1, Ordering::Relaxed);
+                self.shared.changes.fetch_add(u64::from(!op.reads), Ordering::Relaxed);
                 let (v, pos, rdx) = answered(answer);
                 self.write(EventKind::Ok, &op, &req, |event| {
                     *event = Event { node: Some(node.clone()), v, pos, rdx, ..event.clone() };
@@ -294,12 +323,21 @@ impl Client {
     {
         // A client that asks one JobTracker only has a question that must be answered.
         let gives_up = self.doors.len() > 1 && self.rng.u32(..GIVES_UP_ONE_IN) == 0;
-        let until = Instant::now() + if gives_up { Duration::ZERO } else { PATIENCE };
+        let mut until = Instant::now() + if gives_up { Duration::ZERO } else { PATIENCE };
         let mut unknown = None;
         for number in first.. {
             let door = self.doors[number % self.doors.len()].clone();
             let idempotency = pb::Idempotency { request_id: req.into(), ..pb::Idempotency::default() };
-            let tried = timeout(TRY_PATIENCE, attempt(door.channel, Some(idempotency))).await;
+            let tried = tokio::select! {
+                tried = timeout(TRY_PATIENCE, attempt(door.channel, Some(idempotency))) => Some(tried),
+                () = killed(self.mortality.clone()) => None,
+            };
+            let Some(tried) = tried else {
+                self.successor().await;
+                until = Instant::now() + PATIENCE;
+                unknown = Some(Fault::unknown(Reason::OutcomeUnknown, "its client died"));
+                continue;
+            };
             let fault = match tried {
                 Ok(Ok(response)) => {
                     return Ended::Answered { node: door.node, answer: response.into_inner() };
@@ -327,6 +365,23 @@ impl Client {
         unreachable!("the tries end with the patience")
     }
 
+    /// Somebody else goes on, when the host may have clients again.
+    async fn successor(&mut self) {
+        self.shared.inherited.fetch_add(1, Ordering::Relaxed);
+        self.alive().await;
+        for door in &mut self.doors {
+            *door = Door::new(door.node.clone(), door.address.clone());
+        }
+    }
+
+    /// The dead ask nothing.
+    async fn alive(&mut self) {
+        if let Some(mortality) = &mut self.mortality {
+            // Without a nemesis nobody dies.
+            let _ = mortality.wait_for(|dead| !dead).await;
+        }
+    }
+
     fn write(&self, kind: EventKind, op: &Op<'_>, req: &str, fill: impl FnOnce(&mut Event)) {
         self.shared.history.append(|t| {
             let mut event = Event {
@@ -346,6 +401,16 @@ impl Client {
             event
         });
     }
+}
+
+/// Ends when the clients of the host are killed.
+async fn killed(mortality: Option<Mortality>) {
+    if let Some(mut mortality) = mortality
+        && mortality.wait_for(|dead| *dead).await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 /// A job as a client names it.

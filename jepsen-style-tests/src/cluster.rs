@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::admin::Admin;
@@ -35,6 +36,8 @@ pub(crate) struct Cluster {
     pub(crate) faults: Arc<FaultRecord>,
     /// What the binary can panic at; empty if it cannot.
     pub(crate) failpoints: Vec<String>,
+    /// Whether the clients of each of [`CLIENTS`] are dead.
+    pub(crate) clients: [watch::Sender<bool>; CLIENTS.len()],
 }
 
 impl Cluster {
@@ -71,9 +74,9 @@ impl Cluster {
         };
         let mut trackers = Vec::new();
         for name in TRACKERS {
-            trackers.push(Arc::new(Tracker::make(network.host(name).clone(), name, &around)?));
+            trackers.push(Arc::new(Tracker::make(network.host(name).clone(), name, &around).await?));
         }
-        let twin = Arc::new(Tracker::make(network.host(TWIN).clone(), TRACKERS[0], &around)?);
+        let twin = Arc::new(Tracker::make(network.host(TWIN).clone(), TRACKERS[0], &around).await?);
         for node in &nodes {
             node.start().await?;
         }
@@ -83,8 +86,9 @@ impl Cluster {
         for tracker in &trackers {
             tracker.start().await?;
         }
+        let clients = CLIENTS.map(|_| watch::Sender::new(false));
         let failpoints = options.failpoints.clone();
-        Ok(Arc::new(Cluster { network, nodes, trackers, twin, admin, faults, failpoints }))
+        Ok(Arc::new(Cluster { network, nodes, trackers, twin, admin, faults, failpoints, clients }))
     }
 
     /// Starts TaskTrackers anew that a job has killed, until the runtime ends.
@@ -104,9 +108,14 @@ impl Cluster {
 
     /// The JobTracker that leads; any if none does.
     pub(crate) async fn leader(&self) -> Arc<JobTracker> {
-        let name = self.admin.leader().await;
-        let leader = self.nodes.iter().find(|node| Some(&node.name) == name.as_ref());
-        Arc::clone(leader.unwrap_or(&self.nodes[0]))
+        self.known_leader().await.unwrap_or_else(|| Arc::clone(&self.nodes[0]))
+    }
+
+    /// The JobTracker that leads and lives, if one does.
+    pub(crate) async fn known_leader(&self) -> Option<Arc<JobTracker>> {
+        let name = self.admin.leader().await?;
+        let leader = self.nodes.iter().find(|node| node.name == name)?;
+        leader.lives().await.then(|| Arc::clone(leader))
     }
 
     /// Everybody's network, processes, clocks and disks are as at the start. Faults have ended before; this finds what
@@ -116,6 +125,9 @@ impl Cluster {
     /// If something cannot be put right.
     pub(crate) async fn heal(&self) -> anyhow::Result<()> {
         self.network.heal().await?;
+        for clients in &self.clients {
+            clients.send_replace(false);
+        }
         for node in &self.nodes {
             node.signal(Signal::CONT).await;
             node.disk.free()?;

@@ -14,7 +14,9 @@ use crate::command::run;
 use crate::stamp::monotonic_ns;
 
 const QUEUE: u16 = 0;
-/// How long the loop rests when there is nothing to do.
+/// How long the loop rests when there is nothing to do. It cannot wait for the next packet instead: the queue has neither
+/// a receive with a timeout nor a descriptor to poll, and a receive that blocks would hold back the packets that are due
+/// and hear nothing of the end.
 const REST: Duration = Duration::from_micros(300);
 
 /// Each packet waits `base_ms` and up to `jitter_ms` more, so packets overtake one another.

@@ -1,4 +1,4 @@
-//! A JobTracker's disk: an ext4 image of its own on a loop device, so that it can lose power, die, fill up or become
+//! A JobTracker's disk: an ext4 or xfs image of its own on a loop device, so that it can lose power, die, fill up or become
 //! slow without anybody else noticing.
 
 use std::fs;
@@ -18,9 +18,39 @@ const UNMOUNT_TRIES: u32 = 50;
 const UNMOUNT_PAUSE: Duration = Duration::from_millis(100);
 const THROTTLES: &str = "/sys/fs/cgroup/blkio";
 
+/// What an image is formatted with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Filesystem {
+    Ext4,
+    Xfs,
+}
+
+impl Filesystem {
+    /// Every third run has xfs.
+    pub(crate) fn of_run(seed: u64) -> Filesystem {
+        if seed % 3 == 2 { Filesystem::Xfs } else { Filesystem::Ext4 }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Filesystem::Ext4 => "ext4",
+            Filesystem::Xfs => "xfs",
+        }
+    }
+
+    async fn format(self, image: &Path) -> anyhow::Result<()> {
+        let image = text(image);
+        match self {
+            Filesystem::Ext4 => run(&["mkfs.ext4", "-q", "-F", "-m", "0", image]).await.map(drop),
+            Filesystem::Xfs => run(&["mkfs.xfs", "-q", "-f", image]).await.map(drop),
+        }
+    }
+}
+
 /// An image and where it is mounted.
 #[derive(Debug)]
 pub(crate) struct Disk {
+    filesystem: Filesystem,
     image: PathBuf,
     mount: PathBuf,
 }
@@ -30,11 +60,11 @@ impl Disk {
     ///
     /// # Errors
     /// If the machine does not allow it.
-    pub(crate) async fn make(dir: &Path, name: &str) -> anyhow::Result<Disk> {
-        let disk = Disk { image: dir.join(format!("{name}.img")), mount: dir.join(name) };
+    pub(crate) async fn make(dir: &Path, name: &str, filesystem: Filesystem) -> anyhow::Result<Disk> {
+        let disk = Disk { filesystem, image: dir.join(format!("{name}.img")), mount: dir.join(name) };
         fs::create_dir_all(&disk.mount)?;
         run(&["truncate", "-s", SIZE, text(&disk.image)]).await?;
-        run(&["mkfs.ext4", "-q", "-F", "-m", "0", text(&disk.image)]).await?;
+        filesystem.format(&disk.image).await?;
         disk.mount_it().await?;
         Ok(disk)
     }
@@ -71,7 +101,7 @@ impl Disk {
     /// If somebody does.
     pub(crate) async fn empty(&self) -> anyhow::Result<()> {
         self.unmount().await?;
-        run(&["mkfs.ext4", "-q", "-F", "-m", "0", text(&self.image)]).await?;
+        self.filesystem.format(&self.image).await?;
         self.mount_it().await
     }
 

@@ -11,11 +11,12 @@ use tokio::time::{Instant, timeout};
 
 use crate::command::run;
 use crate::delay::Delay;
-use crate::disk::{Disk, text};
+use crate::disk::{Disk, Filesystem, text};
 use crate::nemesis::Family;
 use crate::netns::{Network, both_ways};
 use crate::place::Place;
 use crate::process::Recipe;
+use crate::throttle::Cpu;
 
 const HOSTS: [&str; 2] = ["h1", "h2"];
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -97,19 +98,22 @@ impl Stage {
             Family::Pause | Family::TrackerPause => {
                 self.signals(&[Signal::STOP, Signal::CONT, Signal::KILL]).await
             }
-            Family::Partition | Family::TrackerCut => self.partition().await,
+            Family::Partition | Family::TrackerCut | Family::Flap => self.partition().await,
             Family::Loss => self.loss().await,
             Family::Delay => self.delay().await,
-            Family::Power | Family::DiskDead => self.power().await,
+            Family::Power | Family::TrackerPower | Family::DiskDead => self.power().await,
             Family::DiskFull => self.full().await,
             Family::DiskSlow => self.slow().await,
             Family::Wipe | Family::Corrupt => self.emptied().await,
             Family::Clock => self.clock().await,
+            Family::CpuStarve => self.starve().await,
+            // Clients are tasks of the harness.
+            Family::ClientKill => Ok(()),
         }
     }
 
     async fn disk(&self, name: &str) -> anyhow::Result<Disk> {
-        Disk::make(&self.dir, name).await
+        Disk::make(&self.dir, name, Filesystem::Ext4).await
     }
 
     fn sleeper(&self) -> anyhow::Result<crate::process::Process> {
@@ -193,6 +197,20 @@ impl Stage {
         disk.slow(&self.throttle, process.pid(), 100_000)?;
         disk.fast(&self.throttle)?;
         disk.unmount().await
+    }
+
+    /// A process that only counts is kept waiting.
+    async fn starve(&self) -> anyhow::Result<()> {
+        let host = self.network.host(HOSTS[0]).clone();
+        let args = vec!["-c".to_owned(), "while :; do :; done".into()];
+        let log = self.dir.join("busy.log");
+        let busy = Recipe { host, program: PathBuf::from("bash"), args, env: Vec::new(), log }.start()?;
+        let cpu = Cpu::of(&self.throttle);
+        cpu.limit(busy.pid(), 10)?;
+        while cpu.throttled()? == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        cpu.free()
     }
 
     async fn clock(&self) -> anyhow::Result<()> {

@@ -162,6 +162,18 @@ pub(crate) struct RunInfo {
     pub(crate) version: String,
     /// xxh3 of the effective configuration that the nodes ran with, hexadecimal.
     pub(crate) config_hash: String,
+    /// The same of the shipped default, without the settings of the run.
+    #[serde(default)]
+    pub(crate) default_config_hash: String,
+    /// What the run set otherwise than the shipped default, beside addresses and directories.
+    #[serde(default)]
+    pub(crate) settings: Vec<String>,
+    /// How long the machine kept a thread waiting that asked for nothing, where that was longer than usual.
+    #[serde(default)]
+    pub(crate) stalled_ms: u64,
+    /// Of the JobTrackers' disks.
+    #[serde(default)]
+    pub(crate) filesystem: String,
     /// Wall clock at the start, RFC 3339, and the monotonic clock at the same moment.
     pub(crate) started_at: String,
     pub(crate) started_ns: u64,

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
-use crate::disk::{Disk, text};
+use crate::disk::{Disk, Filesystem, text};
 use crate::netns::Host;
 use crate::process::{Process, Recipe};
 use crate::record::FaultRecord;
@@ -59,6 +59,7 @@ pub(crate) struct Options {
     pub(crate) tracker_env: Vec<(String, String)>,
     /// What the binary can panic at; empty if it cannot.
     pub(crate) failpoints: Vec<String>,
+    pub(crate) filesystem: Filesystem,
 }
 
 impl JobTracker {
@@ -73,7 +74,7 @@ impl JobTracker {
         options: &Options,
         faults: Arc<FaultRecord>,
     ) -> anyhow::Result<JobTracker> {
-        let disk = Disk::make(dir, &host.name).await?;
+        let disk = Disk::make(dir, &host.name, options.filesystem).await?;
         let [client, peer] = [CLIENT_PORT, PEER_PORT].map(|port| format!("{}:{port}", host.ip));
         let mut args = vec!["jobtracker".to_owned(), "--insecure".into()];
         let data = disk.mount().join("data");

@@ -2,6 +2,7 @@
 
 mod admin;
 mod armed;
+mod canary;
 mod check;
 mod checker;
 mod ci;
@@ -13,6 +14,7 @@ mod control;
 mod delay;
 mod disk;
 mod doctor;
+mod edn;
 mod effects;
 mod failpoints;
 mod fuzz;
@@ -34,6 +36,7 @@ mod stamp;
 mod summary;
 mod tail;
 mod test_tracker;
+mod throttle;
 mod tracker;
 mod workload;
 
@@ -74,6 +77,8 @@ enum Command {
     Failpoints(failpoints::Failpoints),
     /// Judges a run's directory: exit code 0 is valid, 1 invalid, 2 unknown.
     Check(check::Check),
+    /// Writes a run's history as EDN, for the checkers of Jepsen.
+    ExportEdn(edn::ExportEdn),
     Fuzz(fuzz::Fuzz),
     /// Tries which faults this machine allows.
     Doctor,
@@ -156,6 +161,7 @@ fn act(command: Command) -> anyhow::Result<ExitCode> {
             Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Check(check) => check.run(),
+        Command::ExportEdn(export) => export.run().map(|()| ExitCode::SUCCESS),
         Command::Doctor => doctor(),
         Command::Clean => {
             let cleaned = place::clean()?;
@@ -225,7 +231,9 @@ fn run_one(order: &Order) -> anyhow::Result<ExitCode> {
     );
     println!("  faults: {}", summary.faults_text());
     summary.wrong.iter().for_each(|what| println!("  WRONG: {what}"));
+    let began_ns = stamp::monotonic_ns();
     let verdict = check::judge(&order.dir, true)?;
+    println!("  {:.1?} to judge", Duration::from_nanos(stamp::monotonic_ns() - began_ns));
     Ok(if summary.wrong.is_empty() { check::exit_code(verdict) } else { ExitCode::FAILURE })
 }
 

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use crate::command::run_now;
+use crate::throttle::Cpu;
 
 const PREFIX: &str = "jst-";
 /// How often an unmount is tried while the kernel still lets go of a process that was killed.
@@ -59,7 +60,7 @@ impl Place {
         for namespace in &namespaces {
             complain(run_now(&["ip", "netns", "del", namespace]).map(drop));
         }
-        remove_cgroups(&ours);
+        Cpu::remove_all(&ours);
         if self.dir.exists() {
             complain(fs::remove_dir_all(&self.dir).with_context(|| self.dir.display().to_string()));
         }
@@ -128,16 +129,6 @@ fn unmount(mount: &str) {
         complain(run_now(&["sleep", "0.1"]).map(drop));
     }
     complain(last.map(drop));
-}
-
-/// The throttles of slow disks.
-fn remove_cgroups(prefix: &str) {
-    for entry in fs::read_dir("/sys/fs/cgroup/blkio").into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(prefix) {
-            // A killed process may not have left it yet; an empty group costs nothing.
-            let _ = fs::remove_dir(entry.path());
-        }
-    }
 }
 
 /// Cleaning up goes on whatever happens, and says what did not work.

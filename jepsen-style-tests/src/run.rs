@@ -12,17 +12,17 @@ use raftsman::wire::pb;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use crate::admin::channel;
-use crate::client::{Client, Door, Ended, Shared, Task};
+use crate::canary::Canaries;
+use crate::client::{Client, Door, Ended, Mortality, Shared, Task};
 use crate::cluster::{CLIENTS, Cluster};
 use crate::control::Control;
-use crate::disk::text;
+use crate::disk::{Filesystem, text};
 use crate::doctor::{Finding, ask, is_root};
 use crate::effects::Effects;
 use crate::generator::schedule::{Plan, schedule};
 use crate::generator::spec::{GROUP, Kind, Work, job};
 use crate::history::{Exec, Fault, FaultOutcome, RunInfo};
-use crate::jobtracker::Options;
+use crate::jobtracker::{JobTracker, Options};
 use crate::nemesis::{self, Family};
 use crate::netns::enter;
 use crate::place::Place;
@@ -34,7 +34,7 @@ use crate::tail::{Tails, digests};
 use crate::workload::{Known, Player, Workload};
 
 /// Clients in each of the client's namespaces.
-const PLAYERS: u64 = 6;
+const PLAYERS: u64 = 8;
 const WARM_UP: Duration = Duration::from_secs(3);
 /// A leader must be there after healing; the bound of the promise is the checker's, this one only ends the run.
 const AGREE_PATIENCE: Duration = Duration::from_secs(60);
@@ -73,7 +73,8 @@ pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
     let place = Place::take()?;
     let effects = Effects::serve(&place.dir().join("effects"), &kept.join("effects.jsonl"))?;
     let options = options(order, &families, failpoints.unwrap_or_default())?;
-    let (started_at, started_ns) = (wall_text(), monotonic_ns());
+    let canaries = Canaries::sing()?;
+    let (started_at, started_ns, began) = (wall_text(), monotonic_ns(), Instant::now());
     let cluster = Cluster::boot(&place, &kept, &options, place.dir().join("effects")).await?;
     let tails = Tails::follow(&cluster, &kept)?;
     let digested = Record::create(&kept.join("digests.jsonl"))?;
@@ -104,6 +105,7 @@ pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
             host,
             namespace: cluster.network.host(host).namespace.clone(),
             doors: cluster.nodes.iter().map(|node| (node.name.clone(), node.client.clone())).collect(),
+            mortality: cluster.clients[number].subscribe(),
             seed: order.seed.wrapping_mul(97).wrapping_add(number as u64),
             workload: order.workload,
         };
@@ -116,7 +118,7 @@ pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
     }
     sleep(WARM_UP).await;
     let faults_from_ns = monotonic_ns();
-    println!("  faults for {} s", order.time.as_secs());
+    println!("  {:.1?} to boot and warm up; faults for {} s", began.elapsed(), order.time.as_secs());
     nemesis::play(&cluster, &plans, order.time).await;
     cluster.heal().await?;
     let healed_ns = monotonic_ns();
@@ -134,14 +136,16 @@ pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
     closing.end_recurring().await?;
     let mut wrong = closing.drain().await?;
     let drained_ns = monotonic_ns();
+    let closing_began = Instant::now();
     wrong.extend(closing.read_all("drained").await?);
     closing.lose_all_power().await?;
     wrong.extend(closing.read_all("after-power").await?);
     cluster.stop().await?;
     tails.end()?;
+    println!("  {:.1?} to read back, lose power and stop", closing_began.elapsed());
     digested.flush()?;
 
-    let config = config(&order.binary, &options).await?;
+    let config = self::config(&order.binary, &options.settings).await?;
     fs::write(kept.join("config.txt"), &config)?;
     let info = RunInfo {
         workload: order.workload.name(),
@@ -149,12 +153,16 @@ pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
         seed: order.seed,
         time_s: order.time.as_secs(),
         version: version(&order.binary).await?,
-        config_hash: format!("{:016x}", xxhash_rust::xxh3::xxh3_64(config.as_bytes())),
+        config_hash: hash(&config),
+        default_config_hash: hash(&self::config(&order.binary, &[]).await?),
         started_at,
         started_ns,
         faults_from_ns,
         healed_ns,
         drained_ns,
+        filesystem: options.filesystem.name().into(),
+        settings: options.settings.clone(),
+        stalled_ms: canaries.stalled_ms(),
         nodes: cluster.nodes.iter().map(|node| node.name.clone()).collect(),
         rerun: order.rerun(),
     };
@@ -164,8 +172,16 @@ pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
     cluster.faults.flush()?;
     let faults = gather(&kept)?;
     let count = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
-    let [answered, refused, unknown] = [&shared.answered, &shared.refused, &shared.unknown].map(count);
-    let mut summary = Summary { answered, refused, unknown, wrong, ..Summary::default() };
+    let mut summary = Summary {
+        answered: count(&shared.answered),
+        changes: count(&shared.changes),
+        refused: count(&shared.refused),
+        unknown: count(&shared.unknown),
+        inherited: count(&shared.inherited),
+        config_hash: info.default_config_hash,
+        wrong,
+        ..Summary::default()
+    };
     summary.count(&faults);
     summary.write(&kept)?;
     Ok(summary)
@@ -195,8 +211,8 @@ fn options(order: &Order, families: &[Family], failpoints: Vec<String>) -> anyho
     if families.contains(&Family::Clock) {
         env.extend(crate::clock::environment().context("libfaketime is not installed; see jst doctor")?);
     }
-    let tracker_env = order.env.clone();
-    Ok(Options { binary: order.binary.clone(), settings, env, tracker_env, failpoints })
+    let (tracker_env, filesystem) = (order.env.clone(), Filesystem::of_run(order.seed));
+    Ok(Options { binary: order.binary.clone(), settings, env, tracker_env, failpoints, filesystem })
 }
 
 /// The clients of one namespace, on one thread.
@@ -207,6 +223,7 @@ struct Crowd {
     doors: Vec<(String, String)>,
     seed: u64,
     workload: Workload,
+    mortality: Mortality,
 }
 
 impl Crowd {
@@ -223,13 +240,11 @@ impl Crowd {
             let mut players = tokio::task::JoinSet::new();
             for number in 0..PLAYERS {
                 // Each has its own connections, as processes would.
-                let door = |(node, address): &(String, String)| Door {
-                    node: node.clone(),
-                    channel: channel(address),
-                };
+                let door = |(node, address): &(String, String)| Door::new(node.clone(), address.clone());
                 let doors = self.doors.iter().map(door).collect();
                 let name = format!("{}{number}", self.host);
                 let client = Client::new(Arc::clone(shared), name, doors, rng.fork());
+                let client = client.mortal(self.mortality.clone());
                 let mut player = Player {
                     client,
                     known: Arc::clone(known),
@@ -266,8 +281,9 @@ struct ClosingWords<'a> {
 }
 
 impl ClosingWords<'_> {
-    fn client(&self, name: String, node: &str) -> Client {
-        let door = Door { node: node.into(), channel: self.cluster.admin.channel(node) };
+    fn client(&self, name: String, node: &JobTracker) -> Client {
+        let channel = self.cluster.admin.channel(&node.name);
+        let door = Door { node: node.name.clone(), address: node.client.clone(), channel };
         Client::only(Arc::clone(self.shared), name, door)
     }
 
@@ -275,7 +291,7 @@ impl ClosingWords<'_> {
     async fn serves_again(&mut self) -> anyhow::Result<Duration> {
         let began = Instant::now();
         for node in &self.cluster.nodes {
-            let mut client = self.client(format!("again-{}", node.name), &node.name);
+            let mut client = self.client(format!("again-{}", node.name), node);
             let mut number = 0;
             loop {
                 let task_id = format!("again-{}-{number}", node.name);
@@ -294,7 +310,7 @@ impl ClosingWords<'_> {
 
     /// Cancels what would never end by itself.
     async fn end_recurring(&mut self) -> anyhow::Result<()> {
-        let mut client = self.client("close".into(), &self.cluster.nodes[0].name);
+        let mut client = self.client("close".into(), &self.cluster.nodes[0]);
         let mut cancelled = 0;
         for job in
             all(&mut client, &[pb::JobState::Waiting, pb::JobState::Ready, pb::JobState::Executing]).await?
@@ -315,7 +331,7 @@ impl ClosingWords<'_> {
     /// Waits until every job is final; says which do not come to an end.
     async fn drain(&mut self) -> anyhow::Result<Vec<String>> {
         let began = Instant::now();
-        let mut client = self.client("drain".into(), &self.cluster.nodes[1].name);
+        let mut client = self.client("drain".into(), &self.cluster.nodes[1]);
         loop {
             let live =
                 all(&mut client, &[pb::JobState::Waiting, pb::JobState::Ready, pb::JobState::Executing])
@@ -344,7 +360,7 @@ impl ClosingWords<'_> {
     async fn read_all(&mut self, when: &str) -> anyhow::Result<Option<String>> {
         let mut counts = Vec::new();
         for (number, node) in self.cluster.nodes.iter().enumerate() {
-            let mut client = self.client(format!("{when}-{}", node.name), &node.name);
+            let mut client = self.client(format!("{when}-{}", node.name), node);
             let jobs = all(&mut client, &[]).await?;
             counts.push(jobs.len());
             for (at, job) in jobs.iter().enumerate() {
@@ -429,10 +445,14 @@ async fn version(binary: &Path) -> anyhow::Result<String> {
 }
 
 /// The effective configuration, as the product tells it.
-async fn config(binary: &Path, options: &Options) -> anyhow::Result<String> {
+async fn config(binary: &Path, settings: &[String]) -> anyhow::Result<String> {
     let mut words = vec![text(binary), "config", "show", "--effective"];
-    options.settings.iter().for_each(|setting| words.extend(["--set", setting]));
+    settings.iter().for_each(|setting| words.extend(["--set", setting]));
     crate::command::run(&words).await
+}
+
+fn hash(config: &str) -> String {
+    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(config.as_bytes()))
 }
 
 impl Order {

@@ -1,6 +1,7 @@
 //! `jst soak`: one run after another, each a process of its own with the next seed, and a row in RESULTS.md for all of
 //! them together. Nothing stands there that the runs did not write down themselves.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use fastrand::Rng;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::doctor::ask;
@@ -37,6 +39,9 @@ pub(crate) struct Soak {
     /// The product.
     #[arg(long, env = "JST_BINARY")]
     pub(crate) binary: Option<PathBuf>,
+    /// So many runs side by side.
+    #[arg(long, default_value_t = 1)]
+    jobs: usize,
     /// One workload only.
     #[arg(long, value_enum)]
     workload: Option<Workload>,
@@ -64,6 +69,18 @@ struct Total {
     invalid: Vec<String>,
     unknown: Vec<String>,
     figures: Summary,
+    /// In how many runs each family of faults came about.
+    families: BTreeMap<String, u64>,
+}
+
+/// What one run came to.
+struct Outcome {
+    name: String,
+    dir: PathBuf,
+    verdict: Verdict,
+    families: Vec<Family>,
+    /// None if it did not come to its end.
+    figures: Option<Summary>,
 }
 
 impl Soak {
@@ -72,21 +89,29 @@ impl Soak {
     /// # Errors
     /// If a run cannot be started or the row cannot be written.
     pub(crate) async fn run(self, binary: &Path) -> anyhow::Result<bool> {
-        let allowed = self.allowed().await?;
+        let mut deck = Deck::of(self.seed, self.allowed().await?);
         let began = Instant::now();
         let started_at = wall_text();
         let mut total = Total::default();
         let mut seed = self.seed;
-        while began.elapsed() < Duration::from_secs_f64(self.hours * 3600.0)
-            && self.runs.is_none_or(|runs| total.runs < runs)
-        {
-            let order = draw(seed, self.workload, &allowed);
-            self.one(binary, seed, &order, &mut total).await?;
-            seed += 1;
+        let mut under_way = JoinSet::new();
+        loop {
+            let time_is_left = began.elapsed() < Duration::from_secs_f64(self.hours * 3600.0)
+                && self.runs.is_none_or(|runs| seed - self.seed < runs);
+            if time_is_left && under_way.len() < self.jobs.max(1) {
+                let order = draw(seed, self.workload, &mut deck);
+                under_way.spawn(self.one(binary, seed, order)?);
+                seed += 1;
+            } else if let Some(ended) = under_way.join_next().await {
+                self.count(ended??, &mut total)?;
+            } else {
+                break;
+            }
         }
         let row = self.row(&started_at, seed, &total);
         println!("{row}");
         append(&self.results, &row)?;
+        bars(&total).iter().for_each(|bar| println!("{bar}"));
         Ok(total.invalid.is_empty() && total.unknown.is_empty())
     }
 
@@ -103,7 +128,13 @@ impl Soak {
         Ok(allowed)
     }
 
-    async fn one(&self, binary: &Path, seed: u64, order: &Order, total: &mut Total) -> anyhow::Result<()> {
+    /// A run in a process of its own.
+    fn one(
+        &self,
+        binary: &Path,
+        seed: u64,
+        order: Order,
+    ) -> anyhow::Result<impl Future<Output = anyhow::Result<Outcome>> + use<>> {
         let name = format!("{}-{seed}", order.workload.name());
         let dir = self.dir.join(&name);
         let families: Vec<String> = order.families.iter().map(|family| family.name()).collect();
@@ -112,42 +143,56 @@ impl Soak {
         command.args(["run", "--workload", &order.workload.name(), "--nemesis", &families.join(",")]);
         command.args(["--seed", &seed.to_string(), "--time", &self.time.to_string()]);
         command.arg("--binary").arg(binary).arg("--dir").arg(&dir).kill_on_drop(true);
-        let status = command.status().await?;
+        Ok(async move {
+            let verdict = verdict(command.status().await?);
+            let figures = Summary::read(&dir).ok();
+            Ok(Outcome { name, dir, verdict, families: order.families, figures })
+        })
+    }
+
+    fn count(&self, outcome: Outcome, total: &mut Total) -> anyhow::Result<()> {
+        let Outcome { name, dir, verdict, families, figures } = outcome;
         total.runs += 1;
-        match (verdict(status), Summary::read(&dir)) {
-            (Verdict::Valid, Ok(figures)) => {
+        // It may have been judged by nobody.
+        let Some(figures) = figures else {
+            total.unknown.push(name);
+            return Ok(());
+        };
+        for family in families.iter().filter(|family| came_about(**family, &figures)) {
+            *total.families.entry(family.name()).or_default() += 1;
+        }
+        total.figures.add(figures);
+        match verdict {
+            Verdict::Valid => {
                 total.valid += 1;
-                total.figures.add(figures);
                 if !self.keep {
                     fs::remove_dir_all(&dir)?;
                 }
             }
-            (Verdict::Invalid, Ok(figures)) => {
-                total.invalid.push(name);
-                total.figures.add(figures);
-            }
-            (Verdict::Unknown, Ok(figures)) => {
-                total.unknown.push(name);
-                total.figures.add(figures);
-            }
-            // It did not come to its end.
-            (_, Err(_)) => total.unknown.push(name),
+            Verdict::Invalid => total.invalid.push(name),
+            Verdict::Unknown => total.unknown.push(name),
         }
         Ok(())
     }
 
     fn row(&self, started_at: &str, next_seed: u64, total: &Total) -> String {
-        let Total { runs, valid, invalid, unknown, figures } = total;
+        let Total { runs, valid, invalid, unknown, figures, .. } = total;
         format!(
-            "| {started_at} | {} | {runs} × {} s, seeds {} to {} | {} answered, {} refused, {} unknown | {} | \
+            "| {started_at} | {}, configuration {} | {runs} × {} s, seeds {} to {} | {} answered, of them {} changes, \
+             {} sent again by a successor, {} refused, {} unknown | {} power cuts, {} kills of a leader: {} | \
              {valid} valid, {} invalid{}, {} unknown{} |",
             self.commit,
+            figures.config_hash,
             self.time,
             self.seed,
             next_seed.saturating_sub(1),
             figures.answered,
+            figures.changes,
+            figures.inherited,
             figures.refused,
             figures.unknown,
+            figures.power_cuts(),
+            figures.leader_kills(),
             figures.faults_text(),
             invalid.len(),
             listed(invalid),
@@ -164,19 +209,77 @@ pub(crate) struct Order {
     pub(crate) families: Vec<Family>,
 }
 
-/// Workloads take turns; the families are drawn from the seed, and what a workload is named after is always there.
-pub(crate) fn draw(seed: u64, only: Option<Workload>, allowed: &[Family]) -> Order {
-    let turn = usize::try_from(seed % Workload::ALL.len() as u64).expect("less than six");
-    let workload = only.unwrap_or(Workload::ALL[turn]);
+/// Deals families of faults: each comes as often as any other, in an order that is drawn from the soak's first seed.
+#[derive(Debug)]
+pub(crate) struct Deck {
+    rng: Rng,
+    all: Vec<Family>,
+    left: Vec<Family>,
+}
+
+impl Deck {
+    pub(crate) fn of(seed: u64, all: Vec<Family>) -> Deck {
+        Deck { rng: Rng::with_seed(seed), all, left: Vec::new() }
+    }
+
+    /// So many that are not among those that were taken already.
+    fn deal(&mut self, count: usize, taken: &mut Vec<Family>) {
+        while taken.len() < count.min(self.all.len()) {
+            match self.left.iter().rposition(|family| !taken.contains(family)) {
+                Some(i) => taken.push(self.left.remove(i)),
+                None => {
+                    let mut fresh = self.all.clone();
+                    self.rng.shuffle(&mut fresh);
+                    fresh.append(&mut self.left);
+                    self.left = fresh;
+                }
+            }
+        }
+    }
+}
+
+/// Workloads take turns; what a workload is named after is always there, and so is the death of leaders.
+pub(crate) fn draw(seed: u64, only: Option<Workload>, deck: &mut Deck) -> Order {
+    let turn = usize::try_from(seed % Workload::SOAKED.len() as u64).expect("a small number");
+    let workload = only.unwrap_or(Workload::SOAKED[turn]);
     let mut rng = Rng::with_seed(seed);
-    let mut families: Vec<Family> =
-        workload.must_have().iter().copied().filter(|family| allowed.contains(family)).collect();
-    let count = rng.usize(FAMILIES).min(allowed.len());
-    let mut others: Vec<Family> =
-        allowed.iter().copied().filter(|family| !families.contains(family)).collect();
-    rng.shuffle(&mut others);
-    families.extend(others.into_iter().take(count.saturating_sub(families.len())));
+    let wanted = workload.must_have().iter().chain(&[Family::Kill]).copied();
+    let mut families: Vec<Family> = wanted.filter(|family| deck.all.contains(family)).collect();
+    deck.deal(rng.usize(FAMILIES), &mut families);
     Order { workload, families }
+}
+
+/// A setting comes about by itself; others may have found no time, or were not installed.
+fn came_about(family: Family, figures: &Summary) -> bool {
+    let name = family.name();
+    let of = format!("{name} of ");
+    family.lane().is_none() || figures.faults.keys().any(|kind| *kind == name || kind.starts_with(&of))
+}
+
+/// What a soak is to reach, and whether this one did.
+fn bars(total: &Total) -> Vec<String> {
+    let fewest = Family::ALL
+        .iter()
+        .map(|family| (total.families.get(&family.name()).copied().unwrap_or(0), family.name()))
+        .min();
+    let (fewest, which) = fewest.unwrap_or_default();
+    let bars = [
+        ("valid runs".to_owned(), total.valid, 60),
+        ("power cuts".to_owned(), total.figures.power_cuts(), 60),
+        ("kills of a leader".to_owned(), total.figures.leader_kills(), 150),
+        ("operations answered".to_owned(), total.figures.answered, 300_000),
+        (format!("runs of the rarest family, {which}"), fewest, 5),
+    ];
+    let mut told: Vec<String> = bars
+        .into_iter()
+        .map(|(what, is, least)| {
+            let word = if is >= least { "met" } else { "NOT MET" };
+            format!("bar {word}: {is} {what}, at least {least}")
+        })
+        .collect();
+    let well = total.invalid.is_empty() && total.unknown.is_empty();
+    told.push(format!("bar {}: all runs valid", if well { "met" } else { "NOT MET" }));
+    told
 }
 
 enum Verdict {
@@ -207,17 +310,56 @@ fn append(results: &Path, row: &str) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::generator::schedule::{Aim, schedule};
 
     #[test]
-    fn every_workload_and_every_family_has_its_turn_and_a_seed_always_draws_the_same() {
-        let orders: Vec<Order> = (0..160).map(|seed| draw(seed, None, Family::ALL)).collect();
-        for workload in Workload::ALL {
-            assert_eq!(orders.iter().filter(|order| order.workload == workload).count(), 20);
+    fn in_sixty_runs_every_workload_and_every_family_has_its_turns_and_a_seed_always_draws_the_same() {
+        for first in [1, 1000, 77_777] {
+            let drawn = || {
+                let mut deck = Deck::of(first, Family::ALL.to_vec());
+                (first..first + 60).map(|seed| draw(seed, None, &mut deck)).collect::<Vec<Order>>()
+            };
+            let orders = drawn();
+            for workload in Workload::SOAKED {
+                assert!(orders.iter().filter(|order| order.workload == workload).count() >= 6);
+            }
+            for order in &orders {
+                assert!(FAMILIES.contains(&order.families.len()), "{order:?}");
+                assert!(order.families.contains(&Family::Kill), "{order:?}");
+            }
+            for family in Family::ALL {
+                let runs = orders.iter().filter(|order| order.families.contains(family)).count();
+                assert!(runs >= 6, "first seed {first}: {family:?} in {runs} runs");
+            }
+            assert_eq!(format!("{:?}", drawn()), format!("{orders:?}"));
         }
-        for family in Family::ALL {
-            let runs = orders.iter().filter(|order| order.families.contains(family)).count();
-            assert!(runs >= 5, "{family:?} in {runs} runs");
-        }
-        assert_eq!(format!("{:?}", draw(7, None, Family::ALL)), format!("{:?}", orders[7]));
+    }
+
+    #[test]
+    fn sixty_runs_of_forty_seconds_kill_enough_leaders() {
+        let mut deck = Deck::of(1, Family::ALL.to_vec());
+        let planned = (1..=60).flat_map(|seed| {
+            let order = draw(seed, None, &mut deck);
+            schedule(seed, &order.families, Duration::from_secs(40))
+        });
+        let kills =
+            planned.filter(|plan| plan.family == Family::Kill && matches!(plan.aim, Aim::Leader | Aim::All));
+        let kills = kills.count();
+        println!("{kills} kills of a leader are planned");
+        assert!(kills >= 180, "{kills}");
+    }
+
+    #[test]
+    fn a_soak_says_which_bars_it_met() {
+        let figures = Summary { answered: 300_000, ..Summary::default() };
+        let total =
+            Total { runs: 60, valid: 59, invalid: vec!["cron-7".into()], figures, ..Total::default() };
+        let told = bars(&total);
+        assert!(told.contains(&"bar NOT MET: 59 valid runs, at least 60".to_owned()), "{told:?}");
+        assert!(
+            told.contains(&"bar met: 300000 operations answered, at least 300000".to_owned()),
+            "{told:?}"
+        );
+        assert!(told.contains(&"bar NOT MET: all runs valid".to_owned()), "{told:?}");
     }
 }

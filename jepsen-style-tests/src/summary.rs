@@ -17,6 +17,15 @@ const FILE: &str = "summary.json";
 pub(crate) struct Summary {
     /// Operations that were answered, reads included.
     pub(crate) answered: u64,
+    /// Of those, how many were to change something: the acknowledged ones in the narrow sense.
+    #[serde(default)]
+    pub(crate) changes: u64,
+    /// Requests whose client died while it waited, and that a successor sent again.
+    #[serde(default)]
+    pub(crate) inherited: u64,
+    /// Of the shipped default configuration.
+    #[serde(default)]
+    pub(crate) config_hash: String,
     /// Surely not done.
     pub(crate) refused: u64,
     /// Nobody knows.
@@ -64,6 +73,9 @@ impl Summary {
     /// Adds another run.
     pub(crate) fn add(&mut self, other: Summary) {
         self.answered += other.answered;
+        self.changes += other.changes;
+        self.inherited += other.inherited;
+        self.config_hash = other.config_hash;
         self.refused += other.refused;
         self.unknown += other.unknown;
         self.indeterminate += other.indeterminate;
@@ -71,6 +83,20 @@ impl Summary {
         for (kind, count) in other.faults {
             *self.faults.entry(kind).or_default() += count;
         }
+    }
+
+    /// Losses of power, whoever was hit.
+    pub(crate) fn power_cuts(&self) -> u64 {
+        self.of(&["power", "power of all", "power of the leader"])
+    }
+
+    /// How often the leader got a SIGKILL, alone or with all.
+    pub(crate) fn leader_kills(&self) -> u64 {
+        self.of(&["kill of the leader", "kill of all"])
+    }
+
+    fn of(&self, kinds: &[&str]) -> u64 {
+        kinds.iter().filter_map(|kind| self.faults.get(*kind)).sum()
     }
 
     pub(crate) fn faults_text(&self) -> String {

@@ -8,8 +8,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use rustix::process::Signal;
 use tokio::sync::Mutex;
+use tokio::time::sleep;
 
-use crate::disk::text;
+use crate::disk::{Disk, Filesystem, text};
 use crate::generator::spec::GROUP;
 use crate::netns::Host;
 use crate::process::{Process, Recipe};
@@ -19,6 +20,8 @@ use crate::record::FaultRecord;
 pub(crate) const KILLED: &str = "tracker-killed";
 /// Executions at a time.
 const CONCURRENCY: u32 = 16;
+/// A frozen process takes no part in anything after this.
+const FREEZE: Duration = Duration::from_millis(20);
 const DEATH_PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub(crate) struct Tracker {
     pub(crate) name: String,
     recipe: Recipe,
     /// There while it is meant to live, even if it has ended.
+    /// Where its FailStore is.
+    disk: Disk,
     life: Mutex<Option<Life>>,
     faults: Arc<FaultRecord>,
 }
@@ -56,10 +61,15 @@ impl Tracker {
     /// A TaskTracker that was never started. Its identity may be another's: a second process of the same name.
     ///
     /// # Errors
-    /// If its directory cannot be made.
-    pub(crate) fn make(host: Host, identity: &str, around: &Surroundings<'_>) -> anyhow::Result<Tracker> {
+    /// If its disk cannot be made.
+    pub(crate) async fn make(
+        host: Host,
+        identity: &str,
+        around: &Surroundings<'_>,
+    ) -> anyhow::Result<Tracker> {
         let name = host.name.clone();
-        let data = around.dir.join(format!("{name}-data"));
+        let disk = Disk::make(around.dir, &name, Filesystem::Ext4).await?;
+        let data = disk.mount().join("data");
         let node = around.kept.join("nodes").join(&name);
         std::fs::create_dir_all(&node).with_context(|| node.display().to_string())?;
         let exec = node.join("exec.jsonl");
@@ -78,7 +88,7 @@ impl Tracker {
         let program = std::env::current_exe().context("this program has a path")?;
         let (env, log) = (around.env.to_vec(), node.join("tasktracker.log"));
         let recipe = Recipe { host, program, args, env, log };
-        Ok(Tracker { name, recipe, life: Mutex::new(None), faults: Arc::clone(&around.faults) })
+        Ok(Tracker { name, recipe, disk, life: Mutex::new(None), faults: Arc::clone(&around.faults) })
     }
 
     /// Starts it unless it lives.
@@ -147,6 +157,19 @@ impl Tracker {
     /// If it does not die.
     pub(crate) async fn kill(&self) -> anyhow::Result<()> {
         self.end_by(Signal::KILL).await
+    }
+
+    /// Its host loses power: what its FailStore had not flushed is gone.
+    ///
+    /// # Errors
+    /// If the machine does not allow it.
+    pub(crate) async fn lose_power(&self) -> anyhow::Result<()> {
+        self.signal(Signal::STOP).await;
+        sleep(FREEZE).await;
+        self.disk.cut().await?;
+        self.kill().await?;
+        self.disk.unmount().await?;
+        self.disk.mount_it().await
     }
 
     /// SIGTERM; it drains and leaves.

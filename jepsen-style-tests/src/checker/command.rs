@@ -234,6 +234,18 @@ pub(crate) enum JobType {
     Repeat,
 }
 
+impl JobType {
+    /// As a list's filter names it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            JobType::RealTime => "real_time",
+            JobType::TriggerTime => "trigger_time",
+            JobType::Cron => "cron",
+            JobType::Repeat => "repeat",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Misfire {

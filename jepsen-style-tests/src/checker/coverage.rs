@@ -10,6 +10,8 @@ use super::reply::CompleteAnswer;
 use super::trace::End;
 use crate::history::FaultOutcome;
 
+/// The machine may stand still for one part in so many.
+const STALLED_ONE_IN: u64 = 20;
 /// Below this a run is a smoke test.
 const ANSWERED_MIN: usize = 20;
 
@@ -49,7 +51,18 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
         finding.doubt("nothing was executed");
     }
     faults(case, &mut finding, under_faults);
+    machine(case, &mut finding);
     finding
+}
+
+/// A run on a machine that itself stood still is about the machine.
+fn machine(case: &Case<'_>, finding: &mut Finding) {
+    let info = &case.evidence.info;
+    let lasted_ms = info.drained_ns.saturating_sub(info.started_ns) / 1_000_000;
+    finding.count("ms the machine stood still", usize::try_from(info.stalled_ms).unwrap_or(usize::MAX));
+    if info.stalled_ms * STALLED_ONE_IN > lasted_ms {
+        finding.doubt(format!("the machine stood still for {} of {lasted_ms} ms", info.stalled_ms));
+    }
 }
 
 fn faults(case: &Case<'_>, finding: &mut Finding, answered_under_faults: usize) {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::command::Spec;
 use super::reply::{CancelAnswer, Fate, SubmitAnswer};
-use super::words::{Id, RunRef};
+use super::words::{At, Id, RunRef};
 use crate::history::{Event, EventKind};
 
 #[derive(Clone, Debug)]
@@ -42,6 +42,8 @@ pub(crate) enum Answer {
     Refused(String),
     Got(Option<JobSeen>),
     Listed(Page),
+    /// One page of a job's ledger.
+    Ledger(Ledger),
     Unreadable(String),
 }
 
@@ -51,6 +53,29 @@ pub(crate) struct Page {
     pub(crate) jobs: Vec<JobSeen>,
     /// The token of the next one; empty on the last.
     pub(crate) next: String,
+}
+
+/// One page of a job's ledger, which lists its runs.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Ledger {
+    pub(crate) rows: Vec<LedgerRow>,
+    /// It begins with the first row and ends with the last.
+    pub(crate) is_whole: bool,
+}
+
+/// A run, or a range of instants that were skipped.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(crate) struct LedgerRow {
+    pub(crate) planned: Option<At>,
+    pub(crate) until: Option<At>,
+    pub(crate) state: String,
+}
+
+impl LedgerRow {
+    pub(crate) fn covers(&self, due: i64) -> bool {
+        let Some(At(from)) = self.planned else { return false };
+        (from..=self.until.map_or(from, |until| until.0)).contains(&due)
+    }
 }
 
 /// What a read showed of a job.
@@ -155,7 +180,7 @@ pub(crate) fn pair(history: &[Event]) -> (Vec<Operation>, Vec<String>) {
             EventKind::Invoke | EventKind::Info => Outcome::Unknown,
         };
         match operation.outcome {
-            Outcome::Ok => operation.answer = answer(&operation.f, &event.v),
+            Outcome::Ok => operation.answer = answer(operation, &event.v),
             Outcome::Unknown => {
                 operation.ended = None;
                 retired.insert(p, operation.req.clone());
@@ -185,7 +210,7 @@ fn invoked(event: &Event) -> Operation {
     }
 }
 
-fn answer(f: &str, v: &Value) -> Answer {
+fn answer(operation: &Operation, v: &Value) -> Answer {
     let of = v.get("answer").or_else(|| v.get("answers"));
     if let Some(refused) = of.and_then(|of| of.get("refused")) {
         let reason = refused.get("reason").and_then(Value::as_str).unwrap_or("?");
@@ -196,13 +221,14 @@ fn answer(f: &str, v: &Value) -> Answer {
             None => Answer::Refused(reason.to_ascii_lowercase()),
         };
     }
-    let read = match f {
+    let read = match operation.f.as_str() {
         "submit" | "submit_batch" => of.ok_or("no answer".into()).and_then(submitted),
         "cancel" => of.ok_or("no answer".into()).and_then(|of| {
             CancelAnswer::deserialize(of).map(Answer::Cancelled).map_err(|why| format!("{why}: {of}"))
         }),
         "get" => got(v),
         "list" => listed(v),
+        "runs" => ledger(&operation.asked, v),
         _ => Ok(Answer::None),
     };
     read.unwrap_or_else(Answer::Unreadable)
@@ -232,6 +258,14 @@ fn job_seen(job: &Value) -> Result<JobSeen, String> {
     let id = Id::deserialize(id).map_err(|why| why.to_string())?;
     let state = job.get("state").and_then(Value::as_str).unwrap_or_default().to_owned();
     Ok(JobSeen { id, state, runs: Vec::new() })
+}
+
+fn ledger(asked: &Value, v: &Value) -> Result<Answer, String> {
+    let rows = v.get("runs").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default().iter();
+    let rows: Result<Vec<_>, _> = rows.map(LedgerRow::deserialize).collect();
+    let empty = |of: &Value, name: &str| of.get(name).and_then(Value::as_str).is_none_or(str::is_empty);
+    let is_whole = empty(asked, "page_token") && empty(v, "next_page_token");
+    Ok(Answer::Ledger(Ledger { rows: rows.map_err(|why| why.to_string())?, is_whole }))
 }
 
 fn listed(v: &Value) -> Result<Answer, String> {

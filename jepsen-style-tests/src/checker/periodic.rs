@@ -1,13 +1,19 @@
 //! **Every instant of a schedule has one fate**: it is planned once, and it ran once or was skipped by its job's own rule.
 //! None is missed because a leader changed, none runs twice, and nothing runs that the schedule does not have. The
 //! instants are the checker's own: see `calendar`.
+//!
+//! What is due when a job is cancelled or replaced has its fate too. Fates are what executions and the model tell; and
+//! where the ledger of a job was read at the end, each must stand there.
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
 
 use super::calendar::{cron_instants, grid_instants, never_fires};
 use super::case::Case;
 use super::command::{JobType, Spec};
 use super::finding::Finding;
+use super::operation::{Answer, Ledger};
 use super::reply::CancelAnswer;
 use super::trace::JobTrace;
 use super::words::{At, Id};
@@ -25,7 +31,12 @@ struct Era<'a> {
     to: i64,
     /// Ticks before this index were its own; one that shares the entry of its end may stand behind it.
     to_index: u64,
+    /// A cancel or another revision ended it, and not the end of the log.
+    was_ended: bool,
 }
+
+/// A leader that has just come plans what it finds within this.
+const PLANNING_MS: i64 = 2_000;
 
 pub(super) fn judge_cron(case: &Case<'_>) -> Finding {
     let mut finding = Finding::default();
@@ -42,11 +53,47 @@ pub(super) fn judge_cron(case: &Case<'_>) -> Finding {
             Err(why) => finding.doubt(format!("{}: {why} is not judged here", era.id)),
             Ok(instants) => {
                 plans_follow(&mut finding, &era, job, &instants);
-                fates(case, &mut finding, &era, &instants);
+                let demanded = demanded(case, &mut finding, &era, &instants, Some(job));
+                fates(case, &mut finding, &era, &instants, demanded);
             }
         }
     }
     finding
+}
+
+/// How many of the instants must have a fate: those that a tick of the era saw, and where something ended it, those that
+/// were due then. Instants of a calendar are planned by a leader: those that none could plan, since none was in office when
+/// they became due, end with their job.
+fn demanded(
+    case: &Case<'_>,
+    finding: &mut Finding,
+    era: &Era<'_>,
+    instants: &[i64],
+    planned: Option<&JobTrace>,
+) -> usize {
+    let ticks = case.trace.ticks.iter().filter(|(index, _)| *index < era.to_index);
+    let ticked_to = ticks.map(|(_, now)| *now).max().unwrap_or(i64::MIN).min(era.to);
+    let due_to = if era.was_ended { era.to } else { ticked_to };
+    let due = instants.partition_point(|at| *at <= due_to);
+    let Some(job) = planned.filter(|_| era.was_ended) else { return due };
+    let plans = job.plans.iter().filter(|(index, plan)| *index < era.to_index && plan.revision == era.number);
+    let ends = plans.flat_map(|(_, plan)| {
+        plan.instants.iter().copied().chain(plan.skipped.map(|range| range.last)).map(|at| at.0)
+    });
+    let planned_to = ends.max().unwrap_or(i64::MIN);
+    let in_office = in_office_since(case, era.to_index).saturating_add(PLANNING_MS);
+    let excused = |at: i64| at > planned_to && (at > ticked_to || era.to <= in_office);
+    let demanded = instants[..due].partition_point(|at| !excused(*at));
+    finding.count("not planned when the job ended", due - demanded);
+    demanded
+}
+
+/// When the leader came, by the machine's time, in whose term this index stands.
+fn in_office_since(case: &Case<'_>, index: u64) -> i64 {
+    let mut before = case.log.entries.range(..=index).rev();
+    let Some(term) = before.next().map(|(_, entry)| entry.term) else { return i64::MIN };
+    let of_term = before.take_while(|(_, entry)| entry.term == term);
+    of_term.filter_map(|(_, entry)| entry.at).map(|at| at.0).min().unwrap_or(i64::MAX)
 }
 
 /// A count of n gives n instants on the grid of the first one; without a count they never end.
@@ -56,7 +103,8 @@ pub(super) fn judge_repeat(case: &Case<'_>) -> Finding {
         let first = era.spec.first.map_or(era.from, |first| first.0.max(era.from));
         let every = era.spec.interval_ms.map_or(0, |span| span.0);
         let instants = grid_instants(first, every, era.spec.repeats(), era.to);
-        fates(case, &mut finding, &era, &instants);
+        let demanded = demanded(case, &mut finding, &era, &instants, None);
+        fates(case, &mut finding, &era, &instants, demanded);
     }
     finding
 }
@@ -76,9 +124,10 @@ fn eras<'a>(case: &'a Case<'_>, job_type: JobType) -> Vec<Era<'a>> {
                 }
                 CancelAnswer::AlreadyFinished { .. } | CancelAnswer::NotFound => None,
             });
-            let (to_index, to) =
-                replaced.into_iter().chain(cancelled).min().unwrap_or((last_index + 1, last_now));
-            eras.push(Era { id: *id, number: i as u64 + 1, spec, from: *from, to, to_index });
+            let ended = replaced.into_iter().chain(cancelled).min();
+            let (to_index, to) = ended.unwrap_or((last_index + 1, last_now));
+            let (number, was_ended) = (i as u64 + 1, ended.is_some());
+            eras.push(Era { id: *id, number, spec, from: *from, to, to_index, was_ended });
         }
     }
     eras
@@ -122,7 +171,7 @@ fn plans_follow(finding: &mut Finding, era: &Era<'_>, job: &JobTrace, instants: 
     }
 }
 
-fn fates(case: &Case<'_>, finding: &mut Finding, era: &Era<'_>, instants: &[i64]) {
+fn fates(case: &Case<'_>, finding: &mut Finding, era: &Era<'_>, instants: &[i64], demanded: usize) {
     let job = &case.trace.jobs[&era.id];
     let mut runs: BTreeMap<i64, BTreeSet<u64>> = BTreeMap::new();
     for execution in case.trace.of_job(era.id) {
@@ -148,13 +197,18 @@ fn fates(case: &Case<'_>, finding: &mut Finding, era: &Era<'_>, instants: &[i64]
             }
         }
     }
-    // What the last tick before the end made due; what came after it is settled by nobody.
-    let ticks = case.trace.ticks.iter().filter(|(index, _)| *index < era.to_index);
-    let settled_to = ticks.map(|(_, now)| *now).max().unwrap_or(i64::MIN);
     let skipped = case.replay.model.settled(era.id);
-    for due in instants.iter().filter(|due| **due <= settled_to.min(era.to)) {
+    let ledger = ledger(case, era);
+    for due in &instants[..demanded] {
         finding.checked(1);
         finding.count("instants", 1);
+        if let Some(ledger) = ledger {
+            finding.count("looked up in the ledger", 1);
+            if !ledger.rows.iter().any(|row| row.covers(*due)) {
+                finding.violation(format!("{}: the instant {} is not in the ledger", era.id, At(*due)));
+                continue;
+            }
+        }
         if runs.contains_key(due) {
             finding.count("ran", 1);
             continue;
@@ -170,4 +224,16 @@ fn fates(case: &Case<'_>, finding: &mut Finding, era: &Era<'_>, instants: &[i64]
     if !case.replay.is_whole() {
         finding.doubt("the replay ended early, so skipped instants are not known");
     }
+}
+
+/// The job's ledger, read in one piece after the era had ended and all its runs with it.
+fn ledger<'a>(case: &'a Case<'_>, era: &Era<'_>) -> Option<&'a Ledger> {
+    let drained = case.evidence.info.drained_ns;
+    let id = era.id.to_string();
+    let reads = case.operations.iter().filter(|read| read.invoked >= drained);
+    let mut of_job = reads.filter(|read| read.asked.get("job_id").and_then(Value::as_str) == Some(&id));
+    of_job.find_map(|read| match &read.answer {
+        Answer::Ledger(ledger) if ledger.is_whole => Some(ledger),
+        _ => None,
+    })
 }

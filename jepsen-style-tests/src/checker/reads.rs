@@ -1,5 +1,6 @@
 //! **Reads show what is there**: a job as the model has it at the read's index, and a list exactly the jobs that match
-//! all of its filters, page by page in the order of their ids.
+//! all of its filters, page by page in the order of their ids. A read that may be stale shows what was there at the index
+//! that it names, and of one JobTracker that was not disturbed in between no later read names an earlier index.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +34,35 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
     finding.count("of them with filters", reads.filtered_pages);
     finding.count("jobs listed", reads.jobs_listed);
     reads.wrong.iter().for_each(|wrong| finding.violation(wrong.clone()));
+    monotonic(case, &mut finding);
     finding
+}
+
+/// Reads that may be stale go forward, on each JobTracker that lives on.
+fn monotonic(case: &Case<'_>, finding: &mut Finding) {
+    for node in &case.evidence.info.nodes {
+        let stale = case.operations.iter().filter(|read| read.is_read() && read.is_stale_read());
+        let of_node = stale.filter(|read| read.node.as_ref() == Some(node));
+        let mut ended: Vec<(u64, u64, u64, &str)> = of_node
+            .filter_map(|read| Some((read.ended?, read.invoked, read.rdx?, read.req.as_str())))
+            .collect();
+        ended.sort_unstable();
+        for pair in ended.windows(2) {
+            let [(before, _, seen, first), (after, invoked, shown, second)] = *pair else { continue };
+            let mut faults = case.faults.iter();
+            let restarted = faults.any(|fault| fault.hits(node) && fault.overlaps(before, after));
+            if invoked < before || restarted {
+                continue;
+            }
+            finding.checked(1);
+            finding.count("stale reads that went forward", 1);
+            if shown < seen {
+                finding.violation(format!(
+                    "{second} through {node} named index {shown} after {first} had named {seen}"
+                ));
+            }
+        }
+    }
 }
 
 impl Reads {
@@ -122,8 +151,8 @@ struct Filter<'a> {
     node_group: &'a str,
     kind: &'a str,
     prefix: &'a str,
+    job_type: &'a str,
     states: Vec<String>,
-    others: bool,
 }
 
 impl Filter<'_> {
@@ -136,21 +165,20 @@ impl Filter<'_> {
             kind: text("kind"),
             prefix: text("task_id_prefix"),
             states: states.map(|state| state.to_ascii_lowercase()).collect(),
-            others: !text("job_type").is_empty(),
+            job_type: text("job_type"),
         }
     }
 
     fn says_something(&self) -> bool {
-        !self.kind.is_empty() || !self.prefix.is_empty() || !self.states.is_empty()
+        let texts = [self.kind, self.prefix, self.job_type];
+        texts.iter().any(|text| !text.is_empty()) || !self.states.is_empty()
     }
 
     /// None where the contract leaves open which state a job shows.
     fn takes(&self, model: &Model, id: Id, spec: &super::command::Spec) -> Option<bool> {
-        if self.others {
-            return None;
-        }
         let names = (self.node_group.is_empty() || self.node_group == spec.node_group)
             && (self.kind.is_empty() || self.kind == spec.kind)
+            && (self.job_type.is_empty() || self.job_type.eq_ignore_ascii_case(spec.job_type.word()))
             && spec.task_id.starts_with(self.prefix);
         if !names || self.states.is_empty() {
             return Some(names);

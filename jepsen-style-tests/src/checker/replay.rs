@@ -28,7 +28,7 @@ impl Replay {
         let mut replay = Replay { reads: Reads::of(operations), ..Replay::default() };
         let mut reads: Vec<(u64, &Operation)> = operations
             .iter()
-            .filter(|operation| operation.is_read() && !operation.is_stale_read())
+            .filter(|operation| operation.is_read())
             .filter_map(|operation| Some((operation.rdx?, operation)))
             .collect();
         reads.sort_by_key(|(rdx, _)| *rdx);

@@ -72,6 +72,8 @@ pub(crate) struct JobTrace {
     /// Indexes at which it was made to live again by hand.
     pub(crate) retried: Vec<u64>,
     pub(crate) plans: Vec<(u64, JobPlan)>,
+    /// How many executions of any job had been dispatched before each revision.
+    pub(crate) dispatched: Vec<usize>,
 }
 
 impl JobTrace {
@@ -224,9 +226,15 @@ impl Trace {
 
     fn submitted(&mut self, index: u64, now: i64, spec: &Spec, answer: &SubmitAnswer) {
         let revision = (index, now, Rc::new(spec.clone()));
+        let dispatched = self.executions.len();
         match answer {
             SubmitAnswer::Accepted(id) if id.index() == index => {
-                let job = JobTrace { revisions: vec![revision], retried: Vec::new(), plans: Vec::new() };
+                let job = JobTrace {
+                    revisions: vec![revision],
+                    retried: Vec::new(),
+                    plans: Vec::new(),
+                    dispatched: vec![dispatched],
+                };
                 self.jobs.entry(*id).or_insert(job);
             }
             SubmitAnswer::Replaced { job, revision: number } => {
@@ -234,6 +242,7 @@ impl Trace {
                     && job.revisions.len() as u64 + 1 == *number
                 {
                     job.revisions.push(revision);
+                    job.dispatched.push(dispatched);
                 }
             }
             SubmitAnswer::Accepted(_)

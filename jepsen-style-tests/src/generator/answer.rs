@@ -53,6 +53,18 @@ pub(crate) fn state(state: pb::JobState) -> String {
     lower(state.as_str_name(), "JOB_STATE_")
 }
 
+/// `real_time`, ...; empty where it is no filter.
+pub(crate) fn job_type(job_type: pb::JobType) -> String {
+    match job_type {
+        pb::JobType::Unspecified => String::new(),
+        other => lower(other.as_str_name(), "JOB_TYPE_"),
+    }
+}
+
+pub(crate) fn consistency(consistency: pb::Consistency) -> String {
+    lower(consistency.as_str_name(), "CONSISTENCY_")
+}
+
 /// A job without its payload.
 pub(crate) fn job(job: &pb::StoredJob) -> Value {
     let spec = job.spec.clone().unwrap_or_default();

@@ -11,9 +11,12 @@ use fastrand::Rng;
 use crate::nemesis::Family;
 
 /// Between the end of one fault and the begin of the next in a lane, on average.
-const GAP_MEAN_S: f64 = 3.0;
+const GAP_MEAN_S: f64 = 2.0;
 /// The longest gap.
 const GAP_MAX_S: f64 = 15.0;
+/// Where JobTrackers are killed at all, so many in ten of the faults that follow the first of each family: the leader's
+/// death is what everything else must stand.
+const KILLS: u8 = 5;
 const FIRST: Duration = Duration::from_millis(500);
 
 /// Whom a fault concerns, where several are possible.
@@ -43,12 +46,17 @@ pub(crate) enum Lane {
     JobTrackers,
     TaskTrackers,
     Network,
+    Clients,
+}
+
+impl Lane {
+    pub(crate) const ALL: [Lane; 4] = [Lane::JobTrackers, Lane::TaskTrackers, Lane::Network, Lane::Clients];
 }
 
 /// The faults of one run, in the order of their times.
 pub(crate) fn schedule(seed: u64, families: &[Family], time: Duration) -> Vec<Plan> {
     let mut plans = Vec::new();
-    for (number, lane) in [Lane::JobTrackers, Lane::TaskTrackers, Lane::Network].into_iter().enumerate() {
+    for (number, lane) in Lane::ALL.into_iter().enumerate() {
         let mine: Vec<Family> =
             families.iter().copied().filter(|family| family.lane() == Some(lane)).collect();
         if !mine.is_empty() {
@@ -67,11 +75,15 @@ fn one_lane(rng: &mut Rng, families: &[Family], time: Duration) -> Vec<Plan> {
     let mut order: Vec<Family> = families.to_vec();
     rng.shuffle(&mut order);
     while at < time {
-        let family = order.pop().unwrap_or_else(|| families[rng.usize(..families.len())]);
+        let family = order.pop().unwrap_or_else(|| {
+            let kill = families.contains(&Family::Kill) && rng.u8(..10) < KILLS;
+            if kill { Family::Kill } else { families[rng.usize(..families.len())] }
+        });
         let (shortest, longest) = family.hold_ms();
         let hold = Duration::from_millis(rng.u64(shortest..=longest));
         let aim = match rng.u8(..10) {
             0..=5 => Aim::Leader,
+            7.. if family == Family::Kill => Aim::Leader,
             6 if family.may_hit_all() => Aim::All,
             _ => Aim::One(rng.usize(..3)),
         };
@@ -101,7 +113,7 @@ mod tests {
     #[test]
     fn faults_of_one_lane_do_not_overlap_and_each_family_comes_in_a_long_run() {
         let plans = schedule(3, Family::ALL, Duration::from_secs(3600));
-        for lane in [Lane::JobTrackers, Lane::TaskTrackers, Lane::Network] {
+        for lane in Lane::ALL {
             let mine: Vec<&Plan> = plans.iter().filter(|plan| plan.family.lane() == Some(lane)).collect();
             assert!(mine.windows(2).all(|pair| pair[0].at + pair[0].hold <= pair[1].at));
         }

@@ -1,5 +1,6 @@
 //! The faults, a family a file. Each is begun, held and undone by one future, and writes down when it did what.
 
+mod client;
 mod clock;
 mod corrupt;
 mod disk;
@@ -10,6 +11,7 @@ mod partition;
 mod pause;
 mod power;
 mod rolling;
+mod starve;
 mod tracker;
 mod wipe;
 
@@ -62,6 +64,14 @@ pub(crate) enum Family {
     Clock,
     /// SIGTERM and restart of one JobTracker after another.
     Rolling,
+    /// A JobTracker gets a tenth of a core.
+    CpuStarve,
+    /// A JobTracker is cut off and reached again, twice a second.
+    Flap,
+    /// SIGKILL of the clients of a host while they wait; successors send their requests again.
+    ClientKill,
+    /// Loss of power of a TaskTracker's host, with its FailStore.
+    TrackerPower,
     /// Snapshots are small and frequent and the log is short: a setting for the whole run.
     Snapshot,
     /// A process panics at a place of its own code; needs a binary with the feature `failpoints`.
@@ -87,6 +97,10 @@ impl Family {
         Family::Corrupt,
         Family::Clock,
         Family::Rolling,
+        Family::CpuStarve,
+        Family::Flap,
+        Family::ClientKill,
+        Family::TrackerPower,
         Family::Snapshot,
         Family::Failpoint,
     ];
@@ -111,7 +125,9 @@ impl Family {
             Family::DiskDead | Family::DiskSlow | Family::Wipe | Family::Corrupt | Family::Clock => {
                 Some(Lane::JobTrackers)
             }
-            Family::Rolling | Family::Failpoint => Some(Lane::JobTrackers),
+            Family::Rolling | Family::Failpoint | Family::CpuStarve | Family::Flap => Some(Lane::JobTrackers),
+            Family::ClientKill => Some(Lane::Clients),
+            Family::TrackerPower => Some(Lane::TaskTrackers),
             Family::TrackerKill | Family::TrackerPause | Family::TrackerCut | Family::TrackerTwin => {
                 Some(Lane::TaskTrackers)
             }
@@ -123,7 +139,7 @@ impl Family {
     /// The shortest and the longest time between its start and its stop.
     pub(crate) fn hold_ms(self) -> (u64, u64) {
         match self {
-            Family::Kill => (0, 6_000),
+            Family::Kill => (0, 4_000),
             Family::Pause => (300, 6_000),
             Family::Power => (0, 2_000),
             Family::Partition => (1_000, 10_000),
@@ -137,6 +153,10 @@ impl Family {
             Family::DiskSlow => (3_000, 8_000),
             Family::Wipe | Family::Corrupt => (0, 2_000),
             Family::Clock => (2_000, 8_000),
+            Family::CpuStarve => (3_000, 10_000),
+            Family::Flap => (3_000, 8_000),
+            Family::ClientKill => (100, 2_000),
+            Family::TrackerPower => (0, 6_000),
             Family::Rolling | Family::Snapshot | Family::Failpoint => (0, 0),
         }
     }
@@ -167,7 +187,7 @@ pub(crate) async fn play(cluster: &Arc<Cluster>, plans: &[Plan], time: Duration)
     let began = Instant::now();
     let (tell_over, over) = watch::channel(false);
     let mut lanes = JoinSet::new();
-    for lane in [Lane::JobTrackers, Lane::TaskTrackers, Lane::Network] {
+    for lane in Lane::ALL {
         let mine: Vec<Plan> = plans.iter().filter(|plan| plan.family.lane() == Some(lane)).cloned().collect();
         let (cluster, over) = (Arc::clone(cluster), over.clone());
         lanes.spawn(async move {
@@ -210,6 +230,10 @@ impl Strike {
             Family::Clock => clock::run(self).await,
             Family::Rolling => rolling::run(self).await,
             Family::Failpoint => failpoint::run(self).await,
+            Family::CpuStarve => starve::run(self).await,
+            Family::Flap => partition::flap(self).await,
+            Family::ClientKill => client::kill(self).await,
+            Family::TrackerPower => tracker::power(self).await,
             Family::Snapshot => {}
         }
     }
@@ -217,7 +241,10 @@ impl Strike {
     /// The JobTrackers that the plan means, and the word for that.
     async fn targets(&self) -> (Vec<Arc<JobTracker>>, &'static str) {
         match self.plan.aim {
-            Aim::Leader => (vec![self.cluster.leader().await], "the leader"),
+            Aim::Leader => match self.cluster.known_leader().await {
+                Some(leader) => (vec![leader], "the leader"),
+                None => (vec![Arc::clone(&self.cluster.nodes[0])], "one, as none leads"),
+            },
             Aim::One(number) => (vec![Arc::clone(&self.cluster.nodes[number])], "one"),
             Aim::All => (self.cluster.nodes.clone(), "all"),
         }
@@ -239,6 +266,20 @@ impl Strike {
         let mut over = self.over.clone();
         // Both ends mean the same.
         let _ = timeout(self.plan.hold, over.wait_for(|over| *over)).await;
+    }
+
+    /// Something that lasts as long as [`Strike::hold`] and undoes itself; writes down from when to when.
+    async fn while_doing(
+        &self,
+        detail: String,
+        targets: Vec<String>,
+        doing: impl Future<Output = anyhow::Result<()>>,
+    ) {
+        let name = self.plan.family.name();
+        let open = self.cluster.faults.open(&name, detail, targets);
+        open.start(FaultOutcome::Installed);
+        let done = doing.await;
+        open.stop(outcome(&name, &done), &told(&done));
     }
 
     /// Begins, holds, undoes, and writes all that down.

@@ -41,6 +41,11 @@ pub(super) async fn kill(strike: &Strike) {
     strike.between(String::new(), vec![tracker.name.clone()], tracker.kill(), tracker.start()).await;
 }
 
+pub(super) async fn power(strike: &Strike) {
+    let tracker = one(strike);
+    strike.between(String::new(), vec![tracker.name.clone()], tracker.lose_power(), tracker.start()).await;
+}
+
 pub(super) async fn pause(strike: &Strike) {
     let tracker = one(strike);
     let send = |signal| async move {

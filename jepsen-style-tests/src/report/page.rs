@@ -30,7 +30,16 @@ pub(super) fn page(case: &Case<'_>, verdict: Verdict, judged: &[Judged], plots: 
         ("faults", escape(&info.nemeses.join(", "))),
         ("under faults", format!("{} s, begun {}", info.time_s, escape(&info.started_at))),
         ("version", escape(&info.version)),
-        ("configuration", format!("<code>{}</code>", escape(&info.config_hash))),
+        (
+            "configuration",
+            format!(
+                "<code>{}</code>: the shipped default, <code>{}</code>, with {} on {}",
+                escape(&info.config_hash),
+                escape(&info.default_config_hash),
+                escape(&info.settings.join(", ")),
+                escape(&info.filesystem)
+            ),
+        ),
         (
             "operations",
             format!(

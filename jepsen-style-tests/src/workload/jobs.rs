@@ -14,6 +14,12 @@ const MISFIRE_AFTER_MS: u64 = 3_000;
 pub(super) fn draw(workload: Workload, rng: &mut Rng, task_id: String) -> pb::Job {
     match workload {
         Workload::Submit | Workload::SnapshotRejoin | Workload::Rolling => one_shot(rng, task_id),
+        // Of every type, so that every filter divides them.
+        Workload::Lists => match rng.u8(..12) {
+            0 => cron(rng, task_id),
+            1 => repeat(rng, task_id),
+            _ => one_shot(rng, task_id),
+        },
         Workload::Executions => execution(rng, task_id),
         Workload::Cron => cron(rng, task_id),
         Workload::Repeat => repeat(rng, task_id),

@@ -28,6 +28,8 @@ pub(crate) enum Workload {
     Marathon,
     /// Jobs of all kinds at once.
     Mixed,
+    /// Lists with all filters together, page after page while the jobs change; some of them may be stale.
+    Lists,
 }
 
 /// How often each class of operation comes, and how fast.
@@ -42,12 +44,14 @@ pub(crate) struct Mix {
     pub(crate) retry: u32,
     pub(crate) get: u32,
     pub(crate) list: u32,
+    /// Several pages of one list, one after another.
+    pub(crate) pages: u32,
     /// Between two operations of one client, on average.
     pub(crate) gap: Duration,
 }
 
 impl Workload {
-    pub(crate) const ALL: [Workload; 8] = [
+    pub(crate) const ALL: [Workload; 9] = [
         Workload::Submit,
         Workload::Cron,
         Workload::Executions,
@@ -56,6 +60,19 @@ impl Workload {
         Workload::Rolling,
         Workload::Marathon,
         Workload::Mixed,
+        Workload::Lists,
+    ];
+
+    /// Those that take turns in a soak: a marathon's executions outlast its runs.
+    pub(crate) const SOAKED: [Workload; 8] = [
+        Workload::Submit,
+        Workload::Cron,
+        Workload::Executions,
+        Workload::Repeat,
+        Workload::SnapshotRejoin,
+        Workload::Rolling,
+        Workload::Mixed,
+        Workload::Lists,
     ];
 
     pub(crate) fn name(self) -> String {
@@ -68,87 +85,56 @@ impl Workload {
         match self {
             Workload::Cron => 12,
             Workload::Repeat | Workload::Mixed => 6,
-            Workload::Submit | Workload::Executions | Workload::SnapshotRejoin => 0,
-            Workload::Rolling | Workload::Marathon => 0,
+            Workload::Submit
+            | Workload::Executions
+            | Workload::SnapshotRejoin
+            | Workload::Rolling
+            | Workload::Marathon
+            | Workload::Lists => 0,
         }
     }
 
+    /// So many changes a second as the TaskTrackers can follow, and reads beside them up to the rate of all workloads.
     pub(crate) fn mix(self) -> Mix {
-        let fast = Duration::from_millis(70);
+        let ms = Duration::from_millis;
+        let reads = |get, list, gap| Mix {
+            submit: 0,
+            batch: 0,
+            race: 0,
+            cancel: 0,
+            terminate: 0,
+            retry: 0,
+            get,
+            list,
+            pages: 0,
+            gap,
+        };
         match self {
-            Workload::Submit | Workload::SnapshotRejoin | Workload::Rolling => Mix {
-                submit: 8,
-                batch: 2,
-                race: 4,
-                cancel: 2,
-                terminate: 1,
-                retry: 1,
-                get: 6,
-                list: 1,
-                gap: fast,
-            },
-            Workload::Marathon => Mix {
-                submit: 5,
-                batch: 0,
-                race: 0,
-                cancel: 1,
-                terminate: 0,
-                retry: 0,
-                get: 10,
-                list: 3,
-                gap: Duration::from_secs(1),
-            },
-            Workload::Mixed => Mix {
-                submit: 8,
-                batch: 1,
-                race: 3,
-                cancel: 3,
-                terminate: 1,
-                retry: 1,
-                get: 6,
-                list: 1,
-                gap: Duration::from_millis(100),
-            },
-            Workload::Cron => Mix {
-                submit: 1,
-                batch: 0,
-                race: 0,
-                cancel: 1,
-                terminate: 0,
-                retry: 0,
-                get: 8,
-                list: 2,
-                gap: Duration::from_millis(300),
-            },
-            Workload::Executions => Mix {
-                submit: 10,
-                batch: 0,
-                race: 2,
-                cancel: 2,
-                terminate: 2,
-                retry: 2,
-                get: 6,
-                list: 1,
-                gap: Duration::from_millis(500),
-            },
-            Workload::Repeat => Mix {
-                submit: 3,
-                batch: 0,
-                race: 0,
-                cancel: 2,
-                terminate: 0,
-                retry: 0,
-                get: 8,
-                list: 2,
-                gap: Duration::from_millis(300),
-            },
+            Workload::Submit | Workload::SnapshotRejoin | Workload::Rolling => {
+                let changes = Mix { submit: 8, batch: 2, race: 2, cancel: 3, ..reads(8, 1, ms(20)) };
+                Mix { terminate: 1, retry: 1, ..changes }
+            }
+            Workload::Lists => {
+                Mix { submit: 6, batch: 1, race: 1, cancel: 3, pages: 4, ..reads(2, 2, ms(40)) }
+            }
+            Workload::Cron => Mix { submit: 2, cancel: 2, ..reads(85, 10, ms(70)) },
+            Workload::Executions => {
+                Mix { submit: 5, race: 1, cancel: 1, terminate: 1, retry: 1, ..reads(85, 6, ms(70)) }
+            }
+            Workload::Repeat => Mix { submit: 5, cancel: 3, ..reads(85, 8, ms(70)) },
+            // Little else, so that the long executions and what becomes of them are what the run is about.
+            Workload::Marathon => Mix { submit: 5, cancel: 1, ..reads(10, 3, ms(1000)) },
+            Workload::Mixed => {
+                let changes = Mix { submit: 8, batch: 1, race: 3, cancel: 3, ..reads(6, 1, ms(100)) };
+                Mix { terminate: 1, retry: 1, ..changes }
+            }
         }
     }
 
     /// The faults that it is nothing without.
     pub(crate) fn must_have(self) -> &'static [Family] {
         match self {
-            Workload::Submit | Workload::Cron | Workload::Repeat | Workload::Mixed => &[],
+            Workload::Submit | Workload::Cron | Workload::Repeat | Workload::Lists | Workload::Mixed => &[],
             Workload::Marathon => &[Family::TrackerCut],
             Workload::Executions => &[Family::TrackerPause],
             Workload::SnapshotRejoin => &[Family::Snapshot, Family::Wipe],
@@ -173,6 +159,7 @@ impl Workload {
             Workload::Rolling => &[Family::Rolling, Family::Pause, Family::Delay],
             Workload::Marathon => &[Family::TrackerCut, Family::TrackerPause, Family::Kill],
             Workload::Mixed => &[Family::Kill, Family::Pause, Family::TrackerKill, Family::Partition],
+            Workload::Lists => &[Family::Kill, Family::Partition, Family::Pause, Family::ClientKill],
         }
     }
 }

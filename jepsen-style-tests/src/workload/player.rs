@@ -13,7 +13,9 @@ use crate::client::{Client, Ended, Task};
 use crate::generator::spec::GROUP;
 
 /// A batch has at most so many jobs.
-const BATCH_MAX: usize = 40;
+const BATCH_MAX: usize = 12;
+/// How many pages of one list are read at most.
+const PAGES_MAX: usize = 8;
 /// How far from the due time a cancel is aimed, to both sides.
 const RACE_MS: i64 = 50;
 /// What a list can be filtered by.
@@ -26,6 +28,9 @@ const STATES: [pb::JobState; 7] = [
     pb::JobState::Dead,
     pb::JobState::Cancelled,
 ];
+/// And by which types.
+const TYPES: [pb::JobType; 4] =
+    [pb::JobType::RealTime, pb::JobType::TriggerTime, pb::JobType::Cron, pb::JobType::Repeat];
 /// Operations aim at one of the jobs that were submitted last.
 const RECENT: usize = 60;
 
@@ -91,8 +96,8 @@ impl Player {
 
     async fn operate(&mut self) {
         let mix = self.mix;
-        let weights =
-            [mix.submit, mix.batch, mix.race, mix.cancel, mix.terminate, mix.retry, mix.get, mix.list];
+        let changes = [mix.submit, mix.batch, mix.race, mix.cancel, mix.terminate, mix.retry];
+        let weights = [changes.as_slice(), &[mix.get, mix.list, mix.pages]].concat();
         let mut at = self.client.rng.u32(..weights.iter().sum::<u32>());
         let mut class = 0;
         while at >= weights[class] {
@@ -107,7 +112,8 @@ impl Player {
             4 => self.terminate().await,
             5 => self.retry().await,
             6 => self.get().await,
-            _ => self.list().await,
+            7 => self.list().await,
+            _ => self.pages().await,
         }
     }
 
@@ -231,13 +237,33 @@ impl Player {
         }
     }
 
-    /// Filters of all kinds, together.
     async fn list(&mut self) {
+        let request = self.filters(50);
+        self.client.list(request).await;
+    }
+
+    /// One list to its end, in small pages, while jobs come and change.
+    async fn pages(&mut self) {
+        let size = self.client.rng.i32(1..=40);
+        let mut request = self.filters(size);
+        for _ in 0..PAGES_MAX {
+            let Ended::Answered { answer, .. } = self.client.list(request.clone()).await else { return };
+            if answer.next_page_token.is_empty() {
+                return;
+            }
+            request.page_token = answer.next_page_token;
+        }
+    }
+
+    /// Filters of all kinds, together.
+    fn filters(&mut self, page_size: i32) -> pb::ListJobsRequest {
         let rng = &mut self.client.rng;
-        let mut request =
-            pb::ListJobsRequest { node_group: GROUP.into(), page_size: 50, ..pb::ListJobsRequest::default() };
+        let mut request = pb::ListJobsRequest { page_size, ..pb::ListJobsRequest::default() };
+        request.node_group = if rng.u8(..4) == 0 { "" } else { GROUP }.into();
         if rng.bool() {
-            request.states = vec![STATES[rng.usize(..STATES.len())].into()];
+            let mut states = STATES;
+            rng.shuffle(&mut states);
+            request.states = states[..rng.usize(1..=3)].iter().map(|state| (*state).into()).collect();
         }
         if rng.u8(..3) == 0 {
             request.task_id_prefix = format!("j{}", rng.u8(1..10));
@@ -245,7 +271,13 @@ impl Player {
         if rng.u8(..3) == 0 {
             request.kind = ["sleep", "fail", "effect"][rng.usize(..3)].into();
         }
-        self.client.list(request).await;
+        if rng.u8(..3) == 0 {
+            request.job_type = TYPES[rng.usize(..TYPES.len())].into();
+        }
+        if rng.u8(..4) == 0 {
+            request.consistency = pb::Consistency::Stale.into();
+        }
+        request
     }
 }
 

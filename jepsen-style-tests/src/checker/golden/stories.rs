@@ -72,7 +72,8 @@ impl Story<'_> {
             self.replies += 1;
         }
         let told: Vec<String> = told.split(", ").map(without_payload).collect();
-        let told: Vec<String> = told.into_iter().take(words.len()).map(|word| reason(&word)).collect();
+        let told: Vec<String> =
+            told.into_iter().take(words.len()).map(|word| without_reason(&reason(&word))).collect();
         assert_eq!(words, told, "{}: {line}", self.name);
     }
 
@@ -290,6 +291,12 @@ fn fate_word(fate: Fate) -> &'static str {
 
 fn without_payload(word: &str) -> String {
     word.split(" payload ").next().unwrap_or_default().to_owned()
+}
+
+/// `ALREADY_FINISHED 8.0 skipped DeadlinePassed 1 to 7000`: why it was skipped is not the model's.
+fn without_reason(word: &str) -> String {
+    let words = if word.starts_with("ALREADY_FINISHED") { 3 } else { usize::MAX };
+    word.split(' ').take(words).collect::<Vec<_>>().join(" ")
 }
 
 /// A refusal's text as its reason.

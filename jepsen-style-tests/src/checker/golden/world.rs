@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::written::reply_json;
-use crate::checker::command::Command;
+use crate::checker::command::{Command, JobType};
 use crate::checker::evidence::Evidence;
-use crate::checker::model::{Model, State};
+use crate::checker::model::{Model, Settled, State};
 use crate::checker::reply::{CancelAnswer, Push, Reply, SubmitAnswer};
 use crate::checker::words::{At, Id, RunRef};
 use crate::history::{
@@ -116,16 +116,28 @@ impl World {
         (0..40).for_each(|_| self.step());
         self.told_to_stop();
         self.drain();
+        self.replaced_and_cancelled();
+        self.drain();
+        self.list_real_time();
+        let (task, id) = self.any_job();
+        for _ in 0..2 {
+            let asked = json!({"job_id": id.to_string(), "consistency": "stale"});
+            self.operate("get", &task, NODES[2], asked, None);
+        }
         for node in NODES {
             self.submit_through(&json!({"job_type": "real_time"}), node);
             self.drain();
             let jobs = self.jobs.clone();
             jobs.iter().for_each(|(task, id)| self.get(task, *id, node));
         }
-        self.evidence(quiet, healed)
+        let drained = self.ms;
+        self.pass(1, 5);
+        let periodic: Vec<(String, Id)> = self.jobs[..2].to_vec();
+        periodic.iter().for_each(|(task, id)| self.read_ledger(task, *id));
+        self.evidence(quiet, healed, drained)
     }
 
-    fn evidence(self, quiet: i64, healed: i64) -> Evidence {
+    fn evidence(self, quiet: i64, healed: i64, drained: i64) -> Evidence {
         let ns = |ms: i64| START_NS + u64::try_from(ms).unwrap() * 1_000_000;
         let info = RunInfo {
             workload: "golden".into(),
@@ -134,11 +146,15 @@ impl World {
             time_s: 10,
             version: "0".into(),
             config_hash: "0".into(),
+            default_config_hash: "0".into(),
+            settings: Vec::new(),
+            stalled_ms: 0,
+            filesystem: "ext4".into(),
             started_at: At(EPOCH_MS).to_string(),
             started_ns: START_NS,
             faults_from_ns: ns(quiet),
             healed_ns: ns(healed),
-            drained_ns: ns(self.ms),
+            drained_ns: ns(drained),
             nodes: NODES.map(str::to_owned).to_vec(),
             rerun: "none".into(),
         };
@@ -293,6 +309,47 @@ impl World {
 
     fn get(&mut self, task: &str, id: Id, node: &str) {
         self.operate("get", task, node, json!({"job_id": id.to_string()}), None);
+    }
+
+    /// One page holds it all.
+    fn read_ledger(&mut self, task: &str, id: Id) {
+        let asked = json!({"job_id": id.to_string(), "page_token": ""});
+        let row = |settled: &Settled| {
+            let until = At(settled.last()).to_string();
+            json!({"planned": At(settled.first()).to_string(), "until": until, "state": "succeeded"})
+        };
+        let rows: Vec<Value> = self.model.settled(id).iter().map(row).collect();
+        self.read("runs", Some(task), asked, json!({"runs": rows, "next_page_token": ""}));
+    }
+
+    /// All jobs of one type on one page.
+    fn list_real_time(&mut self) {
+        let asked = json!({"node_group": "g", "states": [], "job_type": "real_time", "page_token": ""});
+        let real_time = self.model.jobs.iter().filter(|(_, job)| job.spec.job_type == JobType::RealTime);
+        let shown: Vec<Value> = real_time.map(|(id, _)| self.shown(&id.to_string())["job"].clone()).collect();
+        self.read("list", None, asked, json!({"jobs": shown, "next_page_token": ""}));
+    }
+
+    fn read(&mut self, f: &str, job: Option<&str>, asked: Value, shown: Value) {
+        self.process += 1;
+        let mut event = Event {
+            t: self.t(),
+            p: self.process % 8,
+            kind: EventKind::Invoke,
+            f: f.into(),
+            req: format!("r{}", self.process),
+            job: job.map(str::to_owned),
+            node: Some(NODES[0].into()),
+            v: asked,
+            pos: None,
+            rdx: None,
+            err: None,
+        };
+        self.history.push(event.clone());
+        self.pass(1, 5);
+        (event.t, event.kind, event.rdx) = (self.t(), EventKind::Ok, Some(self.index));
+        event.v = shown;
+        self.history.push(event);
     }
 
     fn online(&mut self, tracker: &'static str, start: u64) {
@@ -473,6 +530,30 @@ impl World {
         }
         self.cancel(id, &task);
         self.ms += 6000;
+    }
+
+    /// A revision is executed and fails; the next one is cancelled while it waits for its time.
+    fn replaced_and_cancelled(&mut self) {
+        let first = json!({"job_type": "real_time", "max_retries": 3, "backoff": {"fixed_ms": 60_000}});
+        let id = self.submit(&first);
+        let (task, _) = self.jobs.last().cloned().unwrap();
+        self.lead();
+        for running in self.running.values_mut().filter(|run| run.push.run.job == id) {
+            running.fails = true;
+        }
+        self.pass(200, 300);
+        self.lead();
+        let due = At(self.wall() + 20_000).to_string();
+        let next = json!({
+            "task_id": task, "node_group": "g", "kind": "k", "backoff": {"fixed_ms": 50},
+            "job_type": "trigger_time", "due": due, "on_conflict": "replace",
+        });
+        let command = json!({"submit": {"request": null, "jobs": [next]}});
+        let reply = self.operate("submit", &task, NODES[0], json!({"spec": next}), Some(command));
+        assert!(
+            matches!(&reply, Some(Reply::Submitted(answers)) if matches!(answers[0], SubmitAnswer::Replaced { .. }))
+        );
+        self.cancel(id, &task);
     }
 
     fn drain(&mut self) {

@@ -16,7 +16,13 @@ impl Model {
         match (holder, spec.on_conflict) {
             (Some(id), OnConflict::Ignore) => return Ok(SubmitAnswer::Exists(id)),
             (Some(id), OnConflict::Reject) => return Ok(SubmitAnswer::Conflict(id)),
-            (Some(id), OnConflict::Replace) => return self.replace(id, spec),
+            (Some(id), OnConflict::Replace) => {
+                self.settle_before_the_end(id);
+                // The last of its instants may have ended it.
+                if self.jobs[&id].lives {
+                    return self.replace(id, spec);
+                }
+            }
             (None, _) => {}
         }
         let id = self.ids.make();

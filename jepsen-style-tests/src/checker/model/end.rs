@@ -90,9 +90,9 @@ impl Model {
             JobRef::Id { id } => Some(*id),
             JobRef::Key { node_group, task_id } => self.by_key(node_group, task_id),
         };
-        let Some((id, job)) = id.and_then(|id| Some((id, self.jobs.get_mut(&id)?))) else {
-            return CancelAnswer::NotFound;
-        };
+        let Some(id) = id.filter(|id| self.jobs.contains_key(id)) else { return CancelAnswer::NotFound };
+        self.settle_before_the_end(id);
+        let job = self.jobs.get_mut(&id).expect("it is there");
         if !job.lives {
             let fates = job.judged_by();
             let told = match recorded {

@@ -10,6 +10,13 @@ const DUE_MAX: usize = 4096;
 /// Live runs of one job.
 const LIVE_MAX: usize = 1024;
 
+/// Whether the look-ahead may yet be continued.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Plan {
+    MayCome,
+    ComesNoMore,
+}
+
 #[derive(Debug)]
 pub(super) enum Rhythm {
     /// One-shot, or stopped for good.
@@ -92,12 +99,19 @@ impl Model {
             }
         }
         for id in self.periodic.clone() {
-            ripened += self.settle(id);
+            ripened += self.settle(id, Plan::MayCome);
         }
         if ripened > DUE_MAX { Err(format!("{ripened} instants due in one entry")) } else { Ok(()) }
     }
 
-    fn settle(&mut self, id: Id) -> usize {
+    /// What ends a job's rhythm lets everything that is due have its fate first.
+    pub(super) fn settle_before_the_end(&mut self, id: Id) {
+        if self.periodic.contains(&id) {
+            self.settle(id, Plan::ComesNoMore);
+        }
+    }
+
+    fn settle(&mut self, id: Id, plan: Plan) -> usize {
         let now = self.now;
         let job = self.jobs.get_mut(&id).expect("a periodic job is a job");
         let due = job.rhythm.due(now);
@@ -108,7 +122,9 @@ impl Model {
         let kept = kept_of_missed(job.spec.misfire).min(missed);
         // The look-ahead ends before the first instant that is not missed: the calendar must say which the last are.
         let stalled = match &job.rhythm {
-            Rhythm::Planned { ahead, ended: false, .. } => missed == ahead.len() && kept > 0,
+            Rhythm::Planned { ahead, ended: false, .. } => {
+                plan == Plan::MayCome && missed == ahead.len() && kept > 0
+            }
             _ => false,
         };
         let decided = if stalled { missed - kept } else { due.len() };
