@@ -2,9 +2,10 @@
 //! bugs. What this machine does not allow is skipped and counted; what is unknown is run once more, and both are kept.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fastrand::Rng;
+use tokio::time::Instant;
 
 use crate::checker::Verdict;
 use crate::doctor::ask;

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Instant;
 
 use anyhow::Context as _;
+use tokio::time::Instant;
 
 use super::tally::{Caught, Tally};
 use crate::disk::text;

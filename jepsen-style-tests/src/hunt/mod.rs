@@ -6,9 +6,9 @@ mod lanes;
 mod tally;
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use anyhow::Context as _;
+use tokio::time::Instant;
 
 use crate::checker::Verdict;
 use crate::launch::Ran;

@@ -205,7 +205,7 @@ async fn one_way_more(strike: &Strike, node: &JobTracker, way: Way) -> anyhow::R
             tracker.start().await?;
         }
         Way::BeOverruled => {
-            let ways = both_ways(&[node.name.clone()], &others);
+            let ways = both_ways(std::slice::from_ref(&node.name), &others);
             close(strike, &ways).await?;
             wait_for_its_end(node, CUT).await;
             open(strike, &ways).await?;

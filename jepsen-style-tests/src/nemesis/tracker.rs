@@ -22,7 +22,7 @@ const CUT_BEFORE: Duration = Duration::from_secs(4);
 /// One in three is cut off first, so that it dies with results that it owes.
 pub(super) async fn kill(strike: &Strike) {
     let tracker = one(strike);
-    if strike.plan.measure % 3 == 0 {
+    if strike.plan.measure.is_multiple_of(3) {
         let name = vec![tracker.name.clone()];
         let ways = both_ways(&name, &names(&strike.cluster.nodes));
         let cut = strike.cluster.faults.open("tracker-cut", "before it is killed".into(), name);
