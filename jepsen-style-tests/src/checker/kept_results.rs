@@ -29,7 +29,7 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
         let died_then = case.faults.iter().any(|fault| {
             // A second process of `w1` is the host `w1b`.
             let hits = fault.targets.iter().any(|target| target.starts_with(&end.tracker));
-            let ends = fault.what.contains("kill") || fault.what.contains("twin");
+            let ends = ["kill", "twin", "power"].iter().any(|word| fault.what.contains(word));
             // A failpoint ends the process at the end of its window.
             let panicked = fault.what == "failpoint" && (end.t..=end.t + KEPT_WITHIN_NS).contains(&fault.to);
             hits && (panicked || ends && fault.overlaps(end.t, end.t + KEPT_WITHIN_NS))
