@@ -12,12 +12,17 @@ export RAFTSMAN_TOOLS ?= $(CACHE)/tools
 # command runs, since before `setup` there is none; ROCKSDB_LIB_DIR names another one.
 ROCKS := ROCKSDB_STATIC=1 ROCKSDB_LIB_DIR="$${ROCKSDB_LIB_DIR:-$$(scripts/rocksdb-cache.sh)}"
 RAFTSMAN := "$(CARGO_TARGET_DIR)/release/raftsman"
+SIMULATION := "$(CARGO_TARGET_DIR)-simulation/release/raftsman-simulation"
+# What has planted bugs and failpoints lies apart from what is shipped.
+HURT = $(CARGO_TARGET_DIR)/hurt
+# What a commit's runs draw from; each commit has its own.
+SEED ?= $(shell printf '%d' "0x$$(git rev-parse --short=6 HEAD)")
 
-.PHONY: help setup build dev demo test lint fix bench jepsen simulation soak
+.PHONY: help setup build dev demo test lint fix bench long jepsen planted failpoints fuzz simulation soak hurt
 .DEFAULT_GOAL := help
 
 help: ## lists the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## installs the system packages that are missing and builds RocksDB once
 	scripts/setup.sh
@@ -61,13 +66,43 @@ bench: setup ## the benchmarks; benches/README.md says what they mean
 	$(ROCKS) cargo bench --features server --bench end_to_end
 	$(ROCKS) cargo bench --features server --bench failover
 
-jepsen: setup ## the random tests and the crash tests, much longer than in `make test` (SEEDS=, CYCLES=)
+long: setup ## the random tests and the crash tests, much longer than in `make test` (SEEDS=, CYCLES=)
 	RAFTSMAN_SEEDS=$(or $(SEEDS),5000) cargo test --release --no-default-features --features machine --lib sim -- --nocapture
 	RAFTSMAN_SEEDS=$(or $(SEEDS),5000) cargo test --release --no-default-features --features machine -- --skip sim::
 	CYCLES=$(or $(CYCLES),200) $(ROCKS) cargo test --release --features server sigkill
 
+# The shipped binary is put back in its place at the end.
+hurt: setup
+	$(ROCKS) cargo build --release --features server,planted-bugs,failpoints --bin raftsman
+	cargo build -p jepsen-style-tests --features planted-bugs,failpoints
+	mkdir -p $(HURT)
+	cp $(CARGO_TARGET_DIR)/release/raftsman $(CARGO_TARGET_DIR)/debug/jst $(HURT)
+	$(ROCKS) cargo build --release --features server
+
+# Six minutes of simulation, eight of real clusters and failpoints, and two planted bugs.
+jepsen: hurt ## the proof in 16 minutes: simulation, real clusters, failpoints, planted bugs (SEED=)
+	scripts/setup-faults.sh
+	@echo "seed $(SEED)"
+	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)-simulation RUSTFLAGS="--cfg tokio_unstable" \
+		cargo build --release --no-default-features --features simulation --bin raftsman-simulation
+	$(SIMULATION) --regressions jepsen-style-tests/seeds/regressions.txt --seconds 360 --from $(SEED) --minimise
+	$(HURT)/jst ci --seconds 480 --seed $(SEED) --binary $(RAFTSMAN) --hurt-binary $(HURT)/raftsman
+
+planted: hurt ## plants each bug and looks whether its checker sees it; needs root
+	scripts/setup-faults.sh
+	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)-simulation RUSTFLAGS="--cfg tokio_unstable" \
+		cargo build --release --no-default-features --features simulation,planted-bugs --bin raftsman-simulation
+	cp $(SIMULATION) $(HURT)
+	$(HURT)/jst planted --binary $(HURT)/raftsman --simulation $(HURT)/raftsman-simulation $(if $(SOUND),--sound)
+
+failpoints: hurt ## panics at every failpoint, and judges what the cluster made of it; needs root
+	scripts/setup-faults.sh
+	$(HURT)/jst failpoints --binary $(HURT)/raftsman
+
+fuzz: setup ## everything that reads bytes of strangers, guided by coverage, so long each (SECONDS=, TARGETS=)
+	$(ROCKS) scripts/fuzz.sh $(or $(SECONDS),15) $(TARGETS)
+
 # A target directory of its own: its flags would compile everything anew in the other one.
-SIMULATION := "$(CARGO_TARGET_DIR)-simulation/release/raftsman-simulation"
 simulation: ## whole clusters on virtual time, each seed twice (FROM=, TO= or SECONDS=); docs/decisions/simulation.md
 	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)-simulation RUSTFLAGS="--cfg tokio_unstable" \
 		cargo build --release --no-default-features --features simulation --bin raftsman-simulation

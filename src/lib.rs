@@ -10,6 +10,8 @@ pub mod client;
 pub mod dispatch;
 pub mod domain;
 pub mod failpoint;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 #[cfg(feature = "node")]
 pub mod jobtracker;
 #[cfg(feature = "sdk")]

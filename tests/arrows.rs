@@ -30,6 +30,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("rpc", &["domain", "calendar", "machine", "wire", "store", "raft", "jobtracker", "planted"]),
     ("http", &["domain", "calendar", "machine", "wire", "jobtracker", "rpc"]),
     ("sim", &["domain", "calendar", "machine", "dispatch", "store", "raft", "jobtracker", "planted"]),
+    ("fuzz", &["calendar", "machine", "wire", "link", "store", "raft", "jobtracker", "rpc", "cli"]),
     (
         "cli",
         &[

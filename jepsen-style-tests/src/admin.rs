@@ -14,6 +14,7 @@ use crate::jobtracker::JobTracker;
 
 const STATUS_PATIENCE: Duration = Duration::from_millis(500);
 const CHANGE_PATIENCE: Duration = Duration::from_secs(15);
+const TRANSFER_PATIENCE: Duration = Duration::from_secs(3);
 
 /// A connection that is made when it is needed, and again when it broke.
 ///
@@ -86,6 +87,17 @@ impl Admin {
             }
         }
         best.map(|(_, name)| name)
+    }
+
+    /// Asks for this JobTracker to lead; says whether it does.
+    pub(crate) async fn transfer(&self, to: &str) -> bool {
+        let Some(leader) = self.leader().await.filter(|leader| leader != to) else {
+            return self.leader().await.is_some_and(|leader| leader == to);
+        };
+        let request = pb::TransferLeaderRequest { node: to.into(), term: 0 };
+        let asked =
+            timeout(TRANSFER_PATIENCE, async { self.cluster(&leader).transfer_leader(request).await });
+        matches!(asked.await, Ok(Ok(_)))
     }
 
     /// Waits until all JobTrackers name the same leader; says how long that took.

@@ -144,7 +144,21 @@ fn load(dir: &Path) -> anyhow::Result<Evidence> {
             crashes.extend(crash_markers(node, &of_node.join(name)));
         }
     }
+    for (name, log) in task_trackers(dir) {
+        crashes.extend(crash_markers(&name, &log));
+    }
     Ok(Evidence { info, history, execs, effects, faults, logs, digests, crashes, unreadable })
+}
+
+/// The names and the logs of the TaskTrackers.
+fn task_trackers(dir: &Path) -> Vec<(String, PathBuf)> {
+    let entries = fs::read_dir(dir.join("nodes")).into_iter().flatten().flatten();
+    let logs = entries.map(|entry| {
+        (entry.file_name().to_string_lossy().into_owned(), entry.path().join("tasktracker.log"))
+    });
+    let mut logs: Vec<_> = logs.filter(|(_, log)| log.exists()).collect();
+    logs.sort();
+    logs
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

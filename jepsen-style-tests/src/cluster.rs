@@ -33,6 +33,8 @@ pub(crate) struct Cluster {
     pub(crate) twin: Arc<Tracker>,
     pub(crate) admin: Admin,
     pub(crate) faults: Arc<FaultRecord>,
+    /// What the binary can panic at; empty if it cannot.
+    pub(crate) failpoints: Vec<String>,
 }
 
 impl Cluster {
@@ -65,6 +67,7 @@ impl Cluster {
             kept,
             effects,
             faults: Arc::clone(&faults),
+            env: &options.tracker_env,
         };
         let mut trackers = Vec::new();
         for name in TRACKERS {
@@ -80,7 +83,8 @@ impl Cluster {
         for tracker in &trackers {
             tracker.start().await?;
         }
-        Ok(Arc::new(Cluster { network, nodes, trackers, twin, admin, faults }))
+        let failpoints = options.failpoints.clone();
+        Ok(Arc::new(Cluster { network, nodes, trackers, twin, admin, faults, failpoints }))
     }
 
     /// Starts TaskTrackers anew that a job has killed, until the runtime ends.

@@ -46,22 +46,22 @@ impl Control {
         }
     }
 
-    /// Writes disks back now and then: a filesystem of which nothing was ever written is no JobTracker that forgot.
-    pub(crate) fn begin(self, cluster: &Arc<Cluster>) {
-        let cluster = Arc::clone(cluster);
-        tokio::spawn(async move {
-            loop {
-                for node in &cluster.nodes {
-                    // It may be without power at this moment.
-                    let _ = run(&["sync", "-f", text(node.disk.mount())]).await;
-                }
-                sleep(WRITE_BACK_EVERY).await;
-            }
-        });
-    }
-
     /// One that forgets is outvoted by the others: all must.
     pub(crate) fn aim(self, plans: &mut [Plan]) {
         plans.iter_mut().filter(|plan| plan.family == Family::Power).for_each(|plan| plan.aim = Aim::All);
     }
+}
+
+/// Writes disks back now and then: a filesystem of which nothing was ever written is no JobTracker that forgot.
+pub(crate) fn write_back(cluster: &Arc<Cluster>) {
+    let cluster = Arc::clone(cluster);
+    tokio::spawn(async move {
+        loop {
+            for node in &cluster.nodes {
+                // It may be without power at this moment.
+                let _ = run(&["sync", "-f", text(node.disk.mount())]).await;
+            }
+            sleep(WRITE_BACK_EVERY).await;
+        }
+    });
 }

@@ -88,9 +88,12 @@ impl Stage {
 
     async fn try_out(&self, family: Family) -> anyhow::Result<()> {
         match family {
-            Family::Kill | Family::TrackerKill | Family::TrackerTwin | Family::Rolling | Family::Snapshot => {
-                self.signals(&[Signal::KILL]).await
-            }
+            Family::Kill
+            | Family::TrackerKill
+            | Family::TrackerTwin
+            | Family::Rolling
+            | Family::Snapshot
+            | Family::Failpoint => self.signals(&[Signal::KILL]).await,
             Family::Pause | Family::TrackerPause => {
                 self.signals(&[Signal::STOP, Signal::CONT, Signal::KILL]).await
             }

@@ -56,6 +56,9 @@ pub(crate) struct Options {
     /// `--set` of the configuration, `KEY=VALUE`.
     pub(crate) settings: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
+    pub(crate) tracker_env: Vec<(String, String)>,
+    /// What the binary can panic at; empty if it cannot.
+    pub(crate) failpoints: Vec<String>,
 }
 
 impl JobTracker {
@@ -105,7 +108,7 @@ impl JobTracker {
     /// # Errors
     /// If it does not listen.
     pub(crate) async fn start(&self) -> anyhow::Result<()> {
-        self.start_with(false).await
+        self.start_with(false, &[]).await
     }
 
     /// The same where it may refuse what it finds on its disk.
@@ -113,15 +116,26 @@ impl JobTracker {
     /// # Errors
     /// If it does not listen.
     pub(crate) async fn try_start(&self) -> anyhow::Result<()> {
-        self.start_with(true).await
+        self.start_with(true, &[]).await
     }
 
-    async fn start_with(&self, may_end: bool) -> anyhow::Result<()> {
+    /// Starts it with more in its environment; it may end by itself, even before it listens.
+    ///
+    /// # Errors
+    /// If it lives and does not listen.
+    pub(crate) async fn start_armed(&self, env: &[(String, String)]) -> anyhow::Result<()> {
+        match self.start_with(true, env).await {
+            Err(error) if self.lives().await => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    async fn start_with(&self, may_end: bool, env: &[(String, String)]) -> anyhow::Result<()> {
         let mut life = self.life.lock().await;
         if life.as_ref().is_some_and(|life| !life.process.has_ended()) {
             return Ok(());
         }
-        let process = Arc::new(self.recipe.start()?);
+        let process = Arc::new(self.recipe.start_with(env)?);
         let expected = Arc::new(AtomicBool::new(may_end));
         self.report_an_unexpected_end(Arc::clone(&process), Arc::clone(&expected));
         *life = Some(Life { process: Arc::clone(&process), expected });

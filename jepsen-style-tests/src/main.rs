@@ -1,8 +1,10 @@
 //! `jst`: real clusters under faults, checked exactly.
 
 mod admin;
+mod armed;
 mod check;
 mod checker;
+mod ci;
 mod client;
 mod clock;
 mod cluster;
@@ -12,13 +14,18 @@ mod delay;
 mod disk;
 mod doctor;
 mod effects;
+mod failpoints;
+mod fuzz;
 mod generator;
 mod history;
+mod hunt;
 mod jobtracker;
+mod launch;
 mod nemesis;
 mod netns;
 mod place;
 mod process;
+mod product;
 mod record;
 mod report;
 mod run;
@@ -59,8 +66,15 @@ enum Command {
     Run(RunArgs),
     /// One run after another with different seeds, and a row in RESULTS.md.
     Soak(soak::Soak),
+    /// Plants each bug and looks whether the tests see it; exit code 1 is a miss.
+    Planted(hunt::Planted),
+    /// Some minutes of all of it, drawn from a seed: exit code 0 if nothing failed.
+    Ci(ci::Ci),
+    /// Panics at every failpoint of the product, and judges what the cluster made of it.
+    Failpoints(failpoints::Failpoints),
     /// Judges a run's directory: exit code 0 is valid, 1 invalid, 2 unknown.
     Check(check::Check),
+    Fuzz(fuzz::Fuzz),
     /// Tries which faults this machine allows.
     Doctor,
     /// Takes away what runs that were killed left on this machine.
@@ -91,7 +105,13 @@ struct RunArgs {
     /// Switches off what a promise rests on; the checkers must say so.
     #[arg(long, value_enum)]
     control: Option<Control>,
-    /// NAME=VALUE for the environment of the JobTrackers.
+    /// A fault that is told instead of drawn: `kill:at=1000,hold=0,aim=leader`; then none is drawn.
+    #[arg(long = "fault")]
+    told: Vec<generator::schedule::Plan>,
+    /// Disks are written back every two seconds, whatever is synced: else what was not is all lost.
+    #[arg(long)]
+    write_back: bool,
+    /// NAME=VALUE for the environment of the JobTrackers and the TaskTrackers.
     #[arg(long = "env")]
     environment: Vec<String>,
 }
@@ -115,6 +135,26 @@ fn act(command: Command) -> anyhow::Result<ExitCode> {
             let well = runtime()?.block_on(soak.run(&product))?;
             Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
+        Command::Ci(ci) => {
+            let product = binary(ci.binary.clone())?;
+            let well = runtime()?.block_on(ci.run(&product))?;
+            Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Planted(planted) => {
+            let product = binary(planted.binary.clone())?;
+            let well = runtime()?.block_on(planted.run(&product))?;
+            Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Failpoints(failpoints) => {
+            let product = binary(failpoints.binary.clone())?;
+            let well = runtime()?.block_on(failpoints.run(&product))?;
+            Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Fuzz(fuzz) => {
+            let product = binary(fuzz.binary.clone())?;
+            let well = runtime()?.block_on(fuzz.run(&product))?;
+            Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
         Command::Check(check) => check.run(),
         Command::Doctor => doctor(),
         Command::Clean => {
@@ -122,14 +162,18 @@ fn act(command: Command) -> anyhow::Result<ExitCode> {
             println!("{} runs cleaned up {}", cleaned.len(), cleaned.join(" "));
             Ok(ExitCode::SUCCESS)
         }
-        Command::TestTracker(tracker) => tracker.run().map(|()| ExitCode::SUCCESS),
+        Command::TestTracker(tracker) => {
+            let _until_the_end = armed::arm();
+            tracker.run().map(|()| ExitCode::SUCCESS)
+        }
     }
 }
 
 impl RunArgs {
     fn order(self) -> anyhow::Result<Order> {
         let seed = self.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
-        let nemeses = if self.nemesis.is_empty() { self.workload.nemeses().to_vec() } else { self.nemesis };
+        let drawn = self.nemesis.is_empty() && self.told.is_empty();
+        let nemeses = if drawn { self.workload.nemeses().to_vec() } else { self.nemesis };
         let name = format!("{}-{seed}", self.workload.name());
         let pair = |text: &String| {
             let (name, value) = text.split_once('=')?;
@@ -143,6 +187,8 @@ impl RunArgs {
             time: Duration::from_secs(self.time),
             binary: binary(self.binary)?,
             dir: self.dir.unwrap_or_else(|| PathBuf::from("runs").join(name)),
+            told: self.told,
+            write_back: self.write_back,
             env: env.context("--env takes NAME=VALUE")?,
             control: self.control,
         })

@@ -36,6 +36,14 @@ impl Recipe {
     /// # Errors
     /// If the program cannot be started.
     pub(crate) fn start(&self) -> anyhow::Result<Process> {
+        self.start_with(&[])
+    }
+
+    /// The same with more in its environment.
+    ///
+    /// # Errors
+    /// As [`Recipe::start`].
+    pub(crate) fn start_with(&self, more: &[(String, String)]) -> anyhow::Result<Process> {
         let log = open_log(&self.log)?;
         let mut command = tokio::process::Command::new("nsenter");
         command
@@ -43,7 +51,7 @@ impl Recipe {
             .args(["setpriv", "--pdeathsig", "KILL"])
             .arg(&self.program)
             .args(&self.args)
-            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .envs(self.env.iter().chain(more).map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -19,13 +19,14 @@ use crate::control::Control;
 use crate::disk::text;
 use crate::doctor::{Finding, ask, is_root};
 use crate::effects::Effects;
-use crate::generator::schedule::schedule;
-use crate::generator::spec::GROUP;
+use crate::generator::schedule::{Plan, schedule};
+use crate::generator::spec::{GROUP, Kind, Work, job};
 use crate::history::{Exec, Fault, FaultOutcome, RunInfo};
 use crate::jobtracker::Options;
 use crate::nemesis::{self, Family};
 use crate::netns::enter;
 use crate::place::Place;
+use crate::product::failpoints;
 use crate::record::Record;
 use crate::stamp::{monotonic_ns, wall_text};
 use crate::summary::Summary;
@@ -51,8 +52,11 @@ pub(crate) struct Order {
     pub(crate) time: Duration,
     pub(crate) binary: PathBuf,
     pub(crate) dir: PathBuf,
-    /// Environment of the JobTrackers: a planted bug, a control.
+    /// Environment of JobTrackers and TaskTrackers: a planted bug.
     pub(crate) env: Vec<(String, String)>,
+    /// Faults that are told; then none is drawn.
+    pub(crate) told: Vec<Plan>,
+    pub(crate) write_back: bool,
     pub(crate) control: Option<Control>,
 }
 
@@ -62,26 +66,30 @@ pub(crate) struct Order {
 /// If the machine does not allow it, or the cluster does not come up or does not come back.
 pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
     anyhow::ensure!(is_root(), "a run needs root: it makes network namespaces and mounts; see jst doctor");
-    let (families, skipped) = allowed(&order.nemeses).await?;
+    let failpoints = failpoints(&order.binary).await;
+    let (families, skipped) = allowed(&order.families(), failpoints.as_ref().err()).await?;
     fs::create_dir_all(order.dir.join("nodes")).with_context(|| order.dir.display().to_string())?;
     let kept = fs::canonicalize(&order.dir)?;
     let place = Place::take()?;
     let effects = Effects::serve(&place.dir().join("effects"), &kept.join("effects.jsonl"))?;
-    let options = options(order, &families)?;
+    let options = options(order, &families, failpoints.unwrap_or_default())?;
     let (started_at, started_ns) = (wall_text(), monotonic_ns());
     let cluster = Cluster::boot(&place, &kept, &options, place.dir().join("effects")).await?;
     let tails = Tails::follow(&cluster, &kept)?;
     let digested = Record::create(&kept.join("digests.jsonl"))?;
     cluster.keep_trackers_alive();
-    if let Some(control) = order.control {
-        control.begin(&cluster);
+    if order.write_back || order.control.is_some() {
+        crate::control::write_back(&cluster);
     }
     for Finding { family, problem } in &skipped {
         let problem = problem.clone().unwrap_or_default();
         println!("  {} SKIPPED: {problem}", family.name());
         cluster.faults.open(&family.name(), problem, Vec::new()).start(FaultOutcome::Skipped);
     }
-    let mut plans = schedule(order.seed, &families, order.time);
+    let mut plans = match order.told.as_slice() {
+        [] => schedule(order.seed, &families, order.time),
+        told => told.iter().filter(|plan| families.contains(&plan.family)).cloned().collect(),
+    };
     if let Some(control) = order.control {
         control.aim(&mut plans);
     }
@@ -115,12 +123,14 @@ pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
     let agreed = cluster.admin.agree(AGREE_PATIENCE).await?;
     println!("  healed; a common leader after {agreed:.1?}");
     // Operations go on for a moment, to show that the cluster serves again.
+    let mut closing = ClosingWords { cluster: &cluster, shared: &shared, tails: &tails, digests: &digested };
+    let serves = closing.serves_again().await?;
+    println!("  each serves again after {serves:.1?}");
     sleep(WARM_UP).await;
     let _ = tell_stop.send(true);
     for crowd in crowds {
         join(crowd).await?;
     }
-    let mut closing = ClosingWords { cluster: &cluster, shared: &shared, tails: &tails, digests: &digested };
     closing.end_recurring().await?;
     let mut wrong = closing.drain().await?;
     let drained_ns = monotonic_ns();
@@ -135,7 +145,7 @@ pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
     fs::write(kept.join("config.txt"), &config)?;
     let info = RunInfo {
         workload: order.workload.name(),
-        nemeses: order.nemeses.iter().map(|family| family.name()).collect(),
+        nemeses: order.families().iter().map(|family| family.name()).collect(),
         seed: order.seed,
         time_s: order.time.as_secs(),
         version: version(&order.binary).await?,
@@ -162,13 +172,20 @@ pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
 }
 
 /// Which of the families the machine allows, and which not.
-async fn allowed(families: &[Family]) -> anyhow::Result<(Vec<Family>, Vec<Finding>)> {
+async fn allowed(
+    families: &[Family],
+    no_failpoints: Option<&anyhow::Error>,
+) -> anyhow::Result<(Vec<Family>, Vec<Finding>)> {
+    let mut findings = ask(families.to_vec()).await?;
+    for finding in findings.iter_mut().filter(|finding| finding.family == Family::Failpoint) {
+        finding.problem = finding.problem.take().or(no_failpoints.map(|error| format!("{error:#}")));
+    }
     let (fine, skipped): (Vec<_>, Vec<_>) =
-        ask(families.to_vec()).await?.into_iter().partition(|finding| finding.problem.is_none());
+        findings.into_iter().partition(|finding| finding.problem.is_none());
     Ok((fine.into_iter().map(|finding| finding.family).collect(), skipped))
 }
 
-fn options(order: &Order, families: &[Family]) -> anyhow::Result<Options> {
+fn options(order: &Order, families: &[Family], failpoints: Vec<String>) -> anyhow::Result<Options> {
     let mut settings = vec!["telemetry.log_filter=info,openraft=warn".to_owned()];
     settings.extend(families.iter().flat_map(|family| family.settings()).map(|s| (*s).to_owned()));
     let mut env = order.env.clone();
@@ -178,7 +195,8 @@ fn options(order: &Order, families: &[Family]) -> anyhow::Result<Options> {
     if families.contains(&Family::Clock) {
         env.extend(crate::clock::environment().context("libfaketime is not installed; see jst doctor")?);
     }
-    Ok(Options { binary: order.binary.clone(), settings, env })
+    let tracker_env = order.env.clone();
+    Ok(Options { binary: order.binary.clone(), settings, env, tracker_env, failpoints })
 }
 
 /// The clients of one namespace, on one thread.
@@ -251,6 +269,27 @@ impl ClosingWords<'_> {
     fn client(&self, name: String, node: &str) -> Client {
         let door = Door { node: node.into(), channel: self.cluster.admin.channel(node) };
         Client::only(Arc::clone(self.shared), name, door)
+    }
+
+    /// A write through each JobTracker, so that how long the healed cluster leaves its clients waiting is seen.
+    async fn serves_again(&mut self) -> anyhow::Result<Duration> {
+        let began = Instant::now();
+        for node in &self.cluster.nodes {
+            let mut client = self.client(format!("again-{}", node.name), &node.name);
+            let mut number = 0;
+            loop {
+                let task_id = format!("again-{}-{number}", node.name);
+                let work = Work { ms: 1, failures: 0 };
+                if let Ended::Answered { .. } = client.submit(job(task_id, Kind::Sleep, work)).await {
+                    break;
+                }
+                let waited = began.elapsed();
+                anyhow::ensure!(waited < AGREE_PATIENCE, "{} takes no job after {waited:.1?}", node.name);
+                number += 1;
+                sleep(POLL).await;
+            }
+        }
+        Ok(began.elapsed())
     }
 
     /// Cancels what would never end by itself.
@@ -397,18 +436,31 @@ async fn config(binary: &Path, options: &Options) -> anyhow::Result<String> {
 }
 
 impl Order {
+    /// Those that were named and those of the faults that are told.
+    fn families(&self) -> Vec<Family> {
+        let mut families = self.nemeses.clone();
+        for plan in &self.told {
+            if !families.contains(&plan.family) {
+                families.push(plan.family);
+            }
+        }
+        families
+    }
+
     /// The command that runs it again.
     pub(crate) fn rerun(&self) -> String {
         let nemeses: Vec<String> = self.nemeses.iter().map(|family| family.name()).collect();
         let env: String = self.env.iter().map(|(name, value)| format!(" --env {name}={value}")).collect();
+        let told: String = self.told.iter().map(|plan| format!(" --fault {plan}")).collect();
         let control =
             self.control.map_or_else(String::new, |control| format!(" --control {}", control.name()));
         format!(
-            "jst run --workload {} --nemesis {} --seed {} --time {}{env}{control}",
+            "jst run --workload {}{} --seed {} --time {}{env}{told}{control}{}",
             self.workload.name(),
-            nemeses.join(","),
+            if nemeses.is_empty() { String::new() } else { format!(" --nemesis {}", nemeses.join(",")) },
             self.seed,
-            self.time.as_secs()
+            self.time.as_secs(),
+            if self.write_back { " --write-back" } else { "" }
         )
     }
 }

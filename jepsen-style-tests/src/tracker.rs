@@ -49,6 +49,7 @@ pub(crate) struct Surroundings<'a> {
     /// The fenced store.
     pub(crate) effects: PathBuf,
     pub(crate) faults: Arc<FaultRecord>,
+    pub(crate) env: &'a [(String, String)],
 }
 
 impl Tracker {
@@ -75,7 +76,8 @@ impl Tracker {
             args.extend([flag.to_owned(), value.to_owned()]);
         }
         let program = std::env::current_exe().context("this program has a path")?;
-        let recipe = Recipe { host, program, args, env: Vec::new(), log: node.join("tasktracker.log") };
+        let (env, log) = (around.env.to_vec(), node.join("tasktracker.log"));
+        let recipe = Recipe { host, program, args, env, log };
         Ok(Tracker { name, recipe, life: Mutex::new(None), faults: Arc::clone(&around.faults) })
     }
 
@@ -91,9 +93,25 @@ impl Tracker {
         Ok(())
     }
 
+    /// Kills it and starts it with more in its environment; it may end by itself, and is started again then.
+    ///
+    /// # Errors
+    /// If it does not die, or cannot be started.
+    pub(crate) async fn start_armed(&self, env: &[(String, String)]) -> anyhow::Result<Arc<Process>> {
+        self.kill().await?;
+        let armed = self.begin_with(env, true)?;
+        let process = Arc::clone(&armed.process);
+        *self.life.lock().await = Some(armed);
+        Ok(process)
+    }
+
     fn begin(&self) -> anyhow::Result<Life> {
-        let process = Arc::new(self.recipe.start()?);
-        let expected = Arc::new(AtomicBool::new(false));
+        self.begin_with(&[], false)
+    }
+
+    fn begin_with(&self, env: &[(String, String)], may_end: bool) -> anyhow::Result<Life> {
+        let process = Arc::new(self.recipe.start_with(env)?);
+        let expected = Arc::new(AtomicBool::new(may_end));
         let life = Life { process: Arc::clone(&process), expected: Arc::clone(&expected) };
         let (faults, name) = (Arc::clone(&self.faults), self.name.clone());
         tokio::spawn(async move {

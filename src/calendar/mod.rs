@@ -13,6 +13,8 @@
 
 mod expression;
 mod field;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod parsers;
 mod prepared;
 mod wall;

@@ -13,6 +13,9 @@ mod dev;
 #[cfg(feature = "failpoints")]
 mod failpoints;
 mod failure;
+#[cfg(any(test, feature = "fuzzing"))]
+#[cfg(feature = "server")]
+pub(crate) mod fuzz;
 mod job;
 #[cfg(feature = "server")]
 mod jobtracker;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 /// An instant in UTC, in milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "u64")]
 pub struct Timestamp(u64);
 
 /// A length of time in whole milliseconds.
@@ -32,6 +32,11 @@ impl Timestamp {
 
     pub const fn as_millis(self) -> u64 {
         self.0
+    }
+
+    /// Whether there is an instant `span` later.
+    pub const fn has_after(self, span: Millis) -> bool {
+        Timestamp::MAX.0.saturating_sub(self.0) >= span.0
     }
 
     /// The time from `earlier` to `self`, zero if `earlier` is later.
@@ -57,6 +62,13 @@ impl Millis {
 
     pub const fn is_zero(self) -> bool {
         self.0 == 0
+    }
+}
+
+/// What is read from bytes is no later than what can be made, or it could not even be printed.
+impl From<u64> for Timestamp {
+    fn from(ms: u64) -> Timestamp {
+        Timestamp::from_millis(ms)
     }
 }
 
@@ -136,9 +148,8 @@ impl FromStr for Millis {
             _ => return Err(wrong()),
         };
         let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-        let digits =
-            |part: &str| !part.is_empty() && part.len() <= 12 && part.bytes().all(|b| b.is_ascii_digit());
-        if !digits(whole) || !digits(fraction) {
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        if !digits(whole) || !digits(fraction) || fraction.len() > 12 {
             return Err(wrong());
         }
         let whole: u64 = whole.parse().map_err(|_| wrong())?;
@@ -197,6 +208,14 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "sdk")]
+    fn a_time_that_is_read_from_bytes_is_never_beyond_the_last_one() {
+        let read: Timestamp = serde_json::from_str("18446744073709551615").unwrap();
+        assert_eq!(read, Timestamp::MAX);
+        assert_eq!(serde_json::to_string(&read).unwrap(), "253402207200000");
+    }
+
+    #[test]
     fn spans_print_in_the_shortest_unit_that_is_exact() {
         let printed: Vec<String> = [250, 1500, 90_000, 0].map(|ms| Millis::new(ms).to_string()).to_vec();
         assert_eq!(printed, ["250ms", "1.5s", "90s", "0ms"]);
@@ -204,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_span_reads_back_and_what_is_none_is_refused() {
-        for ms in [0, 1, 250, 1500, 90_000, 86_400_000] {
+        for ms in [0, 1, 250, 1500, 90_000, 86_400_000, 493_354_367_913_600_000, u64::MAX] {
             assert_eq!(Millis::new(ms).to_string().parse(), Ok(Millis::new(ms)));
         }
         let read: Vec<u64> =

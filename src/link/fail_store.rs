@@ -179,10 +179,7 @@ impl FailStore {
     /// Writes what is live: a new file takes the old one's name at once or not at all.
     fn rewrite(&mut self) -> Result<(), FailStoreError> {
         let Some(segment) = &mut self.file else { return Ok(()) };
-        let mut frames = Vec::with_capacity(self.live_bytes + self.live.len() * HEADER_BYTES);
-        for (number, record) in &self.live {
-            frame(&mut frames, TAG_PUT, *number, record);
-        }
+        let frames = frames(&self.live);
         let new = segment.path.with_extension("new");
         let mut file = File::create(&new).map_err(at(&new))?;
         file.write_all(&frames).and_then(|()| file.sync_data()).map_err(at(&new))?;
@@ -248,6 +245,14 @@ fn lock(directory: &Path) -> Result<File, FailStoreError> {
     Ok(file)
 }
 
+/// A file that says what is live, and nothing else.
+pub(super) fn frames(live: &BTreeMap<u64, Bytes>) -> Vec<u8> {
+    let bytes: usize = live.values().map(Bytes::len).sum();
+    let mut frames = Vec::with_capacity(bytes + live.len() * HEADER_BYTES);
+    live.iter().for_each(|(number, record)| frame(&mut frames, TAG_PUT, *number, record));
+    frames
+}
+
 fn frame(into: &mut Vec<u8>, tag: u8, number: u64, record: &[u8]) {
     let length = u32::try_from(record.len()).expect("a record is at most 2 MiB");
     let mut checksum = crc32fast::Hasher::new();
@@ -262,7 +267,7 @@ fn frame(into: &mut Vec<u8>, tag: u8, number: u64, record: &[u8]) {
 }
 
 /// The live records, and how many bytes of the file are whole records.
-fn replay(bytes: &[u8]) -> (BTreeMap<u64, Bytes>, u64) {
+pub(super) fn replay(bytes: &[u8]) -> (BTreeMap<u64, Bytes>, u64) {
     let mut live = BTreeMap::new();
     let mut rest = bytes;
     while let Some((tag, number, record, after)) = read_frame(rest) {

@@ -7,6 +7,8 @@
 mod backoff;
 mod channel;
 mod fail_store;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod roster;
 
 use std::collections::{BTreeMap, BTreeSet};

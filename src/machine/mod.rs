@@ -11,6 +11,8 @@ mod check;
 pub mod codec;
 pub mod command;
 mod effect;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod index;
 mod key;
 mod layer;

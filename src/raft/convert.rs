@@ -10,6 +10,7 @@ use openraft::raft::{
 
 use super::pb;
 use crate::machine::codec::CodecError;
+use crate::store::encoding;
 use crate::store::types::log_id;
 use crate::store::{
     Entry, LogId, Membership, Node, Payload, Proposal, SnapshotMeta, StoredMembership, Types, Vote,
@@ -87,7 +88,11 @@ fn membership_in(membership: pb::Membership) -> Result<Membership, Malformed> {
     let configs = membership.configs.into_iter().map(|config| config.ids.into_iter().collect()).collect();
     let nodes: std::collections::BTreeMap<u64, Node> =
         membership.nodes.into_iter().map(|(id, node)| (id, node_in(node))).collect();
-    Membership::new(configs, nodes).map_err(|error| Malformed::Membership(error.to_string()))
+    let membership =
+        Membership::new(configs, nodes).map_err(|error| Malformed::Membership(error.to_string()))?;
+    // It goes into the log, and must come out of it again.
+    encoding::check_membership(&membership).map_err(|error| Malformed::Membership(error.to_string()))?;
+    Ok(membership)
 }
 
 fn entry_out(entry: &Entry) -> pb::Entry {
@@ -364,5 +369,18 @@ mod tests {
         let garbage = pb::entry::Payload::Normal(bytes::Bytes::from_static(b"\xff garbage, not an entry"));
         let entry = pb::Entry { log_id: Some(pb::LogId { term: 1, index: 1 }), payload: Some(garbage) };
         assert!(matches!(entry_in(entry), Err(Malformed::Proposal(CodecError::Version(255)))));
+    }
+
+    #[test]
+    fn a_membership_that_the_log_cannot_keep_is_refused() {
+        let node = |name: String| pb::Node { name, ..pb::Node::default() };
+        let ids = |ids: std::ops::Range<u64>| vec![pb::NodeIds { ids: ids.collect() }];
+        let long = [(1, node("n".repeat(70_000)))].into();
+        let many = (0..2000).map(|id| (id, node(String::new()))).collect();
+        for (nodes, configs) in [(long, ids(1..2)), (many, ids(0..2))] {
+            let refused = membership_in(pb::Membership { configs, nodes });
+            assert!(matches!(refused, Err(Malformed::Membership(_))), "{refused:?}");
+        }
+        assert_eq!(membership_in(membership_out(&membership())), Ok(membership()));
     }
 }

@@ -14,6 +14,8 @@ mod core;
 mod dial;
 mod error;
 mod forward;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod hand_over;
 mod identity;
 mod leadership;

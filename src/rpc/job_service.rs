@@ -277,7 +277,7 @@ impl Jobs {
 }
 
 /// A retry asks for the same jobs, though it may be traced as another call.
-fn submit_key(request: &mut pb::SubmitRequest) -> Result<RequestKey, Status> {
+pub(super) fn submit_key(request: &mut pb::SubmitRequest) -> Result<RequestKey, Status> {
     let idempotency = request.idempotency.take();
     let traces: Vec<_> = request.jobs.iter_mut().map(|job| job.trace.take()).collect();
     let key = request_key(idempotency, "submit", request);
@@ -286,7 +286,7 @@ fn submit_key(request: &mut pb::SubmitRequest) -> Result<RequestKey, Status> {
 }
 
 /// A job as it will be stored, its calendar checked too; all that is wrong is told at once.
-fn parse(job: pb::Job, now: Timestamp) -> Result<Arc<JobSpec>, Vec<FieldError>> {
+pub(super) fn parse(job: pb::Job, now: Timestamp) -> Result<Arc<JobSpec>, Vec<FieldError>> {
     let cron = match &job.schedule {
         Some(pb::job::Schedule::Cron(cron)) if !cron.expression.is_empty() => check_cron(cron.clone(), now),
         Some(_) | None => Ok(()),
@@ -381,7 +381,7 @@ fn is_ended(machine: &Machine, run: RunId) -> Result<bool, crate::machine::BaseE
     Ok(matches!(machine.tables().run(run)?, Some(RunView { state: RunState::Ended(_), .. })))
 }
 
-fn filter(request: &pb::ListJobsRequest) -> Result<JobFilter, Status> {
+pub(super) fn filter(request: &pb::ListJobsRequest) -> Result<JobFilter, Status> {
     let mut filter = JobFilter { task_id_prefix: request.task_id_prefix.clone(), ..JobFilter::default() };
     if !request.node_group.is_empty() {
         filter.node_group = Some(NodeGroup::new(&request.node_group).map_err(|e| wrong(vec![e]))?);
@@ -399,7 +399,7 @@ fn filter(request: &pb::ListJobsRequest) -> Result<JobFilter, Status> {
     Ok(filter)
 }
 
-enum WaitFor {
+pub(super) enum WaitFor {
     Job(JobId),
     Run(RunId),
 }
@@ -407,7 +407,7 @@ enum WaitFor {
 type Waited = (bool, pb::JobState, Option<pb::Run>, String);
 
 impl WaitFor {
-    fn parse(target: Option<pb::wait_request::Target>) -> Result<WaitFor, Status> {
+    pub(super) fn parse(target: Option<pb::wait_request::Target>) -> Result<WaitFor, Status> {
         let parsed = match target {
             Some(pb::wait_request::Target::JobId(id)) => parse_id("job_id", &id).map(WaitFor::Job),
             Some(pb::wait_request::Target::RunId(id)) => parse_id("run_id", &id).map(WaitFor::Run),
@@ -453,7 +453,7 @@ impl WaitFor {
 }
 
 /// Whose log is read.
-enum LogsOf {
+pub(super) enum LogsOf {
     Job(JobId),
     Run(RunId),
 }
@@ -461,7 +461,7 @@ enum LogsOf {
 type LogPage = Option<(Vec<pb::JobLogEntry>, Option<page::LogPlace>)>;
 
 impl LogsOf {
-    fn parse(target: Option<pb::get_logs_request::Target>) -> Result<LogsOf, Status> {
+    pub(super) fn parse(target: Option<pb::get_logs_request::Target>) -> Result<LogsOf, Status> {
         let parsed = match target {
             Some(pb::get_logs_request::Target::JobId(id)) => parse_id("job_id", &id).map(LogsOf::Job),
             Some(pb::get_logs_request::Target::RunId(id)) => parse_id("run_id", &id).map(LogsOf::Run),

@@ -6,6 +6,8 @@ mod calendar_service;
 mod cluster_service;
 mod edge;
 mod export;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod health;
 mod job_service;
 mod leadership_service;
@@ -15,6 +17,7 @@ mod page;
 mod probes;
 mod session;
 mod task_tracker_service;
+mod unread;
 mod views;
 
 use std::time::Duration;
@@ -63,7 +66,8 @@ pub async fn serve(tracker: JobTracker, port: ClientPort) -> Result<(), tonic::t
     .add_service(NodeServiceServer::new(node_service::Nodes(tracker.clone())))
     .add_service(CalendarServiceServer::new(calendar_service::Calendar(tracker.clone())))
     .add_service(health::service(tracker.clone()));
-    let router = routes.into_axum_router().merge(probes::routes(tracker));
+    let calls = routes.into_axum_router().layer(axum::middleware::map_response(unread::explained));
+    let router = calls.merge(probes::routes(tracker));
     // tonic ignores its own nodelay for listeners that it did not bind: 43 ms for each small answer.
     let incoming = TcpIncoming::from(port.0).with_nodelay(Some(true));
     Server::builder()

@@ -89,6 +89,22 @@ pub fn decode_membership(bytes: Bytes) -> Result<Membership, EncodingError> {
     decode(bytes, take_membership)
 }
 
+/// Whether a membership that came from elsewhere can be stored, and read back.
+///
+/// # Errors
+/// If it has more than is ever read back.
+pub fn check_membership(membership: &Membership) -> Result<(), EncodingError> {
+    let configs = membership.get_joint_config();
+    at_most("the number of configurations", configs.len(), CONFIGS_MAX)?;
+    configs.iter().try_for_each(|voters| at_most("the number of voters", voters.len(), NODES_MAX))?;
+    at_most("the number of nodes", membership.nodes().count(), NODES_MAX)?;
+    let texts = membership.nodes().flat_map(|(_, node)| [&node.name, &node.peer_addr, &node.client_addr]);
+    let text_max = usize::from(u16::MAX);
+    texts
+        .map(String::len)
+        .try_for_each(|bytes| at_most("the length of a name or an address", bytes, text_max))
+}
+
 pub fn encode_stored_membership(stored: &StoredMembership) -> Bytes {
     encode(|out| put_stored_membership(out, stored))
 }
@@ -267,7 +283,11 @@ fn put_count(out: &mut BytesMut, count: usize) {
 
 fn take_count(bytes: &mut Bytes, what: &'static str, max: usize) -> Result<usize, EncodingError> {
     let is = usize::from(need(bytes, 2, what)?.get_u16());
-    if is <= max { Ok(is) } else { Err(EncodingError::TooLarge { what, is, max }) }
+    at_most(what, is, max).map(|()| is)
+}
+
+fn at_most(what: &'static str, is: usize, max: usize) -> Result<(), EncodingError> {
+    if is <= max { Ok(()) } else { Err(EncodingError::TooLarge { what, is, max }) }
 }
 
 fn take_text(bytes: &mut Bytes, what: &'static str) -> Result<String, EncodingError> {

@@ -10,6 +10,8 @@ pub mod encoding;
 pub mod engine;
 pub mod fatal;
 mod files;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 pub mod log;
 pub mod mem;
 #[cfg(any(test, feature = "simulation"))]

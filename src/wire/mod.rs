@@ -5,6 +5,8 @@
 //! (`link`, `rpc`).
 
 mod fault;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 #[cfg(test)]
 mod generate;
 mod job;

@@ -4,7 +4,10 @@ use super::case::Case;
 use super::finding::Finding;
 
 /// Faults after which a process may end itself loudly.
-const MEANT_TO: &[&str] = &["dead", "corrupt", "failpoint", "wipe", "full"];
+const MEANT_TO: &[&str] = &["dead", "corrupt", "wipe", "full"];
+
+/// The panic of a failpoint names the crate whose place it is; any other panic of an armed process is a finding.
+const FAILPOINT: &str = "/fail-";
 
 /// What the harness writes down when a process ends that nobody ended.
 const UNEXPECTED_END: &str = "unexpected_end";
@@ -12,6 +15,7 @@ const UNEXPECTED_END: &str = "unexpected_end";
 pub(super) fn judge(case: &Case<'_>) -> Finding {
     let mut finding = Finding::default();
     finding.checked(case.evidence.info.nodes.len());
+    let armed = |node: &str| case.faults.iter().any(|fault| fault.what == "failpoint" && fault.hits(node));
     let excused = |node: &str| {
         case.faults.iter().any(|fault| {
             let kind = format!("{} {}", fault.what, fault.detail);
@@ -19,7 +23,9 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
         })
     };
     for crash in &case.evidence.crashes {
-        if excused(&crash.node) {
+        if crash.line.contains(FAILPOINT) && armed(&crash.node) {
+            finding.count("panics at failpoints", 1);
+        } else if excused(&crash.node) {
             finding.count("crashes where a fault meant it", 1);
         } else {
             finding.violation(format!("{}: {}", crash.node, crash.line));

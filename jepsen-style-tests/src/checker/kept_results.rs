@@ -30,7 +30,9 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
             // A second process of `w1` is the host `w1b`.
             let hits = fault.targets.iter().any(|target| target.starts_with(&end.tracker));
             let ends = fault.what.contains("kill") || fault.what.contains("twin");
-            hits && ends && fault.overlaps(end.t, end.t + KEPT_WITHIN_NS)
+            // A failpoint ends the process at the end of its window.
+            let panicked = fault.what == "failpoint" && (end.t..=end.t + KEPT_WITHIN_NS).contains(&fault.to);
+            hits && (panicked || ends && fault.overlaps(end.t, end.t + KEPT_WITHIN_NS))
         });
         if interrupted || died_then {
             finding.count("interrupted, or killed at that moment", 1);

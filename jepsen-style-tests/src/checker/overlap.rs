@@ -108,7 +108,12 @@ impl<'a> Processes<'a> {
         let processes = &self.0[begin.tracker.as_str()];
         let last_seen = self.last_sign(begin);
         let successors = processes.values().map(|(first, _)| *first).filter(|first| *first > last_seen);
-        kills.map(|fault| fault.from).chain(successors).min()
+        let panics = case
+            .faults
+            .iter()
+            .filter(|fault| fault.what == "failpoint" && fault.hits(&begin.tracker) && fault.to >= begin.t);
+        let panics = panics.map(|fault| if fault.from >= begin.t { fault.from } else { fault.to });
+        kills.map(|fault| fault.from).chain(panics).chain(successors).min()
     }
 }
 

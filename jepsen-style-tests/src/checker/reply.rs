@@ -13,14 +13,24 @@ use super::words::{At, Id, RunRef};
 pub(crate) enum Reply {
     Done {},
     ClientOpened(Id),
+    /// Of what came into the log: an element that was refused at the door is left out, as it is of the command's jobs.
+    #[serde(deserialize_with = "without_refused")]
     Submitted(Vec<SubmitAnswer>),
     Cancelled(CancelAnswer),
     Terminating(Id),
     Retried(RunRef),
     Online(Id),
-    Dispatched { session: Id, pushes: Vec<Push> },
+    Dispatched {
+        session: Id,
+        pushes: Vec<Push>,
+    },
     Completed(Vec<CompleteAnswer>),
     Refused(Refusal),
+}
+
+fn without_refused<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<SubmitAnswer>, D::Error> {
+    let all = Vec::<Value>::deserialize(from)?.into_iter().filter(|answer| answer != "refused");
+    all.map(|answer| SubmitAnswer::deserialize(answer).map_err(D::Error::custom)).collect()
 }
 
 impl Reply {
@@ -166,5 +176,19 @@ pub(crate) struct Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_refused_at_the_door_is_no_answer_of_the_log() {
+        let reply =
+            serde_json::json!({ "submitted": [{ "accepted": "5.0" }, "refused", { "accepted": "5.1" }] });
+        let Reply::Submitted(answers) = Reply::deserialize_from(&reply).unwrap() else { panic!("{reply}") };
+        let ids: Vec<Id> = answers.iter().filter_map(SubmitAnswer::job).collect();
+        assert_eq!(ids, ["5.0".parse().unwrap(), "5.1".parse().unwrap()]);
     }
 }

@@ -63,6 +63,8 @@ fn answered(case: &Case<'_>, finding: &mut Finding, operation: &Operation, place
         }
         (Answer::Cancelled(told), Reply::Cancelled(applied)) => told == applied,
         (Answer::Refused(told), Reply::Refused(applied)) => *told == applied.reason,
+        // All that was asked for was refused at the door; the empty request is in the log, to be answered again.
+        (Answer::Refused(told), Reply::Submitted(applied)) => applied.is_empty() && told == "invalid_argument",
         (Answer::None, _) => true,
         _ => false,
     });

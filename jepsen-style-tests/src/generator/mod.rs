@@ -3,3 +3,4 @@
 pub(crate) mod answer;
 pub(crate) mod schedule;
 pub(crate) mod spec;
+pub(crate) mod told;

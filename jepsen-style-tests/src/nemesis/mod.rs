@@ -3,6 +3,7 @@
 mod clock;
 mod corrupt;
 mod disk;
+pub(crate) mod failpoint;
 mod kill;
 mod network;
 mod partition;
@@ -63,6 +64,8 @@ pub(crate) enum Family {
     Rolling,
     /// Snapshots are small and frequent and the log is short: a setting for the whole run.
     Snapshot,
+    /// A process panics at a place of its own code; needs a binary with the feature `failpoints`.
+    Failpoint,
 }
 
 impl Family {
@@ -85,7 +88,13 @@ impl Family {
         Family::Clock,
         Family::Rolling,
         Family::Snapshot,
+        Family::Failpoint,
     ];
+
+    /// Those that the shipped product can be hurt by.
+    pub(crate) fn of_the_shipped() -> Vec<Family> {
+        Family::ALL.iter().copied().filter(|family| *family != Family::Failpoint).collect()
+    }
 
     /// As it is told on the command line and in `nemesis.jsonl`.
     pub(crate) fn name(self) -> String {
@@ -102,7 +111,7 @@ impl Family {
             Family::DiskDead | Family::DiskSlow | Family::Wipe | Family::Corrupt | Family::Clock => {
                 Some(Lane::JobTrackers)
             }
-            Family::Rolling => Some(Lane::JobTrackers),
+            Family::Rolling | Family::Failpoint => Some(Lane::JobTrackers),
             Family::TrackerKill | Family::TrackerPause | Family::TrackerCut | Family::TrackerTwin => {
                 Some(Lane::TaskTrackers)
             }
@@ -128,7 +137,7 @@ impl Family {
             Family::DiskSlow => (3_000, 8_000),
             Family::Wipe | Family::Corrupt => (0, 2_000),
             Family::Clock => (2_000, 8_000),
-            Family::Rolling | Family::Snapshot => (0, 0),
+            Family::Rolling | Family::Snapshot | Family::Failpoint => (0, 0),
         }
     }
 
@@ -140,7 +149,7 @@ impl Family {
     /// What the JobTrackers must be told for the whole run.
     pub(crate) fn settings(self) -> &'static [&'static str] {
         match self {
-            Family::Snapshot => &["raft.snapshot_entries=300", "raft.keep_entries=50"],
+            Family::Snapshot | Family::Failpoint => &["raft.snapshot_entries=300", "raft.keep_entries=50"],
             _ => &[],
         }
     }
@@ -200,6 +209,7 @@ impl Strike {
             Family::Corrupt => corrupt::run(self).await,
             Family::Clock => clock::run(self).await,
             Family::Rolling => rolling::run(self).await,
+            Family::Failpoint => failpoint::run(self).await,
             Family::Snapshot => {}
         }
     }

@@ -17,6 +17,13 @@ pub(super) fn draw(workload: Workload, rng: &mut Rng, task_id: String) -> pb::Jo
         Workload::Executions => execution(rng, task_id),
         Workload::Cron => cron(rng, task_id),
         Workload::Repeat => repeat(rng, task_id),
+        Workload::Marathon => marathon(rng, task_id),
+        Workload::Mixed => match rng.u8(..200) {
+            0 => cron(rng, task_id),
+            1 => repeat(rng, task_id),
+            2..=20 => job(task_id, Kind::Effect, Work { ms: rng.u64(500..3_000), failures: 0 }),
+            _ => one_shot(rng, task_id),
+        },
     }
 }
 
@@ -52,6 +59,12 @@ fn execution(rng: &mut Rng, task_id: String) -> pb::Job {
     }
 }
 
+/// Half of them outlast the patience of the cluster with a TaskTracker, and what follows from a fault.
+fn marathon(rng: &mut Rng, task_id: String) -> pb::Job {
+    let ms = if rng.bool() { rng.u64(30_000..45_000) } else { rng.u64(100..2_000) };
+    job(task_id, Kind::Sleep, Work { ms, failures: 0 })
+}
+
 /// Fails once or more; some use up their retries.
 fn failing(rng: &mut Rng, task_id: String) -> pb::Job {
     let mut one = job(task_id, Kind::Fail, Work { ms: rng.u64(0..100), failures: rng.u32(1..=3) });
@@ -68,6 +81,15 @@ fn cron(rng: &mut Rng, task_id: String) -> pb::Job {
     let time_zone = ["", "Asia/Shanghai", "Europe/Berlin"][rng.usize(..3)].into();
     one.schedule = Some(Schedule::Cron(pb::CronSchedule { expression, time_zone, dst }));
     recurring(rng, one)
+}
+
+/// There is no such day: it is refused.
+pub(super) fn hopeless(rng: &mut Rng, task_id: String) -> pb::Job {
+    let mut one = cron(rng, task_id);
+    if let Some(Schedule::Cron(cron)) = &mut one.schedule {
+        cron.expression = "0 0 0 30 2 ?".into();
+    }
+    one
 }
 
 fn repeat(rng: &mut Rng, task_id: String) -> pb::Job {

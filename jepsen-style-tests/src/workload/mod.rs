@@ -24,6 +24,10 @@ pub(crate) enum Workload {
     SnapshotRejoin,
     /// As `submit`, while JobTrackers are restarted one after another.
     Rolling,
+    /// Executions of half a minute and cancels of what executes: they outlast each patience of the cluster.
+    Marathon,
+    /// Jobs of all kinds at once.
+    Mixed,
 }
 
 /// How often each class of operation comes, and how fast.
@@ -43,13 +47,15 @@ pub(crate) struct Mix {
 }
 
 impl Workload {
-    pub(crate) const ALL: [Workload; 6] = [
+    pub(crate) const ALL: [Workload; 8] = [
         Workload::Submit,
         Workload::Cron,
         Workload::Executions,
         Workload::Repeat,
         Workload::SnapshotRejoin,
         Workload::Rolling,
+        Workload::Marathon,
+        Workload::Mixed,
     ];
 
     pub(crate) fn name(self) -> String {
@@ -61,8 +67,9 @@ impl Workload {
     pub(crate) fn planted(self) -> u32 {
         match self {
             Workload::Cron => 12,
-            Workload::Repeat => 6,
-            Workload::Submit | Workload::Executions | Workload::SnapshotRejoin | Workload::Rolling => 0,
+            Workload::Repeat | Workload::Mixed => 6,
+            Workload::Submit | Workload::Executions | Workload::SnapshotRejoin => 0,
+            Workload::Rolling | Workload::Marathon => 0,
         }
     }
 
@@ -79,6 +86,28 @@ impl Workload {
                 get: 6,
                 list: 1,
                 gap: fast,
+            },
+            Workload::Marathon => Mix {
+                submit: 5,
+                batch: 0,
+                race: 0,
+                cancel: 1,
+                terminate: 0,
+                retry: 0,
+                get: 10,
+                list: 3,
+                gap: Duration::from_secs(1),
+            },
+            Workload::Mixed => Mix {
+                submit: 8,
+                batch: 1,
+                race: 3,
+                cancel: 3,
+                terminate: 1,
+                retry: 1,
+                get: 6,
+                list: 1,
+                gap: Duration::from_millis(100),
             },
             Workload::Cron => Mix {
                 submit: 1,
@@ -119,7 +148,8 @@ impl Workload {
     /// The faults that it is nothing without.
     pub(crate) fn must_have(self) -> &'static [Family] {
         match self {
-            Workload::Submit | Workload::Cron | Workload::Repeat => &[],
+            Workload::Submit | Workload::Cron | Workload::Repeat | Workload::Mixed => &[],
+            Workload::Marathon => &[Family::TrackerCut],
             Workload::Executions => &[Family::TrackerPause],
             Workload::SnapshotRejoin => &[Family::Snapshot, Family::Wipe],
             Workload::Rolling => &[Family::Rolling],
@@ -141,6 +171,8 @@ impl Workload {
             Workload::Repeat => &[Family::Kill, Family::Partition, Family::Loss, Family::TrackerKill],
             Workload::SnapshotRejoin => &[Family::Snapshot, Family::Wipe, Family::Kill, Family::Partition],
             Workload::Rolling => &[Family::Rolling, Family::Pause, Family::Delay],
+            Workload::Marathon => &[Family::TrackerCut, Family::TrackerPause, Family::Kill],
+            Workload::Mixed => &[Family::Kill, Family::Pause, Family::TrackerKill, Family::Partition],
         }
     }
 }

@@ -125,7 +125,11 @@ impl Player {
     }
 
     async fn submit(&mut self) {
-        let job = self.draw();
+        let crons = matches!(self.workload, Workload::Cron | Workload::Mixed);
+        let job = match self.client.rng.u8(..16) {
+            0 if crons => jobs::hopeless(&mut self.client.rng, self.known.fresh_name()),
+            _ => self.draw(),
+        };
         self.submit_one(job).await;
     }
 
@@ -170,6 +174,11 @@ impl Player {
         if self.client.rng.u8(..20) == 0 {
             let nobody = Task { node_group: GROUP.into(), task_id: "nobody".into(), job_id: None };
             self.client.cancel(nobody).await;
+        } else if self.workload == Workload::Marathon {
+            // What executes, above all: to cancel it is to tell its TaskTracker.
+            if let Some((task_id, job_id)) = self.job_in(pb::JobState::Executing).await {
+                self.client.cancel(Task { node_group: GROUP.into(), task_id, job_id: Some(job_id) }).await;
+            }
         } else if let Some(job) = self.known.recent(&mut self.client.rng) {
             let by_key = self.client.rng.bool();
             self.client.cancel(task(&job, by_key)).await;
@@ -190,8 +199,20 @@ impl Player {
         }
     }
 
-    /// The task id and the run of some job in a state, by a list.
+    /// The task id and the run of some job in a state.
     async fn run_in(&mut self, state: pb::JobState) -> Option<(String, String)> {
+        let job = self.some_in(state).await?;
+        Some((job.spec?.task_id, job.run?.run_id))
+    }
+
+    /// The task id and the id of some job in a state.
+    async fn job_in(&mut self, state: pb::JobState) -> Option<(String, String)> {
+        let job = self.some_in(state).await?;
+        Some((job.spec?.task_id, job.job_id))
+    }
+
+    /// Some job in a state, by a list.
+    async fn some_in(&mut self, state: pb::JobState) -> Option<pb::StoredJob> {
         let request = pb::ListJobsRequest {
             node_group: GROUP.into(),
             states: vec![state.into()],
@@ -200,8 +221,7 @@ impl Player {
         };
         let Ended::Answered { answer, .. } = self.client.list(request).await else { return None };
         let count = answer.jobs.len();
-        let job = answer.jobs.into_iter().nth(self.client.rng.usize(..count.max(1)))?;
-        Some((job.spec?.task_id, job.run?.run_id))
+        answer.jobs.into_iter().nth(self.client.rng.usize(..count.max(1)))
     }
 
     async fn get(&mut self) {

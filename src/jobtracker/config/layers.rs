@@ -106,10 +106,15 @@ fn from_environment(environment: &BTreeMap<String, String>) -> Vec<Given> {
 fn from_file(path: &Path) -> Result<Vec<Given>, ConfigError> {
     let shown = path.display().to_string();
     let text = fs::read_to_string(path).map_err(|error| ConfigError::File { path: shown.clone(), error })?;
-    let document = DeTable::parse(&text)
-        .map_err(|error| ConfigError::Toml { path: shown.clone(), problem: error.to_string() })?;
+    from_text(&shown, &text)
+}
+
+/// What a file at `path` gives that says `text`.
+pub(super) fn from_text(path: &str, text: &str) -> Result<Vec<Given>, ConfigError> {
+    let document = DeTable::parse(text)
+        .map_err(|error| ConfigError::Toml { path: path.to_owned(), problem: error.to_string() })?;
     let mut found = Vec::new();
-    flatten(&File { path: &shown, text: &text }, "", document.get_ref(), &mut found);
+    flatten(&File { path, text }, "", document.get_ref(), &mut found);
     Ok(found)
 }
 

@@ -5,6 +5,8 @@
 //! once, each with its key, where it came from, and what would be right. Not here: limits that change what `apply` does;
 //! they are replicated and change by a command (`machine::limits`).
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod layers;
 mod reference;
 mod relations;
@@ -17,6 +19,7 @@ use std::path::PathBuf;
 
 use ::config::Value;
 
+use layers::Given;
 pub use layers::{Flag, Layers};
 pub use reference::default_file;
 use setting::Setting;
@@ -339,7 +342,10 @@ impl Loaded {
 /// # Errors
 /// If the file cannot be read, or with everything that is wrong at once.
 pub fn load(layers: &Layers) -> Result<Loaded, ConfigError> {
-    let given = layers.given()?;
+    resolve(layers.given()?)
+}
+
+fn resolve(given: Vec<Vec<Given>>) -> Result<Loaded, ConfigError> {
     let mut wrong = Vec::new();
     for unknown in given.iter().flatten().filter(|given| !is_known(&given.key)) {
         let problem = what_is_known(&unknown.key);

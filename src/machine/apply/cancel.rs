@@ -1,7 +1,8 @@
 //! LTS's cancel, with an exact answer.
 //!
 //! CANCELLED promises that nothing of the job was or will be dispatched from now on. What executes, or was executed and
-//! waits for its retry, is CANCEL_REQUESTED: it is asked to stop and gets no further attempt.
+//! waits for its retry, is CANCEL_REQUESTED: it is asked to stop and gets no further attempt. An instant that is due and has
+//! not ripened gets its fate first, so that none ends with its job unseen.
 
 use crate::domain::{JobId, RunId};
 use crate::machine::apply::request;
@@ -11,6 +12,7 @@ use crate::machine::command::{Cancel, JobRef};
 use crate::machine::effect::Effect;
 use crate::machine::key::Key;
 use crate::machine::queue::end::{self, End};
+use crate::machine::queue::instant;
 use crate::machine::reply::{CancelAnswer, Reply};
 use crate::machine::row::{Answer, Fate, LiveRun, PeriodicRow, Rhythm, Row, Stop};
 use crate::planted::{self, Bug};
@@ -33,6 +35,7 @@ fn find(change: &Change<'_>, job: &JobRef) -> Result<Option<JobId>, BaseError> {
 }
 
 fn cancel_job(change: &mut Change<'_>, job: JobId) -> Result<CancelAnswer, BaseError> {
+    instant::settle_before_the_end(change, job)?;
     let Some(row) = change.job(job)? else { return Ok(CancelAnswer::NotFound) };
     let key = change.task_key(&row.spec.node_group, &row.spec.task_id)?;
     if !key.is_some_and(|key| key.job == job && key.live) {

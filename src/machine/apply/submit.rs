@@ -9,7 +9,7 @@ use crate::machine::change::Change;
 use crate::machine::command::Submit;
 use crate::machine::key::Key;
 use crate::machine::queue::end::{self, End};
-use crate::machine::queue::start;
+use crate::machine::queue::{instant, start};
 use crate::machine::reply::{Reply, SubmitAnswer};
 use crate::machine::row::{
     Answer, BodyRow, Fate, JobRow, LiveRun, LiveState, PeriodicRow, Rhythm, SkipReason, TaskKeyRow,
@@ -45,7 +45,7 @@ fn one(change: &mut Change<'_>, spec: &Arc<JobSpec>) -> Result<SubmitAnswer, Bas
         Some(TaskKeyRow { job, live: true }) => match spec.on_conflict {
             OnConflict::Ignore => Ok(SubmitAnswer::Exists(job)),
             OnConflict::Reject => Ok(SubmitAnswer::Conflict(job)),
-            OnConflict::Replace => replace(change, job, spec),
+            OnConflict::Replace => replace_or_accept(change, job, spec),
         },
         Some(TaskKeyRow { live: false, .. }) | None => accept(change, spec),
     }
@@ -62,6 +62,19 @@ fn accept(change: &mut Change<'_>, spec: &Arc<JobSpec>) -> Result<SubmitAnswer, 
     change.count(&spec.node_group, |group| group.submitted += 1)?;
     start::job(change, job, spec, start::From { revision: 1, number: 0, live: 0 })?;
     Ok(SubmitAnswer::Accepted(job))
+}
+
+/// Instants that are due get their fate first, and the last of them may end the job.
+fn replace_or_accept(
+    change: &mut Change<'_>,
+    job: JobId,
+    spec: &Arc<JobSpec>,
+) -> Result<SubmitAnswer, BaseError> {
+    instant::settle_before_the_end(change, job)?;
+    match change.task_key(&spec.node_group, &spec.task_id)? {
+        Some(TaskKeyRow { job, live: true }) => replace(change, job, spec),
+        Some(TaskKeyRow { live: false, .. }) | None => accept(change, spec),
+    }
 }
 
 /// The next revision takes over: what waits is superseded, what executes runs out.

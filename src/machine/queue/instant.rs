@@ -37,6 +37,18 @@ pub(in crate::machine) fn settle(
     Ok(steps)
 }
 
+/// Settles whatever is due, since what follows ends the job's rhythm: no plan that the misfire policy may wait for comes.
+pub(in crate::machine) fn settle_before_the_end(change: &mut Change<'_>, id: JobId) -> Result<(), BaseError> {
+    let (Some(row), Some(job)) = (change.periodic(id)?, change.job(id)?) else { return Ok(()) };
+    let mut settling = Settling { id, spec: Arc::clone(&job.spec), row: PeriodicRow::clone(&row) };
+    while settling.step(change)? {}
+    if settling.decide_without_a_plan() {
+        while settling.step(change)? {}
+        settling.expect_a_plan();
+    }
+    end::settle_or_end(change, id, settling.row)
+}
+
 /// Writes a range of instants down as skipped.
 pub(in crate::machine) fn skip(
     change: &mut Change<'_>,
@@ -204,6 +216,23 @@ impl Settling {
         }
     }
 
+    /// What stalled is decided as if the rhythm ended with the look-ahead; false if nothing did.
+    fn decide_without_a_plan(&mut self) -> bool {
+        match &mut self.row.rhythm {
+            Rhythm::Planned { ended, stalled, .. } if *stalled => {
+                (*ended, *stalled) = (true, false);
+                true
+            }
+            Rhythm::Planned { .. } | Rhythm::Grid { .. } | Rhythm::Stopped { .. } => false,
+        }
+    }
+
+    fn expect_a_plan(&mut self) {
+        if let Rhythm::Planned { ended, .. } = &mut self.row.rhythm {
+            *ended = false;
+        }
+    }
+
     /// Goes over the next `count` instants; returns the last of them.
     fn advance(&mut self, count: u64) -> Timestamp {
         match &mut self.row.rhythm {
@@ -211,7 +240,12 @@ impl Settling {
             Rhythm::Grid { next, interval, remaining } => {
                 let last = *next + Millis::new(interval.get().saturating_mul(count - 1));
                 *next = last + *interval;
-                *remaining = remaining.map(|left| left.saturating_sub(count));
+                *remaining = if last.has_after(*interval) {
+                    remaining.map(|left| left.saturating_sub(count))
+                } else {
+                    // Time ends before the next instant; it would be the last one again and again.
+                    Some(0)
+                };
                 last
             }
             Rhythm::Stopped { .. } => self.row.settled,

@@ -38,7 +38,8 @@ show job 2.0
 at 100000 submit d trade cron misfire_after=500 -> accepted 10.0, needs plan 10.0
 at 100000 plan 10.0 after=100000 instants=101000 -> ok
 at 200000 tick -> ok, needs plan 2.0, needs plan 10.0
-at 200000 cancel trade/d -> CANCELLED 10.0, 10.0 ends
+at 200000 cancel trade/d -> CANCELLED 10.0, ready trade, 10.0/0 cancelled, 10.0 ends
 at 200000 plan 10.0 after=101000 instants=201000 -> refused: the plan of job 10.0 is outdated
 show job 10.0
     | d rev 1 has ended
+    | 10.0/0 due 101000 rev 1 cancelled at 200000 error "cancelled"

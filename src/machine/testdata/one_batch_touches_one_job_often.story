@@ -9,12 +9,14 @@ show job 2.0
 at 1000 dispatch w1 9 -> push 3.0 of 2.0/2 due 1000 payload three
 at 1000 complete 3.0 success -> accepted, 2.0/2 succeeded
 # Also for periodic jobs and across types.
-at 2000 submit r trade every=1000 , r trade every=500 replace , r trade cron replace , r trade payload=now replace -> accepted 5.0, replaced 5.0 rev 2, replaced 5.0 rev 3, replaced 5.0 rev 4, needs plan 5.0, ready trade
+at 2000 submit r trade every=1000 , r trade every=500 replace , r trade cron replace , r trade payload=now replace -> accepted 5.0, replaced 5.0 rev 2, replaced 5.0 rev 3, replaced 5.0 rev 4, ready trade, 5.0/0 skipped Superseded 1 to 2000, ready trade, 5.0/1 skipped Superseded 1 to 2000, needs plan 5.0, ready trade
 show job 5.0
     | r rev 4 lives
-    | 5.0/0 due 2000 rev 4 ready since 2000 executions 0 retries 0 reclaims 0
-at 2000 dispatch w1 9 -> push 6.0 of 5.0/0 due 2000 payload now
-at 2100 complete 6.0 success -> accepted, 5.0/0 succeeded
+    | 5.0/2 due 2000 rev 4 ready since 2000 executions 0 retries 0 reclaims 0
+    | 5.0/0 due 2000 rev 1 skipped Superseded 1 to 2000 at 2000 error "a newer revision of the job came"
+    | 5.0/1 due 2000 rev 2 skipped Superseded 1 to 2000 at 2000 error "a newer revision of the job came"
+at 2000 dispatch w1 9 -> push 6.0 of 5.0/2 due 2000 payload now
+at 2100 complete 6.0 success -> accepted, 5.0/2 succeeded
 # Several results of one periodic job in one batch.
 at 3000 submit many trade every=10 count=3 norely -> accepted 8.0
 at 3020 tick + dispatch w1 9 -> ok, push 9.0 of 8.0/0 due 3000, push 9.1 of 8.0/1 due 3010, push 9.2 of 8.0/2 due 3020, ready trade

@@ -350,7 +350,10 @@ impl Model {
             }
             (Some(job), OnConflict::Ignore) => SubmitAnswer::Exists(job),
             (Some(job), OnConflict::Reject) => SubmitAnswer::Conflict(job),
-            (Some(job), OnConflict::Replace) => self.replace(job, spec),
+            (Some(job), OnConflict::Replace) => {
+                self.settle_before_the_end(job);
+                if self.jobs[&job].is_alive() { self.replace(job, spec) } else { self.submit(spec) }
+            }
         }
     }
 
@@ -468,9 +471,9 @@ impl Model {
             JobRef::Id(job) => Some(*job),
             JobRef::Key(group, task) => self.keys.get(&(group.clone(), task.clone())).copied(),
         };
-        let Some((id, job)) = id.and_then(|id| Some((id, self.jobs.get_mut(&id)?))) else {
-            return CancelAnswer::NotFound;
-        };
+        let Some(id) = id.filter(|id| self.jobs.contains_key(id)) else { return CancelAnswer::NotFound };
+        self.settle_before_the_end(id);
+        let job = self.jobs.get_mut(&id).expect("looked up just now");
         if !job.alive {
             let last = job.runs.get(&job.next_number.saturating_sub(1)).or(job.runs.values().next());
             let fate = last.map_or(Fate::Cancelled, |run| match run.state {
@@ -744,6 +747,26 @@ impl Model {
                 self.end(id, Fate::Skipped { reason, last, count: 1 });
             }
             None => run.state = State::Ready,
+        }
+    }
+
+    /// Every instant that is due gets its fate; what waits for a plan does so in vain.
+    fn settle_before_the_end(&mut self, id: JobId) {
+        while self.settle_next(id) {}
+        if self.jobs[&id].rhythm.as_ref().is_some_and(|rhythm| rhythm.stalled) {
+            self.plan_ends(id, true);
+            while self.settle_next(id) {}
+            self.plan_ends(id, false);
+            self.rare("decided without a plan");
+        }
+        self.end_job_if_done(id);
+    }
+
+    fn plan_ends(&mut self, id: JobId, it_does: bool) {
+        let rhythm = self.jobs.get_mut(&id).and_then(|job| job.rhythm.as_mut()).expect("it has stalled");
+        rhythm.stalled = false;
+        if let Next::Planned { ended, .. } = &mut rhythm.next {
+            *ended = it_does;
         }
     }
 

@@ -41,6 +41,7 @@ const RARE: &[(&str, u64)] = &[
     ("taken over", 20),
     ("replaced while executing", 40),
     ("stalled", 50),
+    ("decided without a plan", 5),
     ("misfired", 100),
     ("previous still live", 100),
     ("range extended", 100),

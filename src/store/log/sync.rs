@@ -144,6 +144,7 @@ impl Worker {
                 failpoint!("log::after_sync");
             }
             items.into_iter().for_each(|item| self.complete(item));
+            failpoint!("log::after_ack");
         }
     }
 
@@ -165,7 +166,6 @@ impl Worker {
                 self.synced(result.map_err(|error| error.to_string()));
             }
             items.into_iter().for_each(|item| self.complete(item));
-            failpoint!("log::after_ack");
         }
     }
 

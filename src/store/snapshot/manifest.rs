@@ -90,7 +90,7 @@ impl Manifest {
         Ok(())
     }
 
-    pub(super) fn encode(&self) -> Bytes {
+    pub(in super::super) fn encode(&self) -> Bytes {
         let mut out = BytesMut::new();
         out.put_u8(VERSION);
         let meta = encoding::encode_snapshot_meta(&self.meta);
@@ -107,7 +107,7 @@ impl Manifest {
         out.freeze()
     }
 
-    pub(super) fn decode(mut bytes: Bytes) -> Result<Manifest, String> {
+    pub(in super::super) fn decode(mut bytes: Bytes) -> Result<Manifest, String> {
         let body = bytes.len().checked_sub(4).ok_or("it is too short")?;
         let crc = bytes.split_off(body).get_u32();
         if crc != crc32fast::hash(&bytes) {

@@ -8,100 +8,39 @@
 
 mod heartbeat;
 mod lines;
+mod reports;
+mod stopping;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
 use prost::Message as _;
 
 use super::StopCause;
 use super::pool::Ended;
-use crate::domain::{Action, ExecutionId, Millis, Outcome};
+use crate::domain::{Action, Millis, Outcome};
 use crate::wire::{Reason, pb, read_duration, result_to_wire, timestamp};
 use heartbeat::{Heartbeats, plus};
 use lines::Lines;
 use pb::session_request::Message as ToCluster;
 use pb::session_response::Message as FromCluster;
+use reports::LEAVE_PATIENCE;
+pub(super) use words::{Act, Event, Me};
 
 /// Until the cluster says otherwise.
 const HEARTBEAT_DEFAULT: Millis = Millis::from_secs(1);
 const STOP_WORKING_DEFAULT: Millis = Millis::from_secs(7);
 const GRACE_DEFAULT: Millis = Millis::from_secs(10);
-/// What is cut off has to be over before the cluster runs it elsewhere, so it gets little time.
-const CUT_OFF_GRACE: Millis = Millis::from_secs(1);
 /// How long a hello may wait for its welcome; a new leader answers after its recovery.
 const WELCOME_PATIENCE: Millis = Millis::from_secs(5);
-/// How long a draining TaskTracker waits for the last acknowledgements after its drain timeout.
-const LEAVE_PATIENCE: Millis = Millis::from_secs(2);
 /// Lines are gathered this long before they are sent.
 const LINES_PAUSE: Millis = Millis::new(100);
 /// Finished and acknowledged executions that are remembered against a push that comes twice.
 const FINISHED_MAX: usize = 4096;
 /// Results that may wait for an acknowledgement before no more work is taken.
 const OWED_MAX: usize = 10_000;
-/// What one Completed carries at most.
-const COMPLETED_MAX: usize = 512;
-const COMPLETED_BYTES_MAX: usize = 1 << 20;
-
-/// Who the TaskTracker is.
-#[derive(Clone, Debug)]
-pub(super) struct Me {
-    pub(super) node_group: String,
-    pub(super) identity: String,
-    pub(super) start_number: u64,
-    pub(super) capacity: u32,
-    /// Empty means all.
-    pub(super) kinds: Vec<String>,
-    pub(super) host: String,
-}
-
-/// What happened.
-#[derive(Debug)]
-pub(super) enum Event {
-    /// A stream is being opened: the hello goes first.
-    Opened,
-    /// The cluster said something on the stream.
-    Heard(FromCluster),
-    /// The stream ended.
-    Lost,
-    /// An execution ended, with its last lines.
-    Ended(Ended, Vec<pb::BizLogLine>),
-    /// User code wrote lines.
-    Lines(ExecutionId, Vec<pb::BizLogLine>),
-    /// User code told how far it is.
-    Progress(Vec<pb::ExecutionProgress>),
-    /// Take nothing new, finish, leave; what still runs after `timeout` is interrupted.
-    Drain { timeout: Millis },
-}
-
-/// What to do, in this order.
-#[derive(Debug, PartialEq)]
-pub(super) enum Act {
-    Send(ToCluster),
-    Begin(Box<pb::JobPush>),
-    Stop(ExecutionId, StopCause),
-    Kill(ExecutionId),
-    /// Keep results in the FailStore.
-    Keep(Vec<(u64, Bytes)>),
-    /// They are acknowledged.
-    Forget(Vec<u64>),
-    /// Bounds of what one execution may write.
-    LimitLines(u64),
-    /// Close the stream and open another, after a pause if one is given.
-    Reopen {
-        why: String,
-        after: Option<Millis>,
-    },
-    /// The cluster does not want this TaskTracker.
-    GiveUp {
-        reason: Option<Reason>,
-        message: String,
-    },
-    /// Everything is done: close the stream and end.
-    Finished,
-}
 
 #[derive(Debug, PartialEq)]
 enum Phase {
@@ -454,141 +393,6 @@ impl Session {
         };
         let answer = |execution| pb::ExecutionStanding { standing: standing(&execution).into(), execution };
         pb::AskAnswer { executions: ask.executions.into_iter().map(answer).collect() }
-    }
-
-    /// Tells an execution to stop and sets the time of its kill; a second order changes nothing.
-    fn stop(&mut self, execution: u64, cause: StopCause, kill_at: Millis, acts: &mut Vec<Act>) {
-        let Some(running) = self.running.get_mut(&execution).filter(|running| running.stopping.is_none())
-        else {
-            return;
-        };
-        running.stopping = Some(cause.clone());
-        let old = running.timer.replace(kill_at);
-        self.clear_timer(old, execution);
-        self.timers.insert((kill_at, execution));
-        acts.push(Act::Stop(ExecutionId::from_u64(execution), cause));
-    }
-
-    fn clear_timer(&mut self, timer: Option<Millis>, execution: u64) {
-        if let Some(at) = timer {
-            self.timers.remove(&(at, execution));
-        }
-    }
-
-    fn stop_all(&mut self, cause: &StopCause, kill_at: Millis, acts: &mut Vec<Act>) {
-        let running: Vec<u64> = self.running.keys().copied().collect();
-        running.into_iter().for_each(|execution| self.stop(execution, cause.clone(), kill_at, acts));
-    }
-
-    fn stop_what_is_late(&mut self, now: Millis, acts: &mut Vec<Act>) {
-        while let Some((_, execution)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
-            self.timers.pop_first();
-            let running = self.running.get_mut(&execution).expect("a timer ends with its execution");
-            running.timer = None;
-            if running.stopping.is_some() {
-                acts.push(Act::Kill(ExecutionId::from_u64(execution)));
-            } else {
-                self.stop(execution, StopCause::TimedOut, plus(now, self.grace), acts);
-            }
-        }
-    }
-
-    fn stop_working_if_cut_off(&mut self, now: Millis, acts: &mut Vec<Act>) {
-        if self.heartbeats.stop_working_at().is_some_and(|at| at <= now) {
-            self.cut_off = true;
-            self.stop_all(&StopCause::CutOff, plus(now, self.grace.min(CUT_OFF_GRACE)), acts);
-        }
-    }
-
-    fn drain(&mut self, timeout: Millis, now: Millis) {
-        let until = plus(now, timeout);
-        match &mut self.draining {
-            Some(draining) => draining.until = draining.until.min(until),
-            None => self.draining = Some(Draining { until, told: false }),
-        }
-    }
-
-    fn stop_what_drains_too_long(&mut self, now: Millis, acts: &mut Vec<Act>) {
-        if self.draining.as_ref().is_some_and(|draining| draining.until <= now) {
-            self.stop_all(&StopCause::Draining, plus(now, self.grace.min(CUT_OFF_GRACE)), acts);
-        }
-    }
-
-    /// Everything that the cluster should hear now, results before all else that can wait.
-    fn report(&mut self, now: Millis, acts: &mut Vec<Act>) {
-        if let Some(draining) = self.draining.as_mut().filter(|draining| !draining.told) {
-            draining.told = true;
-            acts.push(Act::Send(ToCluster::Leave(pb::Leave { done: false })));
-        }
-        self.report_lines(now, acts);
-        self.report_results(acts);
-        for (reason, executions) in std::mem::take(&mut self.returned) {
-            acts.push(Act::Send(ToCluster::Returned(pb::Returned { executions, reason: reason.into() })));
-        }
-        let free_slots = self.free_slots();
-        let has_room_again = self.said_full && free_slots > 0;
-        if (std::mem::take(&mut self.announce) || has_room_again) && self.draining.is_none() {
-            self.said_full = free_slots == 0;
-            acts.push(Act::Send(ToCluster::Pull(pb::Pull { free_slots })));
-        }
-        if self.heartbeats.due_at() <= now {
-            acts.push(Act::Send(ToCluster::Heartbeat(self.heartbeat(now))));
-        }
-    }
-
-    fn heartbeat(&mut self, now: Millis) -> pb::Heartbeat {
-        pb::Heartbeat {
-            sequence: self.heartbeats.send(now),
-            sent_at_ms: now.get(),
-            running: self.running.keys().copied().collect(),
-            free_slots: self.free_slots(),
-        }
-    }
-
-    fn report_lines(&mut self, now: Millis, acts: &mut Vec<Act>) {
-        if self.lines_due.is_some_and(|due| due <= now) {
-            self.lines_due = None;
-            if !self.progress.is_empty() {
-                let executions = std::mem::take(&mut self.progress).into_values().collect();
-                acts.push(Act::Send(ToCluster::Progress(pb::Progress { executions })));
-            }
-            while let Some(message) = self.lines.next_message() {
-                acts.push(Act::Send(ToCluster::BizLogs(message)));
-            }
-        }
-    }
-
-    fn report_results(&mut self, acts: &mut Vec<Act>) {
-        let free_slots = self.free_slots();
-        while !self.unsent.is_empty() {
-            let mut results = Vec::new();
-            let mut bytes = 0;
-            while results.len() < COMPLETED_MAX && bytes < COMPLETED_BYTES_MAX {
-                let Some(execution) = self.unsent.pop_first() else { break };
-                let owed = self.owed.get(&execution).expect("what is not sent is owed");
-                bytes += owed.result.len() + owed.error.len();
-                results.push(owed.clone());
-            }
-            acts.push(Act::Send(ToCluster::Completed(pb::Completed { results, free_slots })));
-            // The free slots rode along.
-            self.announce = false;
-            self.said_full &= free_slots == 0;
-        }
-    }
-
-    fn leave_when_done(&mut self, now: Millis, acts: &mut Vec<Act>) {
-        let Some(draining) = &self.draining else { return };
-        let attached = self.phase == Phase::Attached;
-        let patience_is_over = now >= plus(draining.until, LEAVE_PATIENCE);
-        let nothing_to_say = self.owed.is_empty() && (!attached || draining.told);
-        if self.over || !self.running.is_empty() || !(nothing_to_say || patience_is_over) {
-            return;
-        }
-        self.over = true;
-        if attached {
-            acts.push(Act::Send(ToCluster::Leave(pb::Leave { done: true })));
-        }
-        acts.push(Act::Finished);
     }
 }
 

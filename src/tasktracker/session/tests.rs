@@ -1,7 +1,9 @@
 //! Stories of a session: what happens, and what it does about it.
 
+use bytes::Bytes;
+
 use super::*;
-use crate::domain::Timestamp;
+use crate::domain::{ExecutionId, Timestamp};
 
 /// A session with the short name of everything that it was told and did.
 struct Story {

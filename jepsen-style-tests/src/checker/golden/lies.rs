@@ -460,6 +460,20 @@ const LIES: &[Lie] = &[
         },
     },
     Lie {
+        says: "a node panicked elsewhere than at its failpoint",
+        noticed_by: &["X2"],
+        tell: |evidence| {
+            let node = evidence.info.nodes.first()?.clone();
+            let fault = evidence.faults.iter_mut().find(|fault| fault.f == FaultEdge::Start)?;
+            (fault.what, fault.targets) = ("failpoint".into(), vec![node.clone()]);
+            let line = |path: &str| format!("PANIC panicked at {path}:1:1:");
+            for path in ["/registry/fail-0.5.1/src/lib.rs", "src/x.rs"] {
+                evidence.crashes.push(CrashMarker { node: node.clone(), line: line(path) });
+            }
+            Some(())
+        },
+    },
+    Lie {
         says: "a line was lost",
         noticed_by: &["A0"],
         tell: |evidence| {

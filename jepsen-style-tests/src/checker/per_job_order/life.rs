@@ -111,6 +111,10 @@ impl Life {
     }
 
     fn after_submit(self, periodic: bool, replaces: bool, answer: Option<&SubmitAnswer>) -> Vec<Life> {
+        // At the door: it did nothing.
+        if let Some(SubmitAnswer::Refused(_)) = answer {
+            return vec![self];
+        }
         let phase = if periodic { Phase::Cycling } else { Phase::Fresh };
         let new = |id| vec![Life::Live { id, phase }];
         match (self, answer) {

@@ -1,0 +1,316 @@
+//! Histories of commands, applied: whatever is asked in whatever order, the tables stay sound and replicas agree.
+//!
+//! Two ways to make a history of bytes: `log` takes them as frames, so that nothing that can be decoded is left out;
+//! `history` takes them as choices among commands about ids that exist, so that commands meet each other.
+
+use bytes::Bytes;
+
+use super::{Source, apply, machine};
+use crate::domain::{
+    Action, Backoff, BizLogLevel, BizLogLine, ClientId, CronSchedule, DstRule, ExecutionId, Identity, JobId,
+    JobSpec, Kind, Millis, MisfirePolicy, NodeGroup, OnConflict, Outcome, RepeatSchedule, RequestId, RunId,
+    Schedule, SessionId, TaskId, Timestamp,
+};
+use crate::machine::command::{
+    BizLog, Cancel, ClientOpen, Complete, Completion, Dispatch, ExecutionLines, Fingerprint, JobPlan, JobRef,
+    OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SkippedRange, Submit, Terminate,
+    TrackerOffline, TrackerOnline,
+};
+use crate::machine::limits::{CAPACITY_MAX, Limits};
+use crate::machine::reply::SubmitAnswer;
+use crate::machine::{Command, LogEntry, Reply, codec};
+
+/// Entries of one history: each is checked against all rows, so a longer one only costs time.
+const ENTRIES_MAX: u64 = 64;
+/// Commands of one entry.
+const COMMANDS_MAX: usize = 4;
+
+/// Frames, each after its length of two bytes, as the entries of a log.
+pub(crate) fn log(data: &[u8]) {
+    let mut source = Source::new(data);
+    let mut machine = machine();
+    for index in 1..=ENTRIES_MAX {
+        if source.is_empty() {
+            return;
+        }
+        let length = u16::from_le_bytes([source.byte(), source.byte()]);
+        let bytes = Bytes::copy_from_slice(source.slice(length.into()));
+        let Ok(entry) = codec::decode_entry(bytes) else { continue };
+        apply(&mut machine, index, &entry);
+    }
+}
+
+/// Choices among commands; a second machine gets what the log makes of them and must end in the same state.
+pub(crate) fn history(data: &[u8]) {
+    let mut source = Source::new(data);
+    let (mut machine, mut replica) = (machine(), machine());
+    let (mut seen, mut at, mut index) = (Seen::default(), 1_000_000, 0);
+    while !source.is_empty() && index < ENTRIES_MAX {
+        index += 1;
+        at = time(&mut source, at);
+        let first = seen.command(&mut source, at);
+        let more = source.some(COMMANDS_MAX - 1, |source| seen.command(source, at));
+        let commands = std::iter::once(first).chain(more).collect();
+        let entry = LogEntry { at: Timestamp::from_millis(at), commands };
+        let replies = apply(&mut machine, index, &entry);
+        replies.iter().for_each(|reply| seen.learn(reply));
+        let stored = codec::decode_entry(codec::encode_entry(&entry)).expect("just encoded");
+        replica.apply(index, &stored).expect("there is no disk that could fail");
+        assert_eq!(machine.digest(), replica.digest(), "after {index}, {entry:?}");
+    }
+}
+
+fn time(source: &mut Source<'_>, at: u64) -> u64 {
+    match source.byte() {
+        step @ 0..=199 => at.saturating_add(u64::from(step) * 10),
+        200..=247 => at.saturating_add(source.number().saturating_mul(1000)),
+        248..=255 => at.saturating_sub(source.number()),
+    }
+}
+
+/// The ids that replies have told, so that later commands are about something.
+#[derive(Default)]
+struct Seen {
+    jobs: Vec<JobId>,
+    runs: Vec<RunId>,
+    executions: Vec<(ExecutionId, RunId)>,
+    sessions: Vec<SessionId>,
+    clients: Vec<ClientId>,
+}
+
+impl Seen {
+    fn learn(&mut self, reply: &Reply) {
+        match reply.answer() {
+            Reply::Submitted(answers) => {
+                for answer in answers {
+                    if let SubmitAnswer::Accepted(job) = answer {
+                        self.jobs.push(*job);
+                        self.runs.extend((0..4).map(|number| RunId { job: *job, number }));
+                    }
+                }
+            }
+            Reply::Dispatched(started) => {
+                self.executions.extend(started.pushes.iter().map(|push| (push.execution, push.run)));
+                self.runs.extend(started.pushes.iter().map(|push| push.run));
+            }
+            Reply::Online(session) => self.sessions.push(*session),
+            Reply::ClientOpened(client) => self.clients.push(*client),
+            Reply::Retried(run) => self.runs.push(*run),
+            Reply::Done
+            | Reply::Cancelled(_)
+            | Reply::Terminating(_)
+            | Reply::Completed(_)
+            | Reply::Refused(_)
+            | Reply::Again(_) => {}
+        }
+    }
+
+    fn command(&self, source: &mut Source<'_>, at: u64) -> Command {
+        match source.byte() % 20 {
+            0..=2 => Command::Submit(Submit {
+                request: self.request(source),
+                jobs: source.some(3, |source| job(source, at).into()),
+                refused: source.some(1, |source| u32::from(source.byte() % 4)),
+            }),
+            3 | 4 => Command::TrackerOnline(TrackerOnline {
+                node_group: group(source),
+                identity: identity(source),
+                start: u64::from(source.byte() % 3),
+                capacity: 1 + u32::from(source.byte()) % CAPACITY_MAX,
+                kinds: source.some(2, kind),
+                holds: self.executions(source),
+            }),
+            5..=7 => {
+                Command::Dispatch(Dispatch { session: self.session(source), want: source.byte().into() })
+            }
+            8..=10 => Command::Complete(Complete { results: source.some(3, |source| self.result(source)) }),
+            11 => Command::Tick,
+            12 => Command::Plan(Plan { jobs: source.some(2, |source| self.plan(source, at)) }),
+            13 => Command::Cancel(Cancel { request: self.request(source), job: self.job_ref(source) }),
+            14 => Command::Reclaim(Reclaim {
+                executions: self.executions(source),
+                reason: source.of(&[
+                    ReclaimReason::TrackerSilent,
+                    ReclaimReason::TrackerLeft,
+                    ReclaimReason::TrackerRestarted,
+                    ReclaimReason::Unknown,
+                    ReclaimReason::TimedOut,
+                ]),
+            }),
+            15 => Command::Return(Return { executions: self.executions(source), began: source.flag() }),
+            16 => Command::Retry(Retry { request: self.request(source), run: self.run(source) }),
+            17 => Command::Terminate(Terminate { request: self.request(source), run: self.run(source) }),
+            18 => self.rarely(source),
+            _ => Command::Expire,
+        }
+    }
+
+    fn rarely(&self, source: &mut Source<'_>) -> Command {
+        match source.byte() % 4 {
+            0 => Command::ClientOpen(ClientOpen { identity: identity(source) }),
+            1 => Command::TrackerOffline(TrackerOffline {
+                session: self.session(source),
+                reason: source.of(&[OfflineReason::Silent, OfflineReason::Left, OfflineReason::Replaced]),
+            }),
+            2 => Command::BizLog(BizLog { lines: source.some(2, |source| self.lines(source)) }),
+            _ => Command::SetLimits(Limits {
+                reclaims_max: source.byte().into(),
+                request_window: Millis::from_secs(source.number()),
+                finished_kept: Millis::from_secs(source.number()),
+                finished_runs_max: source.number(),
+                offline_kept: Millis::from_secs(source.number()),
+                client_kept: Millis::from_secs(source.number()),
+                biz_log_bytes_max: source.byte().into(),
+            }),
+        }
+    }
+
+    fn request(&self, source: &mut Source<'_>) -> RequestKey {
+        let asks = Fingerprint::of("fuzz", &[source.byte() & 3]);
+        match source.byte() % 4 {
+            0 | 1 => RequestKey::None,
+            2 => RequestKey::Session {
+                client: source.known(&self.clients, ClientId::from_u64),
+                sequence: source.number(),
+                asks,
+            },
+            _ => RequestKey::Id {
+                id: RequestId::new(source.of(&["r1", "r2", "r3"])).expect("within the limits"),
+                asks,
+            },
+        }
+    }
+
+    fn job_ref(&self, source: &mut Source<'_>) -> JobRef {
+        if source.flag() {
+            JobRef::Id(source.known(&self.jobs, JobId::from_u64))
+        } else {
+            JobRef::Key(group(source), task(source))
+        }
+    }
+
+    fn run(&self, source: &mut Source<'_>) -> RunId {
+        source.known(&self.runs, |number| RunId { job: JobId::from_u64(number), number })
+    }
+
+    fn session(&self, source: &mut Source<'_>) -> SessionId {
+        source.known(&self.sessions, SessionId::from_u64)
+    }
+
+    fn execution(&self, source: &mut Source<'_>) -> (ExecutionId, RunId) {
+        source.known(&self.executions, |number| (ExecutionId::from_u64(number), RunId::default()))
+    }
+
+    fn executions(&self, source: &mut Source<'_>) -> Vec<ExecutionId> {
+        source.some(4, |source| self.execution(source).0)
+    }
+
+    fn result(&self, source: &mut Source<'_>) -> Completion {
+        let (execution, run) = self.execution(source);
+        let run = if source.byte() >= 240 { self.run(source) } else { run };
+        let retry_after = source.flag().then(|| Millis::new(source.number()));
+        let (action, error) = (source.of(&Action::ALL), "e".repeat(source.below(4)));
+        Completion {
+            execution,
+            run,
+            outcome: Outcome { action, result: Bytes::from_static(b"r"), error, retry_after },
+        }
+    }
+
+    fn plan(&self, source: &mut Source<'_>, at: u64) -> JobPlan {
+        let after = Timestamp::from_millis(if source.flag() { at } else { source.number() });
+        let mut last = after.as_millis();
+        let mut later = |source: &mut Source<'_>| {
+            last = last.saturating_add(source.number());
+            Timestamp::from_millis(last)
+        };
+        JobPlan {
+            job: source.known(&self.jobs, JobId::from_u64),
+            revision: u32::from(source.byte() % 3),
+            after,
+            skipped: source.flag().then(|| SkippedRange {
+                first: later(source),
+                last: later(source),
+                count: source.number(),
+            }),
+            instants: source.some(6, later),
+            ended: source.flag(),
+        }
+    }
+
+    fn lines(&self, source: &mut Source<'_>) -> ExecutionLines {
+        let line = |source: &mut Source<'_>| BizLogLine {
+            at: Timestamp::from_millis(source.number()),
+            level: source.of(&[BizLogLevel::Debug, BizLogLevel::Error]),
+            text: "x".repeat(source.below(100)),
+        };
+        ExecutionLines {
+            execution: self.execution(source).0,
+            first: source.number(),
+            lines: source.some(3, line),
+        }
+    }
+}
+
+fn group(source: &mut Source<'_>) -> NodeGroup {
+    NodeGroup::new(source.of(&["g1", "g1", "g2"])).expect("within the limits")
+}
+
+fn task(source: &mut Source<'_>) -> TaskId {
+    TaskId::new(source.of(&["t1", "t2", "t3", "t4"])).expect("within the limits")
+}
+
+fn kind(source: &mut Source<'_>) -> Kind {
+    Kind::new(source.of(&["k1", "k2"])).expect("within the limits")
+}
+
+fn identity(source: &mut Source<'_>) -> Identity {
+    Identity::new(source.of(&["w1", "w2"])).expect("within the limits")
+}
+
+/// What the edge lets in, and no other job: it is the edge's duty to refuse the rest.
+fn job(source: &mut Source<'_>, at: u64) -> JobSpec {
+    let mut job = JobSpec::new(group(source), task(source), kind(source));
+    job.schedule = schedule(source, at);
+    job.priority = i32::from(source.byte() % 3);
+    job.retry.retries_max = u32::from(source.byte() % 4);
+    if source.flag() {
+        job.retry.backoff = Backoff::Exponential {
+            initial: Millis::new(source.number()),
+            max: Millis::new(source.number()),
+            jitter_percent: source.byte() % 101,
+        };
+    }
+    job.run_timeout = source.flag().then(|| Millis::new(source.number()));
+    job.start_deadline = source.flag().then(|| Millis::new(source.number()));
+    job.rely_on_previous_cycle = source.flag();
+    job.misfire = match source.byte() % 3 {
+        0 => MisfirePolicy::RunOnceLate,
+        1 => MisfirePolicy::Skip,
+        _ => MisfirePolicy::CatchUp(1 + u32::from(source.byte())),
+    };
+    job.misfire_after = Millis::new(source.number());
+    job.on_conflict = source.of(&[OnConflict::Ignore, OnConflict::Replace, OnConflict::Reject]);
+    if job.check().is_err() {
+        job.retry = Default::default();
+        (job.run_timeout, job.start_deadline, job.misfire_after) = (None, None, Millis::from_secs(60));
+    }
+    job
+}
+
+fn schedule(source: &mut Source<'_>, at: u64) -> Schedule {
+    match source.byte() % 4 {
+        0 => Schedule::RealTime,
+        1 => Schedule::TriggerTime(Timestamp::from_millis(at.saturating_add(source.number()))),
+        2 => Schedule::Cron(CronSchedule {
+            expression: "0 * * * * ?".into(),
+            time_zone: "UTC".into(),
+            dst: DstRule::Auto,
+        }),
+        _ => Schedule::Repeat(RepeatSchedule {
+            interval: Millis::new(source.number().clamp(1, 1 << 38)),
+            count: source.flag().then(|| source.number().max(1)),
+            first: source.flag().then(|| Timestamp::from_millis(source.number())),
+        }),
+    }
+}

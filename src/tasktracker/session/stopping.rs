@@ -1,0 +1,70 @@
+//! Why and when executions are told to stop, and killed if they do not.
+
+use super::heartbeat::plus;
+use super::words::Act;
+use super::{Draining, Session};
+use crate::domain::{ExecutionId, Millis};
+use crate::tasktracker::StopCause;
+
+/// What is cut off has to be over before the cluster runs it elsewhere, so it gets little time.
+const CUT_OFF_GRACE: Millis = Millis::from_secs(1);
+
+impl Session {
+    /// Tells an execution to stop and sets the time of its kill; a second order changes nothing.
+    pub(super) fn stop(&mut self, execution: u64, cause: StopCause, kill_at: Millis, acts: &mut Vec<Act>) {
+        let Some(running) = self.running.get_mut(&execution).filter(|running| running.stopping.is_none())
+        else {
+            return;
+        };
+        running.stopping = Some(cause.clone());
+        let old = running.timer.replace(kill_at);
+        self.clear_timer(old, execution);
+        self.timers.insert((kill_at, execution));
+        acts.push(Act::Stop(ExecutionId::from_u64(execution), cause));
+    }
+
+    pub(super) fn clear_timer(&mut self, timer: Option<Millis>, execution: u64) {
+        if let Some(at) = timer {
+            self.timers.remove(&(at, execution));
+        }
+    }
+
+    pub(super) fn stop_all(&mut self, cause: &StopCause, kill_at: Millis, acts: &mut Vec<Act>) {
+        let running: Vec<u64> = self.running.keys().copied().collect();
+        running.into_iter().for_each(|execution| self.stop(execution, cause.clone(), kill_at, acts));
+    }
+
+    pub(super) fn stop_what_is_late(&mut self, now: Millis, acts: &mut Vec<Act>) {
+        while let Some((_, execution)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
+            self.timers.pop_first();
+            let running = self.running.get_mut(&execution).expect("a timer ends with its execution");
+            running.timer = None;
+            if running.stopping.is_some() {
+                acts.push(Act::Kill(ExecutionId::from_u64(execution)));
+            } else {
+                self.stop(execution, StopCause::TimedOut, plus(now, self.grace), acts);
+            }
+        }
+    }
+
+    pub(super) fn stop_working_if_cut_off(&mut self, now: Millis, acts: &mut Vec<Act>) {
+        if self.heartbeats.stop_working_at().is_some_and(|at| at <= now) {
+            self.cut_off = true;
+            self.stop_all(&StopCause::CutOff, plus(now, self.grace.min(CUT_OFF_GRACE)), acts);
+        }
+    }
+
+    pub(super) fn drain(&mut self, timeout: Millis, now: Millis) {
+        let until = plus(now, timeout);
+        match &mut self.draining {
+            Some(draining) => draining.until = draining.until.min(until),
+            None => self.draining = Some(Draining { until, told: false }),
+        }
+    }
+
+    pub(super) fn stop_what_drains_too_long(&mut self, now: Millis, acts: &mut Vec<Act>) {
+        if self.draining.as_ref().is_some_and(|draining| draining.until <= now) {
+            self.stop_all(&StopCause::Draining, plus(now, self.grace.min(CUT_OFF_GRACE)), acts);
+        }
+    }
+}
