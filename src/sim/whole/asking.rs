@@ -86,7 +86,9 @@ impl World {
     /// # Errors
     /// The first promise that was broken.
     pub(super) fn hear_answers(&mut self) -> Result<(), Broken> {
-        let told = std::mem::take(&mut *self.asking.told.lock());
+        let mut told = std::mem::take(&mut *self.asking.told.lock());
+        // What comes within a millisecond comes at once.
+        told.sort_by_key(|(number, _)| *number);
         for (number, result) in told {
             let call = self.asking.all.get_mut(&number).expect("it was asked");
             call.at = None;
@@ -126,7 +128,8 @@ impl World {
     }
 
     fn hear_reads(&mut self) -> Result<(), Broken> {
-        let reads = std::mem::take(&mut *self.asking.reads.lock());
+        let mut reads = std::mem::take(&mut *self.asking.reads.lock());
+        reads.sort_unstable();
         for (host, floor, saw) in reads {
             self.met("linearizable reads");
             self.trace.note("read", &[self.now, host as u64, floor, saw]);

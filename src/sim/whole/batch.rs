@@ -147,7 +147,7 @@ pub(super) fn run(batch: &Batch) -> ExitCode {
 fn run_seed(seed: u64, batch: &Batch, sum: &Mutex<Sum>) {
     let said = ask_process(seed, &batch.skip, None);
     // What broke has to break again.
-    let twice = batch.twice || seed % TWICE_EVERY == 0 || !said.green;
+    let twice = batch.twice || seed.is_multiple_of(TWICE_EVERY) || !said.green;
     let again = twice.then(|| ask_process(seed, &batch.skip, None));
     let mut lines = format!("{} | {}", said.line, said.options);
     if !said.green {

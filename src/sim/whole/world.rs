@@ -253,12 +253,15 @@ impl World {
             let what = next.remove();
             self.happens(what)?;
         }
+        let mut ended = Vec::new();
         for number in 0..self.hosts.len() {
-            if let Some(why) = self.hosts[number].tick(self.now) {
-                self.process_ended(number, &why)?;
-            }
+            ended.extend(self.hosts[number].tick(self.now).map(|why| (number, why)));
         }
         self.read_logs()?;
+        // Afterwards: what a process applied and acknowledged before its end counts.
+        for (number, why) in ended {
+            self.process_ended(number, &why)?;
+        }
         self.watch_votes()?;
         self.watch_leaders()?;
         self.hear_answers()?;
