@@ -1,21 +1,28 @@
 //! What this process has that a sound one has not: a planted bug or failpoints, for a TaskTracker of a run is this
 //! program too. Without the features there is neither.
 
-/// Makes it true of this process, and says so on stderr; the guard is kept until its end.
+/// Kept until the process ends.
+pub(crate) struct Armed {
+    #[cfg(feature = "failpoints")]
+    _failpoints: fail::FailScenario<'static>,
+}
+
+/// Makes it true of this process, and says so on stderr.
 #[cfg(feature = "failpoints")]
-pub(crate) fn arm() -> fail::FailScenario<'static> {
+pub(crate) fn arm() -> Armed {
     tell_the_bug();
     std::panic::set_hook(Box::new(|panic| {
         eprintln!("PANIC {panic}");
         std::process::abort();
     }));
-    fail::FailScenario::setup()
+    Armed { _failpoints: fail::FailScenario::setup() }
 }
 
 /// Makes it true of this process, and says so on stderr.
 #[cfg(not(feature = "failpoints"))]
-pub(crate) fn arm() {
+pub(crate) fn arm() -> Armed {
     tell_the_bug();
+    Armed {}
 }
 
 #[cfg(feature = "planted-bugs")]

@@ -14,10 +14,7 @@ pub(crate) fn peer(data: &[u8]) {
         0 => append(rest),
         1 => again(rest, |message: pb::VoteRequest| {
             let candidacy = convert::candidacy_in(message.candidacy).ok()?;
-            Some(pb::VoteRequest {
-                candidacy: Some(convert::candidacy_out(&candidacy)),
-                ..Default::default()
-            })
+            Some(pb::VoteRequest { candidacy: Some(convert::candidacy_out(&candidacy)) })
         }),
         2 => again(rest, |message: pb::VoteResponse| {
             let verdict = convert::verdict_in(message.verdict).ok()?;

@@ -1,5 +1,6 @@
 //! Bytes on disk and snapshots on their way, as any bytes.
 
+#[cfg(feature = "server")]
 use std::path::Path;
 #[cfg(feature = "server")]
 use std::sync::Arc;
