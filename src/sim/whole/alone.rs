@@ -22,7 +22,7 @@ pub(super) fn run(seed: u64, skip: &BTreeSet<usize>, loud: bool, of: Option<&str
     std::thread::spawn(|| {
         // Virtual time stands still while a task spins; then nothing else would end this process.
         std::thread::park_timeout(HANGS_AFTER);
-        println!("  broken: it hangs");
+        println!("  broken because it hangs");
         std::process::exit(3);
     });
     let options = Options::draw(seed);
