@@ -86,7 +86,9 @@ pub(crate) fn clean() -> anyhow::Result<Vec<String>> {
         else {
             continue;
         };
-        let owner = fs::read_to_string(dir.join("pid")).ok().and_then(|pid| pid.parse().ok());
+        // What has no owner's number is somebody else's.
+        let Ok(owner) = fs::read_to_string(dir.join("pid")) else { continue };
+        let owner = owner.parse().ok();
         let lives = owner.and_then(Pid::from_raw).is_some_and(|pid| test_kill_process(pid).is_ok());
         if !lives {
             cleaned.push(id.to_owned());
