@@ -16,7 +16,7 @@ SIMULATION := "$(CARGO_TARGET_DIR)-simulation/release/raftsman-simulation"
 # What has planted bugs and failpoints lies apart from what is shipped.
 HURT = $(CARGO_TARGET_DIR)/hurt
 # What a commit's runs draw from; each commit has its own.
-SEED ?= $(shell printf '%d' "0x$$(git rev-parse --short=6 HEAD)")
+SEED ?= $(shell printf '%d' "0x$$(git rev-parse --short=6 HEAD 2>/dev/null || echo 1)")
 
 .PHONY: help setup build dev demo test lint fix bench long jepsen planted failpoints fuzz simulation soak hurt
 .DEFAULT_GOAL := help
@@ -85,7 +85,7 @@ jepsen: hurt ## the proof in 16 minutes: simulation, real clusters, failpoints, 
 	@echo "seed $(SEED)"
 	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)-simulation RUSTFLAGS="--cfg tokio_unstable" \
 		cargo build --release --no-default-features --features simulation --bin raftsman-simulation
-	$(SIMULATION) --regressions jepsen-style-tests/seeds/regressions.txt --seconds 360 --from $(SEED) --minimise
+	$(SIMULATION) --regressions jepsen-style-tests/seeds/regressions.txt --seconds 330 --at-least 40 --from $(SEED) --minimise
 	$(HURT)/jst ci --seconds 480 --seed $(SEED) --binary $(RAFTSMAN) --hurt-binary $(HURT)/raftsman
 
 planted: hurt ## plants each bug and looks whether its checker sees it; needs root

@@ -124,7 +124,7 @@ bugs! {
         "Ids, and with them fencing tokens, start again from time to time.";
     PreviousCycleIgnored "previous_cycle_ignored" promise 3 lts "" World "L1":
         "An instant runs while the previous cycle of its job executes.";
-    HeartbeatWithoutQuorum "heartbeat_without_quorum" promise 3 lts "" Simulation "L4":
+    HeartbeatWithoutQuorum "heartbeat_without_quorum" promise 3 lts "" Process "L4":
         "A leader answers heartbeats without asking whether it still leads.";
     StopWorkingNever "stop_working_never" promise 3 lts "" Process "L4":
         "A TaskTracker that is cut off works on (LTS's StopWorkingMonitor was inverted).";

@@ -40,6 +40,10 @@ pub(super) fn of(bug: &str) -> Option<Chase> {
         "hopeless_cron_accepted" => chase(Workload::Cron, 8, &["kill:at=2000,hold=500"]),
         // Longer than the cluster's patience, under executions that last longer still.
         "stop_working_never" => chase(Workload::Marathon, 29, &["tracker-cut:at=12000,hold=16000,measure=0"]),
+        // With a TaskTracker that sees nobody but the deposed leader, for longer than the cluster's patience.
+        "heartbeat_without_quorum" => {
+            chase(Workload::Marathon, 29, &["partition:at=12000,hold=16000,aim=leader,variant=5,measure=0"])
+        }
         // Pushes go to the leader's dead connection.
         "lost_push_stays_lost" => chase(
             Workload::Submit,
@@ -103,7 +107,7 @@ mod tests {
         let names =
             rows.iter().filter(|row| row.get(4) == Some(&"process")).map(|row| row[1].trim_matches('`'));
         let names: Vec<&str> = names.collect();
-        assert!(names.len() >= 10, "{names:?}");
+        assert!(names.len() >= 11, "{names:?}");
         for name in names {
             let chase = of(name).unwrap_or_else(|| panic!("nothing is known to show {name}"));
             let time = Duration::from_secs(chase.time_s);
