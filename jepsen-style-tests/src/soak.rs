@@ -258,7 +258,7 @@ fn came_about(family: Family, figures: &Summary) -> bool {
 
 /// What a soak is to reach, and whether this one did.
 fn bars(total: &Total) -> Vec<String> {
-    let fewest = Family::ALL
+    let fewest = Family::of_the_shipped()
         .iter()
         .map(|family| (total.families.get(&family.name()).copied().unwrap_or(0), family.name()))
         .min();

@@ -26,11 +26,11 @@ pub(super) struct Call {
     at: Option<(usize, u64)>,
     /// Some attempt may have reached the log.
     unsure: bool,
-    /// The newest index that anybody had been told of when this was asked.
-    floor: u64,
 }
 
-type Told = (u64, Result<Committed, CommandError>);
+/// What became of one try of a call, and the newest index that anybody had been told of when it was tried. The tries of a call
+/// may overlap: a process may die in the moment in which it has answered.
+type Told = (u64, u64, Result<Committed, CommandError>);
 
 /// A linearizable read: which host, the newest index that anybody had been told of when it was asked, and what it saw.
 type Seen = (usize, u64, u64);
@@ -52,9 +52,7 @@ impl World {
     pub(super) fn ask(&mut self, command: Command, has_key: bool) {
         let call = self.asking.next;
         self.asking.next += 1;
-        self.asking
-            .all
-            .insert(call, Call { command, has_key, answer: None, at: None, unsure: false, floor: 0 });
+        self.asking.all.insert(call, Call { command, has_key, answer: None, at: None, unsure: false });
         self.asking.open.insert(call);
         let delay = self.rng.between(1, 5);
         self.after(delay, Happening::Call { call });
@@ -72,12 +70,12 @@ impl World {
         };
         let within = Duration::from_millis(self.rng.between(300, 4_000));
         let call = self.asking.all.get_mut(&number).expect("it was asked");
-        (call.at, call.floor) = (Some((host, self.hosts[host].start)), self.asking.newest);
-        let (tracker, command, told) =
-            (up.tracker.clone(), call.command.clone(), Arc::clone(&self.asking.told));
+        call.at = Some((host, self.hosts[host].start));
+        let (tracker, command, floor) = (up.tracker.clone(), call.command.clone(), self.asking.newest);
+        let told = Arc::clone(&self.asking.told);
         self.hosts[host].spawn(async move {
             let result = tracker.command(lane_of(&command), command, within).await;
-            told.lock().push((number, result));
+            told.lock().push((number, floor, result));
         });
     }
 
@@ -88,8 +86,8 @@ impl World {
     pub(super) fn hear_answers(&mut self) -> Result<(), Broken> {
         let mut told = std::mem::take(&mut *self.asking.told.lock());
         // What comes within a millisecond comes at once.
-        told.sort_by_key(|(number, _)| *number);
-        for (number, result) in told {
+        told.sort_by_key(|(number, floor, _)| (*number, *floor));
+        for (number, floor, result) in told {
             let call = self.asking.all.get_mut(&number).expect("it was asked");
             call.at = None;
             let kind = match &result {
@@ -99,7 +97,7 @@ impl World {
             };
             self.trace.note("told", &[self.now, number, kind]);
             match result {
-                Ok(committed) => self.committed(number, &committed)?,
+                Ok(committed) => self.committed(number, floor, &committed)?,
                 Err(CommandError::Unknown(_)) => self.unknown(number),
                 Err(
                     CommandError::Busy { .. }
@@ -143,9 +141,9 @@ impl World {
         Ok(())
     }
 
-    fn committed(&mut self, number: u64, committed: &Committed) -> Result<(), Broken> {
+    fn committed(&mut self, number: u64, floor: u64, committed: &Committed) -> Result<(), Broken> {
         let call = self.asking.all.get_mut(&number).expect("it was asked");
-        let (index, floor) = (committed.index, call.floor);
+        let index = committed.index;
         if index <= floor {
             return Err(format!(
                 "A2: acknowledged at {index}, and asked after {floor} was: {:?}",
