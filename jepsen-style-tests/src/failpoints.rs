@@ -11,7 +11,7 @@ use crate::checker::Verdict;
 use crate::generator::schedule::{Aim, Plan};
 use crate::launch::{Launch, Ran};
 use crate::nemesis::Family;
-use crate::nemesis::failpoint::struck;
+use crate::nemesis::failpoint::{struck, wants_a_long_log};
 use crate::product;
 use crate::workload::Workload;
 
@@ -21,6 +21,8 @@ const TRIES_MAX: u32 = 3;
 /// A run of few places is not longer than these need.
 const EACH_S: u64 = 7;
 const BASE_S: u64 = 5;
+/// By then logs have been shortened, and such a place needs that.
+const LONG_LOG_S: u64 = 15;
 
 /// Where to panic.
 #[derive(clap::Args, Debug)]
@@ -107,13 +109,17 @@ impl Failpoints {
 
     /// All that are open, one after another as soon as each is over; what does not fit comes in the next run.
     fn launch(&self, places: &BTreeMap<String, Place>, seed: u64, rng: &mut Rng) -> Launch {
-        let mut open: Vec<&Place> = places.values().filter(|place| place.is_open()).collect();
+        let open = places.iter().filter(|(_, place)| place.is_open());
+        let mut open: Vec<(bool, &Place)> =
+            open.map(|(name, place)| (wants_a_long_log(name), place)).collect();
         rng.shuffle(&mut open);
-        open.sort_by_key(|place| place.tries);
-        let time_s = self.time.min(BASE_S + EACH_S * open.len() as u64);
-        let plan = |(number, place): (usize, &Place)| Plan {
+        open.sort_by_key(|(long, place)| (place.tries, *long));
+        let begin_s = if open.iter().any(|(long, _)| *long) { LONG_LOG_S } else { BASE_S };
+        let time_s = self.time.min(begin_s + EACH_S * open.len() as u64);
+        let plan = |(number, (long, place)): (usize, (bool, &Place))| Plan {
             family: Family::Failpoint,
-            at: Duration::from_millis(500 + number as u64),
+            at: Duration::from_secs(if long { LONG_LOG_S } else { 0 })
+                + Duration::from_millis(500 + number as u64),
             hold: Duration::ZERO,
             aim: if rng.bool() { Aim::Leader } else { Aim::One(0) },
             variant: place.number,

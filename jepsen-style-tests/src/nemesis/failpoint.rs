@@ -21,9 +21,6 @@ const NOT_REACHED: &str = "not reached";
 /// How long a place is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 const AGREE_PATIENCE: Duration = Duration::from_secs(10);
-/// A log that was never shortened is sent as it is, and no snapshot with it; at its second snapshot it surely was.
-const SHORTENED: u64 = 600;
-const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(30);
 const READMIT_PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(10);
 /// Entries that only a cut-off leader has gather meanwhile; another is elected before it is over.
@@ -69,10 +66,15 @@ impl Way {
 
     /// Whether it is passed more than once in a process's life.
     fn often(self, name: &str) -> bool {
-        let rare = ["leader::before_recover", "leader::recovered"].contains(&name)
-            || ["snapshot::", "purge", "flush", "layer"].iter().any(|word| name.contains(word));
+        let rare = ["recover", "plan", "welcome", "terminate", "snapshot::", "purge", "flush", "layer"];
+        let rare = rare.iter().any(|word| name.contains(word));
         matches!(self, Way::Traffic | Way::Lead) && !rare
     }
+}
+
+/// Whether it is passed only where a log was shortened: one that is whole is sent as it is, and no snapshot with it.
+pub(crate) fn wants_a_long_log(name: &str) -> bool {
+    Way::to(name) == Way::Install
 }
 
 /// What became of one place in one strike.
@@ -146,9 +148,6 @@ async fn in_a_node(strike: &Strike, name: &str, pass: u32) {
     let role = if leads || way == Way::Lead { "the leader" } else { "a follower" };
     let detail = format!("{name} at pass {} in {role}", pass + 1);
     let fault = cluster.faults.open(WHAT, detail, vec![node.name.clone()]);
-    if way == Way::Install {
-        wait_for_snapshots_of_others(cluster, node).await;
-    }
     let strikes = async {
         node.kill().await?;
         if way == Way::Install {
@@ -237,28 +236,6 @@ async fn kill_another_leader(cluster: &Cluster, node: &JobTracker) -> anyhow::Re
     leader.start().await?;
     let _ = cluster.admin.agree(AGREE_PATIENCE / 5).await;
     Ok(())
-}
-
-/// Whoever leads when the node comes back must have a snapshot for it.
-async fn wait_for_snapshots_of_others(cluster: &Cluster, node: &JobTracker) {
-    let until = Instant::now() + SNAPSHOT_PATIENCE;
-    let mut others: Vec<&str> = names_of_others(cluster, node);
-    while !others.is_empty() && Instant::now() < until {
-        let mut without = Vec::new();
-        for other in others {
-            let nodes = cluster.admin.status(other).await.map(|status| status.nodes).unwrap_or_default();
-            if !nodes.iter().any(|one| one.name == other && one.snapshot_index >= SHORTENED) {
-                without.push(other);
-            }
-        }
-        others = without;
-        sleep(POLL).await;
-    }
-}
-
-fn names_of_others<'a>(cluster: &'a Cluster, node: &JobTracker) -> Vec<&'a str> {
-    let names = cluster.nodes.iter().map(|other| other.name.as_str());
-    names.filter(|name| *name != node.name).collect()
 }
 
 async fn wait_for_its_end(node: &JobTracker, within: Duration) {
