@@ -62,35 +62,54 @@ impl Place {
     }
 }
 
+/// What came of all of them.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) unreached: Vec<String>,
+    pub(crate) invalid: Vec<String>,
+    /// Nobody can say what these runs were.
+    pub(crate) unknown: Vec<String>,
+}
+
+impl Outcome {
+    /// Each was reached and every run was valid.
+    pub(crate) fn is_well(&self) -> bool {
+        self.unreached.is_empty() && self.invalid.is_empty() && self.unknown.is_empty()
+    }
+}
+
 impl Failpoints {
     /// So many, drawn from the seed.
     pub(crate) fn some(some: usize, seed: u64, time: u64, dir: PathBuf) -> Failpoints {
         Failpoints { names: Vec::new(), some: Some(some), seed, time, binary: None, dir }
     }
 
-    /// Goes through all of them; says whether each was reached and every run was valid.
+    /// Goes through all of them.
     ///
     /// # Errors
-    /// If the binary has no failpoints, or one is asked for that it does not have.
-    pub(crate) async fn run(self, binary: &Path) -> anyhow::Result<bool> {
+    /// If the binary has no failpoints, one is asked for that it does not have, or a run tried none.
+    pub(crate) async fn run(self, binary: &Path) -> anyhow::Result<Outcome> {
         let all = product::failpoints(binary).await?;
         let mut places = self.chosen(&all)?;
         let mut rng = Rng::with_seed(self.seed);
-        let (mut runs, mut wrong) = (0, Vec::new());
+        let (mut runs, mut outcome) = (0, Outcome::default());
         while places.values().any(Place::is_open) {
             let seed = self.seed + runs;
             let dir = self.dir.join(format!("failpoints-{seed}"));
             let ran = self.launch(&places, seed, &mut rng).run(binary, &dir).await?;
             runs += 1;
-            if ran.verdict != Verdict::Valid {
-                wrong.push(format!("failpoints-{seed}: {:?} {}", ran.verdict, ran.said()));
+            let said = || format!("failpoints-{seed}: {:?} {}", ran.verdict, ran.said());
+            match ran.verdict {
+                Verdict::Valid => {}
+                Verdict::Unknown => outcome.unknown.push(said()),
+                Verdict::Invalid | Verdict::NotExercised => outcome.invalid.push(said()),
             }
-            if !note(&mut places, &ran) {
-                wrong.push(format!("failpoints-{seed}: no place was tried"));
-                break;
-            }
+            anyhow::ensure!(note(&mut places, &ran), "failpoints-{seed}: no place was tried");
         }
-        Ok(tell(&places, runs, &wrong))
+        let unreached = places.iter().filter(|(_, place)| place.panicked == 0);
+        outcome.unreached = unreached.map(|(name, _)| name.clone()).collect();
+        tell(&places, runs, &outcome);
+        Ok(outcome)
     }
 
     fn chosen(&self, all: &[String]) -> anyhow::Result<BTreeMap<String, Place>> {
@@ -151,7 +170,7 @@ fn note(places: &mut BTreeMap<String, Place>, ran: &Ran) -> bool {
     !struck.is_empty()
 }
 
-fn tell(places: &BTreeMap<String, Place>, runs: u64, wrong: &[String]) -> bool {
+fn tell(places: &BTreeMap<String, Place>, runs: u64, outcome: &Outcome) {
     println!("{:<32} {:>5} {:>8}  the runs were", "failpoint", "tries", "panicked");
     for (name, place) in places {
         let reached = if place.panicked == 0 { "NOT REACHED " } else { "" };
@@ -162,13 +181,13 @@ fn tell(places: &BTreeMap<String, Place>, runs: u64, wrong: &[String]) -> bool {
             place.verdicts.join(", ")
         );
     }
-    let reached = places.values().filter(|place| place.panicked > 0).count();
+    let reached = places.len() - outcome.unreached.len();
     let panics: u32 = places.values().map(|place| place.panicked).sum();
+    let wrong: Vec<&String> = outcome.invalid.iter().chain(&outcome.unknown).collect();
     wrong.iter().for_each(|wrong| println!("{wrong}"));
     println!(
         "failpoints: {reached} of {} reached, {panics} panics in {runs} runs, {} runs not valid",
         places.len(),
         wrong.len()
     );
-    reached == places.len() && wrong.is_empty()
 }

@@ -152,8 +152,8 @@ fn act(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Failpoints(failpoints) => {
             let product = binary(failpoints.binary.clone())?;
-            let well = runtime()?.block_on(failpoints.run(&product))?;
-            Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            let outcome = runtime()?.block_on(failpoints.run(&product))?;
+            Ok(if outcome.is_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Fuzz(fuzz) => {
             let product = binary(fuzz.binary.clone())?;
