@@ -142,7 +142,9 @@ fn the_status_of_each_peer_can_be_asked() {
 fn while_a_leader_is_heard_nobody_votes_for_another_without_a_transfer() {
     story(async {
         let cluster = Cluster::start(3, RaftConfig::default()).await;
-        cluster.apply("something").await;
+        let written = cluster.apply("something").await;
+        // Also the one that is asked, which the majority may have done without.
+        cluster.agree_at(written).await;
         let leader = cluster.leader().await;
         let asked = &cluster.nodes[(leader + 1) % 3];
         let term = asked.node.metrics().term;
