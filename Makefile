@@ -79,13 +79,14 @@ hurt: setup
 	cp $(CARGO_TARGET_DIR)/release/raftsman $(CARGO_TARGET_DIR)/debug/jst $(HURT)
 	$(ROCKS) cargo build --release --features server
 
-# Six minutes of simulation, eight of real clusters and failpoints, and two planted bugs.
+# Six minutes of simulation, eight of real clusters and failpoints, and two planted bugs. The simulated worlds are the same for
+# each commit, so that one that breaks is the commit's doing; `make simulation FROM=` looks for new ones.
 jepsen: hurt ## the proof in 16 minutes: simulation, real clusters, failpoints, planted bugs (SEED=)
 	scripts/setup-faults.sh
 	@echo "seed $(SEED)"
 	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)-simulation RUSTFLAGS="--cfg tokio_unstable" \
 		cargo build --release --no-default-features --features simulation --bin raftsman-simulation
-	$(SIMULATION) --regressions jepsen-style-tests/seeds/regressions.txt --seconds 330 --at-least 40 --from $(SEED) --minimise
+	$(SIMULATION) --regressions jepsen-style-tests/seeds/regressions.txt --seconds 330 --at-least 40 --from 0 --minimise
 	$(HURT)/jst ci --seconds 480 --seed $(SEED) --binary $(RAFTSMAN) --hurt-binary $(HURT)/raftsman
 
 planted: hurt ## plants each bug and looks whether its checker sees it; needs root
