@@ -181,6 +181,9 @@ pub(crate) struct RunInfo {
     pub(crate) faults_from_ns: u64,
     pub(crate) healed_ns: u64,
     pub(crate) drained_ns: u64,
+    /// Jobs that had not come to their end long after all was healed, and their states.
+    #[serde(default)]
+    pub(crate) undrained: Vec<String>,
     /// The names of the JobTrackers.
     pub(crate) nodes: Vec<String>,
     /// The command that runs it again.

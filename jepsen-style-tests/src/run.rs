@@ -134,8 +134,13 @@ pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
         join(crowd).await?;
     }
     closing.end_recurring().await?;
-    let mut wrong = closing.drain().await?;
+    let undrained = closing.drain().await?;
     let drained_ns = monotonic_ns();
+    let mut wrong = Vec::new();
+    if !undrained.is_empty() {
+        let named = undrained[..undrained.len().min(5)].join(", ");
+        wrong.push(format!("{} jobs are live after {DRAIN_PATIENCE:?}: {named}", undrained.len()));
+    }
     let closing_began = Instant::now();
     wrong.extend(closing.read_all("drained").await?);
     closing.lose_all_power().await?;
@@ -160,6 +165,7 @@ pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
         faults_from_ns,
         healed_ns,
         drained_ns,
+        undrained,
         filesystem: options.filesystem.name().into(),
         settings: options.settings.clone(),
         stalled_ms: canaries.stalled_ms(),
@@ -342,13 +348,7 @@ impl ClosingWords<'_> {
                     return Ok(Vec::new());
                 }
                 Ok(live) if began.elapsed() > DRAIN_PATIENCE => {
-                    let named: Vec<String> =
-                        live.iter().take(5).map(|job| format!("{} {:?}", job.job_id, job.state())).collect();
-                    let (count, after) = (live.len(), began.elapsed());
-                    return Ok(vec![format!(
-                        "{count} jobs are live after {after:.1?}: {}",
-                        named.join(", ")
-                    )]);
+                    return Ok(live.iter().map(|job| format!("{} {:?}", job.job_id, job.state())).collect());
                 }
                 Err(error) if began.elapsed() > DRAIN_PATIENCE => return Err(error),
                 Ok(_) | Err(_) => sleep(POLL).await,

@@ -24,6 +24,10 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
         .collect();
     results_were_executed(case, &mut finding, &begun);
     acknowledged_jobs_ended(case, &mut finding, &begun);
+    // What loses its power or its TaskTracker afterwards is begun again, and would hide it.
+    for job in &case.evidence.info.undrained {
+        finding.violation(format!("{job}: it had not ended long after all was healed"));
+    }
     attempts_are_bounded(case, &mut finding);
     finding
 }

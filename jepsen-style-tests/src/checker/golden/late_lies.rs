@@ -7,6 +7,14 @@ use crate::history::ExecEvent;
 
 pub(super) const LIES: &[Lie] = &[
     Lie {
+        says: "a job did not come to its end until its JobTrackers lost their power",
+        noticed_by: &["B4"],
+        tell: |evidence| {
+            evidence.info.undrained.push("1.0 Executing".into());
+            Some(())
+        },
+    },
+    Lie {
         says: "an instant that became due just before its job was cancelled has no row in the ledger",
         noticed_by: &["K1"],
         tell: |evidence| {

@@ -155,6 +155,7 @@ impl World {
             faults_from_ns: ns(quiet),
             healed_ns: ns(healed),
             drained_ns: ns(drained),
+            undrained: Vec::new(),
             nodes: NODES.map(str::to_owned).to_vec(),
             rerun: "none".into(),
         };
