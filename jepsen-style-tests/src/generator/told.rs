@@ -22,7 +22,11 @@ impl FromStr for Plan {
         let mut plan = Plan { family, at: Duration::ZERO, hold: Duration::ZERO, aim, variant: 0, measure: 0 };
         for pair in rest.split(',').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').with_context(|| format!("{text}: {pair} has no ="))?;
-            let wrong = || format!("{text}: {pair}");
+            let wrong = || {
+                format!(
+                    "{text}: {pair}: a number is wanted, of milliseconds for at and hold; aim takes leader, all, 0, 1 or 2"
+                )
+            };
             match name {
                 "at" => plan.at = Duration::from_millis(value.parse().with_context(wrong)?),
                 "hold" => plan.hold = Duration::from_millis(value.parse().with_context(wrong)?),
