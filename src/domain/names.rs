@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::FieldError;
 
 /// The longest name in characters (LTS's column width).
-const NAME_CHARS_MAX: usize = 64;
+pub const NAME_CHARS_MAX: usize = 64;
 
 fn check(field: &'static str, text: &str) -> Result<(), FieldError> {
     if text.is_empty() {

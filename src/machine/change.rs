@@ -15,8 +15,8 @@ use super::index::Indexes;
 use super::key::Key;
 use super::limits::Limits;
 use super::row::{
-    AnswerRow, BodyRow, ClientRow, GroupRow, JobRow, LedgerRow, LiveRun, MetaRow, PeriodicRow, RequestRow,
-    Row, TaskKeyRow, TrackerRow,
+    AnswerRow, BodyRow, ClientRow, GroupRow, Hold, JobRow, LedgerRow, LiveRun, MetaRow, PeriodicRow,
+    RequestRow, Row, TaskKeyRow, TrackerRow,
 };
 use super::tables::{Tables, Write};
 use crate::domain::{
@@ -217,6 +217,7 @@ impl Change<'_> {
     table!(Box<GroupRow> as Group, get group_row(group: &NodeGroup) by Key::Group(group.clone()));
     table!(ClientRow as Client, get client(client: ClientId) by Key::Client(client));
     table!(Box<AnswerRow> as Answer, get answer(client: ClientId, sequence: u64) by Key::Answer(client, sequence));
+    table!(Box<Hold> as Paused, get paused(group: &NodeGroup) by Key::Paused(group.clone()));
     table!(Box<RequestRow> as Request, get request(request: &RequestId) by Key::Request(request.clone()));
 
     pub(super) fn put_job(&mut self, job: JobId, row: JobRow) -> Result<(), BaseError> {
@@ -255,6 +256,10 @@ impl Change<'_> {
         row: TrackerRow,
     ) -> Result<(), BaseError> {
         self.put(Key::Tracker(group.clone(), who.clone()), Row::Tracker(Arc::new(row)))
+    }
+
+    pub(super) fn put_paused(&mut self, group: &NodeGroup, row: Hold) -> Result<(), BaseError> {
+        self.put(Key::Paused(group.clone()), Row::Paused(Box::new(row)))
     }
 
     pub(super) fn put_client(&mut self, client: ClientId, row: ClientRow) -> Result<(), BaseError> {

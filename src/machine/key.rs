@@ -28,6 +28,8 @@ pub enum Key {
     Answer(ClientId, u64),
     Request(RequestId),
     RequestAge(Timestamp, RequestId),
+    /// The node groups that are paused.
+    Paused(NodeGroup),
 }
 
 /// The stored tags, one a table.
@@ -48,6 +50,7 @@ pub(crate) mod tag {
     pub(crate) const ANSWER: u8 = 14;
     pub(crate) const REQUEST: u8 = 15;
     pub(crate) const REQUEST_AGE: u8 = 16;
+    pub(crate) const PAUSED: u8 = 34;
 }
 
 impl Key {
@@ -69,6 +72,7 @@ impl Key {
             Key::Answer(..) => tag::ANSWER,
             Key::Request(_) => tag::REQUEST,
             Key::RequestAge(..) => tag::REQUEST_AGE,
+            Key::Paused(_) => tag::PAUSED,
         }
     }
 
@@ -107,7 +111,7 @@ impl Key {
                 name(out, group.as_str());
                 name(out, identity.as_str());
             }
-            Key::Group(group) => name(out, group.as_str()),
+            Key::Group(group) | Key::Paused(group) => name(out, group.as_str()),
             Key::Client(client) => number(out, client.as_u64()),
             Key::Answer(client, sequence) => {
                 number(out, client.as_u64());
@@ -122,12 +126,13 @@ impl Key {
     }
 
     /// The tables whose rows are indexed in memory, each from its first key up to but without the second one.
-    pub fn indexed_ranges() -> [(Key, Key); 3] {
+    pub fn indexed_ranges() -> [(Key, Key); 4] {
         let end = RunId { job: JobId(Position::MAX), number: u64::MAX };
         [
             (Key::Live(RunId::default()), Key::Live(end)),
             (Key::Periodic(JobId(Position::MIN)), Key::Periodic(JobId(Position::MAX))),
             (Key::first_tracker(), Key::first_group()),
+            (Key::first_paused(), Key::end()),
         ]
     }
 
@@ -141,6 +146,17 @@ impl Key {
     /// After every TaskTracker's key and not after any group's.
     pub fn first_group() -> Key {
         Key::Group(NodeGroup::new("\u{20}").expect("a space is printable"))
+    }
+
+    /// Not after any paused group's key.
+    pub fn first_paused() -> Key {
+        Key::Paused(NodeGroup::new("\u{20}").expect("a space is printable"))
+    }
+
+    /// After every key.
+    pub fn end() -> Key {
+        let last = "\u{10ffff}".repeat(crate::domain::NAME_CHARS_MAX);
+        Key::Paused(NodeGroup::new(last).expect("as long as a name may be"))
     }
 
     /// After every group's key.
@@ -176,6 +192,7 @@ impl Key {
             tag::ANSWER => Key::Answer(ClientId::from_u64(rest.number()?), rest.number()?),
             tag::REQUEST => Key::Request(RequestId::new(rest.name()?).ok()?),
             tag::REQUEST_AGE => Key::RequestAge(rest.time()?, RequestId::new(rest.name()?).ok()?),
+            tag::PAUSED => Key::Paused(NodeGroup::new(rest.name()?).ok()?),
             _ => return None,
         };
         rest.0.is_empty().then_some(key)
@@ -278,6 +295,7 @@ mod tests {
             (any::<u64>(), any::<u64>()).prop_map(|(id, seq)| Key::Answer(ClientId::from_u64(id), seq)),
             any_name().prop_map(|r| Key::Request(RequestId::new(r).unwrap())),
             (any_time(), any_name()).prop_map(|(at, r)| Key::RequestAge(at, RequestId::new(r).unwrap())),
+            any_name().prop_map(|g| Key::Paused(NodeGroup::new(g).unwrap())),
         ]
     }
 

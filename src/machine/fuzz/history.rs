@@ -8,13 +8,13 @@ use bytes::Bytes;
 use super::{Source, apply, machine};
 use crate::domain::{
     Action, Backoff, BizLogLevel, BizLogLine, ClientId, CronSchedule, DstRule, ExecutionId, Identity, JobId,
-    JobSpec, Kind, Millis, MisfirePolicy, NodeGroup, OnConflict, Outcome, RepeatSchedule, RequestId, RunId,
-    Schedule, SessionId, TaskId, Timestamp,
+    JobPatch, JobSpec, Kind, Millis, MisfirePolicy, NodeGroup, OnConflict, Outcome, RepeatSchedule,
+    RequestId, RunId, Schedule, SchedulePatch, SessionId, TaskId, Timestamp,
 };
 use crate::machine::command::{
-    BizLog, Cancel, ClientOpen, Complete, Completion, Dispatch, ExecutionLines, Fingerprint, JobPlan, JobRef,
-    OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SkippedRange, Submit, Terminate,
-    TrackerOffline, TrackerOnline,
+    BizLog, Cancel, ClientOpen, Complete, Completion, Dispatch, Drain, ExecutionLines, Fingerprint, JobPlan,
+    JobRef, OfflineReason, PauseQueue, Plan, Reclaim, ReclaimReason, RequestKey, ResumeQueue, Retry, Return,
+    SetSlots, SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline, Undrain, Update,
 };
 use crate::machine::limits::{CAPACITY_MAX, Limits};
 use crate::machine::reply::SubmitAnswer;
@@ -97,6 +97,8 @@ impl Seen {
             Reply::ClientOpened(client) => self.clients.push(*client),
             Reply::Retried(run) => self.runs.push(*run),
             Reply::Done
+            | Reply::Updated(_)
+            | Reply::Switched(_)
             | Reply::Cancelled(_)
             | Reply::Terminating(_)
             | Reply::Completed(_)
@@ -106,7 +108,7 @@ impl Seen {
     }
 
     fn command(&self, source: &mut Source<'_>, at: u64) -> Command {
-        match source.byte() % 20 {
+        match source.byte() % 22 {
             0..=2 => Command::Submit(Submit {
                 request: self.request(source),
                 jobs: source.some(3, |source| job(source, at).into()),
@@ -141,6 +143,8 @@ impl Seen {
             16 => Command::Retry(Retry { request: self.request(source), run: self.run(source) }),
             17 => Command::Terminate(Terminate { request: self.request(source), run: self.run(source) }),
             18 => self.rarely(source),
+            19 => Command::Update(self.update(source, at)),
+            20 => self.held(source),
             _ => Command::Expire,
         }
     }
@@ -162,6 +166,53 @@ impl Seen {
                 client_kept: Millis::from_secs(source.number()),
                 biz_log_bytes_max: source.byte().into(),
             }),
+        }
+    }
+
+    fn update(&self, source: &mut Source<'_>, at: u64) -> Update {
+        let job = job(source, at);
+        let schedule = match job.schedule {
+            Schedule::RealTime => SchedulePatch::RealTime,
+            Schedule::TriggerTime(at) => SchedulePatch::TriggerTime(at),
+            Schedule::Cron(cron) => {
+                SchedulePatch::Cron { expression: Some(cron.expression), time_zone: None, dst: None }
+            }
+            Schedule::Repeat(repeat) => SchedulePatch::Repeat {
+                interval: source.flag().then_some(repeat.interval),
+                count: source.flag().then_some(repeat.count),
+                first: source.flag().then_some(repeat.first),
+            },
+        };
+        let patch = JobPatch {
+            node_group: source.flag().then_some(job.node_group),
+            kind: source.flag().then_some(job.kind),
+            priority: source.flag().then_some(job.priority),
+            schedule: source.flag().then_some(schedule),
+            retries_max: source.flag().then_some(job.retry.retries_max),
+            run_timeout: source.flag().then_some(job.run_timeout),
+            start_deadline: source.flag().then_some(job.start_deadline),
+            rely_on_previous_cycle: source.flag().then_some(job.rely_on_previous_cycle),
+            misfire: source.flag().then_some(job.misfire),
+            misfire_after: source.flag().then_some(job.misfire_after),
+            ..JobPatch::default()
+        };
+        let expected_revision = u32::from(source.byte() % 4);
+        let patch = source.flag().then(|| Box::new(patch));
+        Update { request: self.request(source), job: self.job_ref(source), expected_revision, patch }
+    }
+
+    fn held(&self, source: &mut Source<'_>) -> Command {
+        let (node_group, identity) = (group(source), identity(source));
+        let (by, reason) = ("ann".to_owned(), "r".repeat(source.below(4)));
+        match source.byte() % 5 {
+            0 => Command::PauseQueue(PauseQueue { node_group, by, reason }),
+            1 => Command::ResumeQueue(ResumeQueue { node_group }),
+            2 => Command::Drain(Drain { node_group, identity, by, reason, leave: source.flag() }),
+            3 => Command::Undrain(Undrain { node_group, identity }),
+            _ => {
+                let slots = source.flag().then(|| source.byte().into());
+                Command::SetSlots(SetSlots { node_group, identity, slots })
+            }
         }
     }
 

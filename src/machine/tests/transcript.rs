@@ -4,9 +4,9 @@ use std::ops::Bound;
 
 use crate::domain::{JobId, NodeGroup, Position, RunId, Timestamp};
 use crate::machine::index::Waiter;
-use crate::machine::reply::{CancelAnswer, CompleteAnswer, Push, Refusal, Reply, SubmitAnswer};
+use crate::machine::reply::{CancelAnswer, CompleteAnswer, Push, Refusal, Reply, SubmitAnswer, UpdateAnswer};
 use crate::machine::row::{
-    Attempt, AttemptEnd, Fate, JobLogKind, LedgerRow, LiveRun, LiveState, PeriodicRow, Rhythm, Row,
+    Attempt, AttemptEnd, Drained, Fate, JobLogKind, LedgerRow, LiveRun, LiveState, PeriodicRow, Rhythm, Row,
     TrackerState,
 };
 use crate::machine::{Applied, Effect, Key, Machine, Tables};
@@ -44,6 +44,9 @@ fn reply(reply: &Reply) -> String {
             CompleteAnswer::Stale => "stale".into(),
         }),
         Reply::Refused(refusal) => refused(refusal),
+        Reply::Updated(answer) => updated(answer),
+        Reply::Switched(true) => "switched".into(),
+        Reply::Switched(false) => "as before".into(),
         Reply::Again(first) => format!("again: {}", self::reply(first)),
     }
 }
@@ -59,6 +62,21 @@ fn submitted(answer: &SubmitAnswer) -> String {
         SubmitAnswer::Replaced(job, revision) => format!("replaced {job} rev {revision}"),
         SubmitAnswer::Conflict(job) => format!("conflict {job}"),
         SubmitAnswer::Refused => "refused before".into(),
+    }
+}
+
+fn updated(answer: &UpdateAnswer) -> String {
+    match answer {
+        UpdateAnswer::Updated(job, revision) => format!("UPDATED {job} rev {revision}"),
+        UpdateAnswer::RevisionConflict(job, current) => {
+            format!("REVISION_CONFLICT {job} is at rev {current}")
+        }
+        UpdateAnswer::AlreadyFinished(job, how) => format!("ALREADY_FINISHED {job} {}", fate(*how)),
+        UpdateAnswer::NotFound => "NOT_FOUND".into(),
+        UpdateAnswer::KeyTaken(job) => format!("KEY_TAKEN by {job}"),
+        UpdateAnswer::TypeDiffers(job) => format!("TYPE_DIFFERS {job}"),
+        UpdateAnswer::Wrong(problem) => format!("wrong: {problem}"),
+        UpdateAnswer::Refused => "refused before".into(),
     }
 }
 
@@ -90,6 +108,7 @@ fn effect(tables: &Tables, effect: &Effect) -> String {
     match effect {
         Effect::Ready(group) => format!("ready {group}"),
         Effect::Terminate { session, execution, .. } => format!("terminate {execution} on {session}"),
+        Effect::Held(session) => format!("told {session}"),
         Effect::NeedsPlan(job) => format!("needs plan {job}"),
         Effect::MoreToExpire => "more to expire".into(),
         Effect::Finished(RunId { job, number: u64::MAX }) => format!("{job} ends"),
@@ -146,6 +165,15 @@ pub(super) fn show(machine: &Machine, words: &[&str]) -> Vec<String> {
                 })
                 .collect()
         }
+        ["paused"] => {
+            let line = |(key, row): &(Key, Row)| match (key, row) {
+                (Key::Paused(group), Row::Paused(hold)) => {
+                    format!("{group} since {} by {} ({})", ms(hold.since), hold.by, hold.reason)
+                }
+                other => format!("{other:?}"),
+            };
+            rows(tables, &Key::first_paused(), &Key::end()).iter().map(line).collect()
+        }
         ["rows"] => tags(tables),
         words => panic!("{words:?} cannot be shown"),
     }
@@ -164,7 +192,7 @@ fn rows(tables: &Tables, from: &Key, to: &Key) -> Vec<(Key, Row)> {
 
 /// How many rows each table has.
 fn tags(tables: &Tables) -> Vec<String> {
-    let last = Key::Request(crate::domain::RequestId::new("\u{10ffff}").unwrap());
+    let last = Key::end();
     let mut names = std::collections::BTreeMap::<String, usize>::new();
     for (key, _) in rows(tables, &Key::Job(JobId(Position::MIN)), &last) {
         let name = format!("{key:?}");
@@ -270,8 +298,14 @@ fn tracker((key, row): &(Key, Row)) -> String {
         TrackerState::Online => "online".into(),
         TrackerState::Offline(reason) => format!("offline {reason:?}"),
     };
+    let drained = row.drained.as_ref().map_or(String::new(), |drained| {
+        let Drained { hold, leave } = drained;
+        let leave = if *leave { " and leaves" } else { "" };
+        format!(" drained since {} by {} ({}){leave}", ms(hold.since), hold.by, hold.reason)
+    });
+    let slots = row.slots.map_or(String::new(), |slots| format!(" slots {slots}"));
     format!(
-        "{group}/{who} session {} start {} {state} since {} capacity {}",
+        "{group}/{who} session {} start {} {state} since {} capacity {}{slots}{drained}",
         row.session,
         row.start,
         ms(row.since),

@@ -98,6 +98,8 @@ pub(super) struct Session {
     draining: Option<Draining>,
     /// How many executions an operator wants at a time, in place of the own capacity.
     slots: Option<u32>,
+    /// Whether an operator drained it.
+    drained: bool,
     over: bool,
 }
 
@@ -129,6 +131,7 @@ impl Session {
             said_full: false,
             draining: None,
             slots: None,
+            drained: false,
             over: false,
         }
     }
