@@ -2530,6 +2530,9 @@ pub struct CancelRequest {
     /// Makes the call safe to repeat.
     #[prost(message, optional, tag = "3")]
     pub idempotency: ::core::option::Option<Idempotency>,
+    /// For people; shown in the job log. At most 256 printable characters.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
     /// Which job.
     #[prost(oneof = "cancel_request::Target", tags = "1, 2")]
     pub target: ::core::option::Option<cancel_request::Target>,
@@ -2569,7 +2572,7 @@ pub struct TerminateRequest {
     /// Which run.
     #[prost(string, tag = "1")]
     pub run_id: ::prost::alloc::string::String,
-    /// For people; shown in the job log.
+    /// For people; shown in the job log. At most 256 printable characters.
     #[prost(string, tag = "2")]
     pub reason: ::prost::alloc::string::String,
     /// Makes the call safe to repeat.
@@ -3327,6 +3330,10 @@ pub enum JobLogType {
     Suspend = 13,
     /// The job was resumed.
     Resume = 14,
+    /// The job was made to run by hand.
+    Trigger = 15,
+    /// A result came again, or came late and changed nothing.
+    Resend = 16,
 }
 impl JobLogType {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -3350,6 +3357,8 @@ impl JobLogType {
             Self::Returned => "JOB_LOG_TYPE_RETURNED",
             Self::Suspend => "JOB_LOG_TYPE_SUSPEND",
             Self::Resume => "JOB_LOG_TYPE_RESUME",
+            Self::Trigger => "JOB_LOG_TYPE_TRIGGER",
+            Self::Resend => "JOB_LOG_TYPE_RESEND",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3370,6 +3379,8 @@ impl JobLogType {
             "JOB_LOG_TYPE_RETURNED" => Some(Self::Returned),
             "JOB_LOG_TYPE_SUSPEND" => Some(Self::Suspend),
             "JOB_LOG_TYPE_RESUME" => Some(Self::Resume),
+            "JOB_LOG_TYPE_TRIGGER" => Some(Self::Trigger),
+            "JOB_LOG_TYPE_RESEND" => Some(Self::Resend),
             _ => None,
         }
     }
