@@ -20,6 +20,7 @@ mod job;
 #[cfg(feature = "server")]
 mod jobtracker;
 mod json;
+mod limits;
 mod log;
 mod logging;
 mod node;
