@@ -87,7 +87,11 @@ async fn bench() -> anyhow::Result<()> {
     let unexplained = judged.unexplained(&starts);
     println!(
         "one-shot jobs: {} submitted, {} acknowledged, {} lost, {} doubled, {} executed again and explained",
-        judged.submitted, judged.acknowledged, judged.lost.len(), unexplained, judged.executed_again
+        judged.submitted,
+        judged.acknowledged,
+        judged.lost.len(),
+        unexplained,
+        judged.executed_again
     );
     judged.lost.iter().take(5).for_each(|what| println!("  LOST: {what}"));
     println!(
@@ -108,7 +112,10 @@ async fn bench() -> anyhow::Result<()> {
         series.json()
     );
     let right = judged.lost.is_empty() && unexplained == 0;
-    anyhow::ensure!(right && instants.missed + instants.skipped + instants.doubled == 0, "a promise was broken");
+    anyhow::ensure!(
+        right && instants.missed + instants.skipped + instants.doubled == 0,
+        "a promise was broken"
+    );
     anyhow::ensure!(rising.is_empty(), "a series rises");
     Ok(())
 }
@@ -216,7 +223,11 @@ impl Rhythms {
     }
 
     /// Reads the ledgers until it is stopped, then once more.
-    async fn read_on(self, client: JobClient, mut stopped: watch::Receiver<bool>) -> anyhow::Result<Instants> {
+    async fn read_on(
+        self,
+        client: JobClient,
+        mut stopped: watch::Receiver<bool>,
+    ) -> anyhow::Result<Instants> {
         let mut ledgers: Vec<Ledger> = self.0.iter().map(|job| Ledger::of(job.id())).collect();
         loop {
             let ended = tokio::time::timeout(READ_EVERY, stopped.wait_for(|stopped| *stopped)).await.is_ok();
@@ -256,7 +267,11 @@ impl Ledger {
                 let second = run.planned_time.context("a run has an instant")?.seconds;
                 let seen = (second, run.state(), run.count);
                 let before = self.fates.insert(run.run_id.clone(), seen);
-                anyhow::ensure!(before.is_none_or(|before| before == seen), "{} changed its fate", run.run_id);
+                anyhow::ensure!(
+                    before.is_none_or(|before| before == seen),
+                    "{} changed its fate",
+                    run.run_id
+                );
             }
             if page.next_page_token.is_empty() {
                 return Ok(());
@@ -276,7 +291,8 @@ impl Ledger {
             }
         }
         into.doubled += by_second.values().map(|runs| runs - 1).sum::<u64>();
-        if let (Some((first, _)), Some((last, _))) = (by_second.first_key_value(), by_second.last_key_value()) {
+        if let (Some((first, _)), Some((last, _))) = (by_second.first_key_value(), by_second.last_key_value())
+        {
             into.missed += (last - first + 1) as u64 - by_second.len() as u64;
         }
     }
@@ -321,7 +337,8 @@ impl Series {
                 under += from_middle * from_middle;
             }
             let rise = if under > 0.0 { over / under * level.len() as f64 } else { 0.0 };
-            let text = format!("{what}: {:.1} MiB over a mean of {:.1} MiB", rise / 1048576.0, mean / 1048576.0);
+            let text =
+                format!("{what}: {:.1} MiB over a mean of {:.1} MiB", rise / 1048576.0, mean / 1048576.0);
             (rise > (mean * RISE_MAX).max(SLACK_BYTES)).then_some(text)
         };
         self.0.iter().filter_map(rises).collect()
