@@ -21,6 +21,7 @@ mod job;
 #[cfg(feature = "server")]
 mod jobtracker;
 mod json;
+mod limits;
 mod log;
 mod logging;
 mod node;
