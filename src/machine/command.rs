@@ -39,7 +39,7 @@ pub enum Command {
     Tick,
     BizLog(BizLog),
     Expire,
-    SetLimits(Limits),
+    SetLimits(SetLimits),
     PauseQueue(PauseQueue),
     ResumeQueue(ResumeQueue),
     Drain(Drain),
@@ -97,6 +97,8 @@ pub struct Submit {
 pub struct Cancel {
     pub request: RequestKey,
     pub job: JobRef,
+    /// For the job log; at most [`super::limits::REASON_CHARS_MAX`] characters.
+    pub reason: String,
 }
 
 /// Stops the execution of a run; there is no further attempt.
@@ -104,6 +106,8 @@ pub struct Cancel {
 pub struct Terminate {
     pub request: RequestKey,
     pub run: RunId,
+    /// For the job log; at most [`super::limits::REASON_CHARS_MAX`] characters.
+    pub reason: String,
 }
 
 /// Runs a finished run again, by hand.
@@ -123,6 +127,8 @@ pub struct Update {
     /// None if it was refused before it came here: then only the first answer is wanted, since a cron that would be
     /// refused today may have been accepted when the request first came.
     pub patch: Option<Box<JobPatch>>,
+    /// In the asker's words, for the job log.
+    pub reason: String,
 }
 
 /// Nothing of the node group is dispatched until it is resumed.
@@ -291,4 +297,12 @@ pub struct ExecutionLines {
     /// The number of the first line within its execution; lines that are known already are dropped.
     pub first: u64,
     pub lines: Vec<BizLogLine>,
+}
+
+/// Other replicated limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetLimits {
+    pub limits: Limits,
+    /// Refused if these are not the limits by now: two operators who change different ones both have their way.
+    pub instead_of: Option<Limits>,
 }

@@ -143,6 +143,8 @@ pub enum Refusal {
     RequestMismatch,
     /// The limits would break a promise.
     BadLimits(String),
+    /// The limits are not those that were to be replaced.
+    LimitsChanged,
     /// The node group is paused.
     Paused(NodeGroup),
     /// No TaskTracker of this node group has this identity.
@@ -181,6 +183,7 @@ impl fmt::Display for Refusal {
                 f.write_str("the sequence or request id was used for another request")
             }
             Refusal::BadLimits(problem) => write!(f, "limits refused: {problem}"),
+            Refusal::LimitsChanged => f.write_str("the limits were changed meanwhile"),
         }
     }
 }

@@ -102,6 +102,12 @@ reasons! {
     StreamReplaced "STREAM_REPLACED" Aborted 409 Again exit 6:
         "Another stream of the same TaskTracker process carries its session."
         fix "Go on with the newest stream; if this is it, attach again."
+    TaskTrackerUnknown "TASKTRACKER_UNKNOWN" NotFound 404 Never exit 3:
+        "No TaskTracker of this identity is known in the node group."
+        fix "See `raftsman tasktracker list`."
+    TaskTrackerOffline "TASKTRACKER_OFFLINE" FailedPrecondition 412 Never exit 6:
+        "The TaskTracker is not online, so it cannot be told to leave."
+        fix "Drain it without leaving: a later start of it gets nothing."
     IdentityInUse "IDENTITY_IN_USE" AlreadyExists 409 Never exit 6:
         "Another live TaskTracker process has this identity."
         fix "Give each TaskTracker its own identity, or wait until the other one is offline."
@@ -132,6 +138,12 @@ reasons! {
     DiskLow "DISK_LOW" ResourceExhausted 429 Again exit 4:
         "A JobTracker has less than a tenth of its disk free; completions and cancels still pass."
         fix "Free space on the JobTrackers' disks."
+    SubmitLimited "SUBMIT_LIMITED" ResourceExhausted 429 Again exit 4:
+        "The JobClient's own limit of jobs a second was reached; the cluster was not asked."
+        fix "Submit more slowly, or raise the limit that the client was built with."
+    FailStoreFull "FAIL_STORE_FULL" ResourceExhausted 507 Never exit 4:
+        "No JobTracker answers, and the JobClient's FailStore has no room for more."
+        fix "Bring a JobTracker back; look into the FailStore with `raftsman fail-store status`, or give it more room."
     MembershipBusy "MEMBERSHIP_BUSY" Aborted 409 Again exit 6:
         "Another change of the membership is under way."
         fix "Call again when `raftsman cluster status` shows it done."

@@ -19,12 +19,12 @@ use crate::machine::effect::Effect;
 use crate::machine::key::Key;
 use crate::machine::queue::{end, instant, revision, start};
 use crate::machine::reply::{Reply, UpdateAnswer};
-use crate::machine::row::{Answer, JobRow, LiveRun, LiveState, PeriodicRow, Rhythm, TaskKeyRow};
+use crate::machine::row::{Answer, JobAct, JobRow, LiveRun, LiveState, PeriodicRow, Rhythm, TaskKeyRow, Why};
 
 pub(super) fn apply(change: &mut Change<'_>, update: &Update) -> Result<Reply, BaseError> {
     request::once(change, &update.request, |change| {
         let answer = match (cancel::find(change, &update.job)?, &update.patch) {
-            (Some(job), Some(patch)) => one(change, job, update.expected_revision, patch)?,
+            (Some(job), Some(patch)) => one(change, job, update, patch)?,
             (Some(job), None) if change.job(job)?.is_some() => UpdateAnswer::Refused,
             (Some(_) | None, _) => UpdateAnswer::NotFound,
         };
@@ -35,14 +35,14 @@ pub(super) fn apply(change: &mut Change<'_>, update: &Update) -> Result<Reply, B
 fn one(
     change: &mut Change<'_>,
     id: JobId,
-    expected: u32,
+    update: &Update,
     patch: &JobPatch,
 ) -> Result<UpdateAnswer, BaseError> {
     let Some(old) = change.job(id)? else { return Ok(UpdateAnswer::NotFound) };
     if !lives(change, id, &old.spec)? {
         return Ok(UpdateAnswer::AlreadyFinished(id, cancel::finished_as(change, id)?));
     }
-    if expected != 0 && expected != old.revision {
+    if ![0, old.revision].contains(&update.expected_revision) {
         return Ok(UpdateAnswer::RevisionConflict(id, old.revision));
     }
     let spec = match patch.applied_to(&old.spec) {
@@ -60,6 +60,8 @@ fn one(
     if !lives(change, id, &old.spec)? {
         return Ok(UpdateAnswer::AlreadyFinished(id, cancel::finished_as(change, id)?));
     }
+    let act = JobAct::Updated(old.revision + 1);
+    change.log_job(id, act, Why::of(&update.request, &update.reason))?;
     revise(change, id, &old, &spec)?;
     Ok(UpdateAnswer::Updated(id, old.revision + 1))
 }

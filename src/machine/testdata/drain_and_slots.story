@@ -21,9 +21,9 @@ at 2400 dispatch w1 9 -> push 17.0 of 2.1/0 due 1000, push 17.1 of 2.2/0 due 100
 
 # A smaller number of slots takes nothing back; a larger one goes before what the TaskTracker said.
 at 3000 slots w1 trade 1 -> switched, told 13.0, ready trade
-at 3100 complete 17.0 success -> stale
+at 3100 complete 17.0 success -> accepted, 2.1/0 succeeded
 at 3200 dispatch w1 9 -> nothing
-at 3300 complete 17.1 success -> stale
+at 3300 complete 17.1 success -> accepted, 2.2/0 succeeded
 at 3400 slots w1 trade 9 -> switched, told 13.0, ready trade
 at 3500 submit a trade , b trade , c trade -> accepted 23.0, accepted 23.1, accepted 23.2, ready trade
 at 3600 dispatch w1 9 -> push 24.0 of 2.3/0 due 1000, push 24.1 of 23.0/0 due 3500, push 24.2 of 23.1/0 due 3500, push 24.3 of 23.2/0 due 3500
@@ -37,10 +37,10 @@ at 3900 dispatch w1 9 -> nothing
 at 4000 drain w1 trade ann rack leave -> switched, told 13.0
 show trackers
     | trade/w1 session 13.0 start 2 online since 2000 capacity 2 drained since 4000 by ann (rack) and leaves
-at 4100 online w1 trade 2 start=2
+at 4100 online w1 trade 2 start=2 -> session 13.0
 show trackers
-    | trade/w1 session 31.0 start 1 online since 4100 capacity 2 drained since 4000 by ann (rack)
-at 4200 offline w1 left -> ok
+    | trade/w1 session 13.0 start 2 online since 2000 capacity 2 drained since 4000 by ann (rack) and leaves
+at 4200 offline w1 left -> ok, terminate 24.0 on 13.0, ready trade, terminate 24.1 on 13.0, ready trade, terminate 24.2 on 13.0, ready trade, terminate 24.3 on 13.0, ready trade
 at 4300 online w1 trade 2 start=3 -> session 33.0
 show trackers
     | trade/w1 session 33.0 start 3 online since 4300 capacity 2 drained since 4000 by ann (rack)

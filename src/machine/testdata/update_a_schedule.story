@@ -28,15 +28,16 @@ at 2770 update 2.0 misfire=skip -> UPDATED 2.0 rev 4, ready trade
 at 2780 plan 2.0 rev=2 after=4400 instants=4500 -> refused: the plan of job 2.0 is outdated
 at 2790 plan 2.0 rev=4 after=4400 instants=4500 -> ok
 at 2800 dispatch w1 9 -> push 13.0 of 2.0/0 due 2000
-at 2810 complete 13.0 success -> stale
+at 2810 complete 13.0 success -> accepted, 2.0/0 succeeded
 
 # An instant that is due gets its run by the old expression first, and one expression has no gap to the other.
-at 3950 update 2.0 cron=third -> UPDATED 2.0 rev 5, needs plan 2.0
+at 3950 update 2.0 cron=third -> UPDATED 2.0 rev 5, ready trade, needs plan 2.0
 show job 2.0
     | c1 rev 5 lives
     | settled 3950 live 1 planned []
-    | 2.0/0 due 2000 rev 4 executing 13.0 on w1 1.0 executions 1 retries 0 reclaims 0
-    | 2.0/1 due 2800 rev 4 skipped PreviousStillLive 2 to 3900 at 3950
+    | 2.0/1 due 2800 rev 5 ready since 3950 executions 0 retries 0 reclaims 0
+    | 2.0/0 due 2000 rev 4 succeeded at 2810 executions 1 retries 0 reclaims 0 [13.0 EXECUTE_SUCCESS]
+    | 2.0/2 due 3900 rev 4 skipped PreviousStillLive 1 to 3900 at 3950
 
 # An interval counts from the last instant; a count includes what has run.
 at 4000 submit r1 trade every=1000 count=5 norely -> accepted 16.0
@@ -49,14 +50,14 @@ show job 16.0
 at 5200 update 16.0 every=400 -> UPDATED 16.0 rev 2, ready trade
 show job 16.0
     | r1 rev 2 lives
-    | settled 5200 live 2 next 5400 every 400ms remaining Some(3)
+    | settled 5000 live 2 next 5400 every 400ms remaining Some(3)
     | 16.0/0 due 4000 rev 2 ready since 5100 executions 0 retries 0 reclaims 0
     | 16.0/1 due 5000 rev 2 ready since 5100 executions 0 retries 0 reclaims 0
 at 5400 tick -> ok, ready trade
 at 5500 update 16.0 count=4 -> UPDATED 16.0 rev 3, ready trade
 show job 16.0
     | r1 rev 3 lives
-    | settled 5500 live 3 next 5800 every 400ms remaining Some(1)
+    | settled 5400 live 3 next 5800 every 400ms remaining Some(1)
     | 16.0/0 due 4000 rev 3 ready since 5100 executions 0 retries 0 reclaims 0
     | 16.0/1 due 5000 rev 3 ready since 5100 executions 0 retries 0 reclaims 0
     | 16.0/2 due 5400 rev 3 ready since 5400 executions 0 retries 0 reclaims 0
@@ -71,7 +72,7 @@ show job 16.0
 at 6000 update 16.0 count=2 -> UPDATED 16.0 rev 4, ready trade
 show job 16.0
     | r1 rev 4 lives
-    | settled 6000 live 4 next 6200 every 400ms remaining Some(0)
+    | settled 5800 live 4 next 6200 every 400ms remaining Some(0)
     | 16.0/0 due 4000 rev 4 ready since 5100 executions 0 retries 0 reclaims 0
     | 16.0/1 due 5000 rev 4 ready since 5100 executions 0 retries 0 reclaims 0
     | 16.0/2 due 5400 rev 4 ready since 5400 executions 0 retries 0 reclaims 0
@@ -83,11 +84,11 @@ at 6200 submit r2 trade every=1000 first=9000 -> accepted 24.0
 at 6300 update 24.0 every=300 -> UPDATED 24.0 rev 2
 show job 24.0
     | r2 rev 2 lives
-    | settled 6300 live 0 next 9000 every 300ms remaining None
+    | settled 6200 live 0 next 9000 every 300ms remaining None
 at 6400 update 24.0 first=8000 count=2 -> UPDATED 24.0 rev 3
 show job 24.0
     | r2 rev 3 lives
-    | settled 6400 live 0 next 8000 every 300ms remaining Some(2)
+    | settled 6200 live 0 next 8000 every 300ms remaining Some(2)
 at 8300 tick -> ok, ready trade
 show job 24.0
     | r2 rev 3 lives

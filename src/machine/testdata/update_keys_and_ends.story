@@ -20,15 +20,18 @@ at 2500 update trade/r1 priority=5 -> ALREADY_FINISHED 15.0 skipped DeadlinePass
 
 # What was cancelled and still executes may be updated, and is not revived.
 at 3000 submit c1 trade cron -> accepted 17.0, needs plan 17.0
-at 3100 plan 17.0 after=3000 instants=3200,9000,9100,9200 -> refused: the plan of job 16.0 is outdated
-at 3300 tick + dispatch w1 9 -> ok, push 19.0 of 11.0/0 due 1400 payload new
-at 3400 cancel 17.0 -> NOT_FOUND
-at 3500 update 17.0 cron=other -> NOT_FOUND
+at 3100 plan 17.0 after=3000 instants=3200,9000,9100,9200 -> ok
+at 3300 tick + dispatch w1 9 -> ok, push 19.0 of 11.0/0 due 1400 payload new, push 19.1 of 17.0/0 due 3200, ready trade, needs plan 17.0
+at 3400 cancel 17.0 -> CANCEL_REQUESTED 17.0, terminate 19.1 on 1.0
+at 3500 update 17.0 cron=other -> UPDATED 17.0 rev 2
 show job 17.0
-    | unknown
-at 3600 complete 19.1 success -> stale
+    | c1 rev 2 lives
+    | settled 3200 live 1 stopped
+    | 17.0/0 due 3200 rev 1 executing 19.1 on w1 1.0 executions 1 retries 0 reclaims 0 stop Cancel
+at 3600 complete 19.1 success -> accepted, 17.0/0 succeeded, 17.0 ends
 show job 17.0
-    | unknown
+    | c1 rev 2 has ended
+    | 17.0/0 due 3200 rev 1 succeeded at 3600 executions 1 retries 0 reclaims 0 [19.1 EXECUTE_SUCCESS]
 
 # A one-shot replacement that waits for what executes takes the update too.
 at 4000 submit t5 trade at=4100 -> accepted 23.0
@@ -36,7 +39,11 @@ at 4100 tick + dispatch w1 9 -> ok, push 24.0 of 23.0/0 due 4100, ready trade
 at 4200 submit t5 trade at=4300 replace -> replaced 23.0 rev 2
 at 4300 update trade/t5 at=9000 -> UPDATED 23.0 rev 3
 show job 23.0
-    | unknown
-at 4400 complete 24.0 success -> stale
+    | t5 rev 3 lives
+    | settled 4200 live 1 stopped until restart
+    | 23.0/0 due 4100 rev 1 executing 24.0 on w1 1.0 executions 1 retries 0 reclaims 0 superseded
+at 4400 complete 24.0 success -> accepted, 23.0/0 succeeded
 show job 23.0
-    | unknown
+    | t5 rev 3 lives
+    | 23.0/1 due 9000 rev 3 waiting until 9000 executions 0 retries 0 reclaims 0
+    | 23.0/0 due 4100 rev 1 succeeded at 4400 executions 1 retries 0 reclaims 0 [24.0 EXECUTE_SUCCESS]

@@ -29,11 +29,11 @@ at 2200 cancel third/t1 -> ALREADY_FINISHED 3.0 succeeded
 
 # A reclaim too goes on in the new group.
 at 3000 submit t9 trade priority=1 -> accepted 17.0, ready trade
-at 3000 dispatch w1 9 -> push 18.0 of 9.0/0 due 1500
-at 3100 update trade/t9 group=third -> UPDATED 17.0 rev 2, ready third
-at 3200 reclaim 18.0 unknown -> ok, terminate 18.0 on 1.0, ready trade
+at 3000 dispatch w1 9 -> push 18.0 of 17.0/0 due 3000
+at 3100 update trade/t9 group=third -> UPDATED 17.0 rev 2
+at 3200 reclaim 18.0 unknown -> ok, terminate 18.0 on 1.0, ready third
 show ready third
     | k: [17.0/0]
-at 3300 dispatch w3 1 -> push 21.0 of 17.0/0 due 3000
+at 3300 dispatch w3 1 -> push 21.0 of 17.0/0 due 3000 attempt 2 retries 0 reclaims 1
 at 3400 return 21.0 -> ok, ready third
-at 3500 dispatch w3 1 -> push 23.0 of 17.0/0 due 3000
+at 3500 dispatch w3 1 -> push 23.0 of 17.0/0 due 3000 attempt 2 retries 0 reclaims 1

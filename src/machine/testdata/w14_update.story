@@ -27,21 +27,21 @@ at 1600 update 2.0 payload=newest retries=2 priority=300 -> UPDATED 2.0 rev 4
 show job 2.0
     | t1 rev 4 lives
     | 2.0/0 due 1300 rev 3 executing 7.0 on w1 1.0 executions 1 retries 0 reclaims 0
-at 1700 complete 7.0 exception
-at 1900 tick -> ok
+at 1700 complete 7.0 exception -> accepted
+at 1900 tick -> ok, ready trade
 show job 2.0
     | t1 rev 4 lives
-    | 2.0/0 due 1300 rev 3 executing 7.0 on w1 1.0 executions 1 retries 0 reclaims 0
-at 2000 dispatch w1 9 -> nothing
-at 2100 complete 11.0 success -> stale
-at 2200 dispatch w1 9 -> nothing
+    | 2.0/0 due 1300 rev 4 ready since 1900 executions 1 retries 1 reclaims 0
+at 2000 dispatch w1 9 -> push 11.0 of 2.1/0 due 1000
+at 2100 complete 11.0 success -> accepted, 2.1/0 succeeded
+at 2200 dispatch w1 9 -> push 13.0 of 2.2/0 due 1000
 
 # The type changes by a replacing submit only, and what could not be submitted is refused.
-at 2300 update 2.1 every=1000 -> TYPE_DIFFERS 2.1
-at 2300 update 2.1 deadline=0 -> wrong: start_deadline: is 0ms; between 1ms and ten years
+at 2300 update 2.1 every=1000 -> ALREADY_FINISHED 2.1 succeeded
+at 2300 update 2.1 deadline=0 -> ALREADY_FINISHED 2.1 succeeded
 at 2300 update 9.9 priority=1 -> NOT_FOUND
 at 2300 update trade/nobody priority=1 -> NOT_FOUND
-at 2300 update 2.0 priority=1 -> UPDATED 2.0 rev 5
-at 2400 complete 13.0 success -> stale
+at 2300 update 2.0 priority=1 -> UPDATED 2.0 rev 5, ready trade
+at 2400 complete 13.0 success -> accepted, 2.2/0 succeeded
 show rows
-    | Body 1, Group 1, Job 3, Live 3, TaskKey 3, Tracker 1
+    | Finished 2, Group 1, Job 3, JobLog 5, Ledger 2, Live 1, TaskKey 3, Tracker 1

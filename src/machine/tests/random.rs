@@ -18,8 +18,8 @@ use crate::domain::{
 use crate::machine::command::{
     BizLog, Cancel, ClientOpen, Command, Complete, Completion, Dispatch, Drain, ExecutionLines, Fingerprint,
     JobPlan, JobRef, LogEntry, OfflineReason, PauseQueue, Plan, Reclaim, ReclaimReason, RequestKey,
-    ResumeQueue, Retry, Return, SetSlots, SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
-    Undrain, Update,
+    ResumeQueue, Retry, Return, SetLimits, SetSlots, SkippedRange, Submit, Terminate, TrackerOffline,
+    TrackerOnline, Undrain, Update,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::Reply;
@@ -397,7 +397,7 @@ impl World {
             true => self.job_by_key(),
             false => JobRef::Id(job),
         };
-        Command::Update(Update { request, job, expected_revision, patch })
+        Command::Update(Update { request, job, expected_revision, patch, reason: String::new() })
     }
 
     fn job_by_key(&mut self) -> JobRef {
@@ -473,7 +473,7 @@ impl World {
     fn cancel(&mut self) -> Command {
         let request = self.request();
         let job = if self.chance.one_in(2) { JobRef::Id(self.job()) } else { self.job_by_key() };
-        Command::Cancel(Cancel { request, job })
+        Command::Cancel(Cancel { request, job, reason: String::new() })
     }
 
     fn job(&mut self) -> JobId {
@@ -488,7 +488,7 @@ impl World {
 
     fn terminate(&mut self) -> Command {
         let run = if self.chance.one_in(3) { self.run() } else { self.execution().1 };
-        Command::Terminate(Terminate { request: self.request(), run })
+        Command::Terminate(Terminate { request: self.request(), run, reason: String::new() })
     }
 
     fn retry(&mut self) -> Command {
@@ -521,14 +521,16 @@ impl World {
     fn limits(&mut self) -> Command {
         let chance = &mut self.chance;
         let minute = Millis::from_secs(60);
-        Command::SetLimits(Limits {
+        let limits = Limits {
             reclaims_max: chance.of(&[0, 1, 2, 5, 2000]),
             finished_kept: Millis::new(chance.of(&[5000, 60_000, 9_000_000])),
             request_window: minute,
             client_kept: minute,
             offline_kept: minute,
             ..Limits::default()
-        })
+        };
+        let others = Limits { finished_runs_max: 77, ..limits };
+        Command::SetLimits(SetLimits { limits, instead_of: (limits.reclaims_max == 1).then_some(others) })
     }
 
     fn biz_log(&mut self) -> Command {

@@ -18,7 +18,7 @@ use crate::domain::{
 use crate::machine::command::{
     BizLog, Cancel, ClientOpen, Complete, Completion, Dispatch, Drain, ExecutionLines, Fingerprint, JobPlan,
     JobRef, OfflineReason, PauseQueue, Plan, Reclaim, ReclaimReason, RequestKey, ResumeQueue, Retry, Return,
-    SetSlots, SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline, Undrain, Update,
+    SetLimits, SetSlots, SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline, Undrain, Update,
 };
 use crate::machine::limits::Limits;
 use crate::machine::{Command, LogEntry};
@@ -116,8 +116,10 @@ impl<'a> Words<'a> {
                 let refused = self.option("refused").map(list).unwrap_or_default();
                 Command::Submit(Submit { request, jobs: self.jobs(), refused })
             }
-            "cancel" => Command::Cancel(Cancel { request, job: self.job() }),
-            "terminate" => Command::Terminate(Terminate { request, run: parse(self.get(1)) }),
+            "cancel" => Command::Cancel(Cancel { request, job: self.job(), reason: self.reason() }),
+            "terminate" => {
+                Command::Terminate(Terminate { request, run: parse(self.get(1)), reason: self.reason() })
+            }
             "retry" => Command::Retry(Retry { request, run: parse(self.get(1)) }),
             "update" => Command::Update(self.update(request)),
             "pause" | "resume" | "drain" | "undrain" | "slots" => self.held(),
@@ -133,9 +135,16 @@ impl<'a> Words<'a> {
             "tick" => Command::Tick,
             "log" => Command::BizLog(BizLog { lines: vec![self.lines()] }),
             "expire" => Command::Expire,
-            "limits" => Command::SetLimits(self.limits(limits)),
+            "limits" => Command::SetLimits(SetLimits {
+                limits: self.limits(limits),
+                instead_of: self.span("if-window").map(|request_window| Limits { request_window, ..limits }),
+            }),
             verb => panic!("{verb:?} is no verb"),
         }
+    }
+
+    fn reason(&self) -> String {
+        self.option("why").unwrap_or_default().to_owned()
     }
 
     fn job(&self) -> JobRef {
@@ -228,7 +237,13 @@ impl<'a> Words<'a> {
             ..JobPatch::default()
         };
         let patch = (!self.has("refused")).then(|| Box::new(patch));
-        Update { request, job: self.job(), expected_revision: self.number("rev").unwrap_or(0), patch }
+        Update {
+            request,
+            job: self.job(),
+            expected_revision: self.number("rev").unwrap_or(0),
+            patch,
+            reason: self.reason(),
+        }
     }
 
     /// A submit's options, of a job whose names do not matter.

@@ -48,6 +48,7 @@ impl Model {
         if !self.jobs[&id].alive {
             return self.update_comes_too_late(id);
         }
+        self.id();
         self.revise(id, Arc::new(new));
         UpdateAnswer::Updated(id, self.jobs[&id].revision)
     }
