@@ -1,7 +1,7 @@
 //! The node: consensus, storage and the leader's loop, wired together. It knows nothing of gRPC or HTTP for clients;
 //! the edges (`rpc`) call in.
 
-mod alarms;
+pub mod alarm;
 #[cfg(feature = "server")]
 pub mod config;
 pub mod leader;

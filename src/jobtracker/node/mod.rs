@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::alarms;
+use super::alarm::{self, Alarms};
 use super::leader::{self, Desk, LeaderHandle};
 use super::log_tail::{LogTail, LogTailError};
 use super::snapshots;
@@ -68,6 +68,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     started: Instant,
     disk_low: AtomicBool,
+    alarms: Alarms,
     next_stream: AtomicU64,
     state: State,
     log: LogStore,
@@ -151,6 +152,7 @@ impl JobTracker {
             },
             lane_bytes: options.lanes,
         };
+        let alarms = Alarms::new(&options.alarms);
         let shared = Arc::new(Shared {
             options,
             raft,
@@ -161,6 +163,7 @@ impl JobTracker {
             clock,
             started,
             disk_low: AtomicBool::new(false),
+            alarms,
             next_stream: AtomicU64::new(1),
             state,
             log: log.clone(),
@@ -183,7 +186,7 @@ impl JobTracker {
                 on_fatal(&error.to_string());
             }
         });
-        tokio::spawn(alarms::watch(tracker.clone()));
+        alarm::start(&tracker);
         Ok((tracker, port))
     }
 
@@ -247,15 +250,19 @@ impl JobTracker {
         self.shared.disk_low.load(Ordering::Relaxed)
     }
 
-    /// The free part of the data directory's disk now; whether that is too little is remembered. Also tells whether that
-    /// has changed.
+    pub(super) fn alarms(&self) -> &Alarms {
+        &self.shared.alarms
+    }
+
+    /// The free part of the data directory's disk now; whether that is too little is remembered.
     ///
     /// # Errors
     /// If the file system does not tell.
-    pub(super) fn look_at_disk(&self) -> std::io::Result<(u64, bool)> {
+    pub(super) fn look_at_disk(&self) -> std::io::Result<u64> {
         let free_percent = self.shared.data_dir.lock().disk_space()?.free_percent();
         let low = free_percent < self.shared.options.disk_free_min_percent;
-        Ok((free_percent, self.shared.disk_low.swap(low, Ordering::Relaxed) != low))
+        self.shared.disk_low.store(low, Ordering::Relaxed);
+        Ok(free_percent)
     }
 
     /// Looks at the tables as they are on this node; the lock is held as long as `look` runs, so it is bounded.

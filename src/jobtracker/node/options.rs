@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::jobtracker::alarm::AlarmOptions;
 use crate::jobtracker::leader::LaneBytes;
 use crate::raft::RaftConfig;
 use crate::store::FlushPolicy;
@@ -27,6 +28,7 @@ pub struct NodeOptions {
     pub sessions: SessionTimes,
     /// Below this, submits and logs are refused.
     pub disk_free_min_percent: u64,
+    pub alarms: AlarmOptions,
     /// How long a stop waits for the answers to calls under way.
     pub drain: Duration,
 }
@@ -67,6 +69,7 @@ impl NodeOptions {
             lanes: LaneBytes::default(),
             sessions: SessionTimes::default(),
             disk_free_min_percent: 10,
+            alarms: AlarmOptions::default(),
             drain: Duration::from_secs(25),
         }
     }

@@ -7,14 +7,16 @@ use bytes::Bytes;
 
 use super::{Source, apply, machine};
 use crate::domain::{
-    Action, Backoff, BizLogLevel, BizLogLine, ClientId, CronSchedule, DstRule, ExecutionId, Identity, JobId,
-    JobSpec, Kind, Millis, MisfirePolicy, NodeGroup, OnConflict, Outcome, RepeatSchedule, RequestId, RunId,
-    Schedule, SessionId, TaskId, Timestamp,
+    Action, AlarmId, AlarmRule, AlarmSeverity, AlarmSubject, AlarmTarget, Backoff, BizLogLevel, BizLogLine,
+    ClientId, CronSchedule, DstRule, ExecutionId, Identity, JobId, JobSpec, Kind, Millis, MisfirePolicy,
+    NodeGroup, OnConflict, Outcome, RepeatSchedule, RequestId, RunId, Schedule, SessionId, TaskId, Timestamp,
 };
+use crate::machine::alarm::{AlarmNews, AlarmReading};
 use crate::machine::command::{
-    BizLog, Cancel, ClientOpen, Complete, Completion, Dispatch, ExecutionLines, Fingerprint, JobPlan, JobRef,
-    OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SkippedRange, Submit, Terminate,
-    TrackerOffline, TrackerOnline,
+    AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Complete, Completion,
+    Dispatch, ExecutionLines, Fingerprint, JobPlan, JobRef, OfflineReason, Plan, Reclaim, ReclaimReason,
+    RequestKey, Retry, Return, SetAlarms, SilenceAlarm, SkippedRange, Submit, Terminate, TrackerOffline,
+    TrackerOnline,
 };
 use crate::machine::limits::{CAPACITY_MAX, Limits};
 use crate::machine::reply::SubmitAnswer;
@@ -140,19 +142,20 @@ impl Seen {
             15 => Command::Return(Return { executions: self.executions(source), began: source.flag() }),
             16 => Command::Retry(Retry { request: self.request(source), run: self.run(source) }),
             17 => Command::Terminate(Terminate { request: self.request(source), run: self.run(source) }),
-            18 => self.rarely(source),
+            18 => self.rarely(source, at),
             _ => Command::Expire,
         }
     }
 
-    fn rarely(&self, source: &mut Source<'_>) -> Command {
-        match source.byte() % 4 {
+    fn rarely(&self, source: &mut Source<'_>, at: u64) -> Command {
+        match source.byte() % 5 {
             0 => Command::ClientOpen(ClientOpen { identity: identity(source) }),
             1 => Command::TrackerOffline(TrackerOffline {
                 session: self.session(source),
                 reason: source.of(&[OfflineReason::Silent, OfflineReason::Left, OfflineReason::Replaced]),
             }),
             2 => Command::BizLog(BizLog { lines: source.some(2, |source| self.lines(source)) }),
+            3 => alarm(source, at),
             _ => Command::SetLimits(Limits {
                 reclaims_max: source.byte().into(),
                 request_window: Millis::from_secs(source.number()),
@@ -312,5 +315,30 @@ fn schedule(source: &mut Source<'_>, at: u64) -> Schedule {
             count: source.flag().then(|| source.number().max(1)),
             first: source.flag().then(|| Timestamp::from_millis(source.number())),
         }),
+    }
+}
+
+fn alarm(source: &mut Source<'_>, at: u64) -> Command {
+    let rule = source.of(&[AlarmRule::DeadRun, AlarmRule::BacklogAge]);
+    let subject = AlarmSubject::new(source.of(&["trade", "stock"])).expect("within the limits");
+    match source.byte() % 4 {
+        0 => {
+            let by = Identity::new("somebody").expect("within the limits");
+            let until = source.flag().then(|| Timestamp::from_millis(time(source, at)));
+            Command::SilenceAlarm(SilenceAlarm { rule, subject: source.flag().then_some(subject), until, by })
+        }
+        1 => {
+            let target = AlarmTarget::new(source.of(&["ops", "mail"])).expect("within the limits");
+            let (id, news) =
+                (AlarmId::from_u64(source.number()), source.of(&[AlarmNews::Raised, AlarmNews::Recovered]));
+            Command::AlarmsTold(AlarmsTold { told: vec![AlarmTold { rule, subject, id, target, news }] })
+        }
+        way => {
+            let value = i64::from(source.byte());
+            let reading =
+                AlarmReading { severity: AlarmSeverity::Warning, value, threshold: 5, text: String::new() };
+            let to = if way == 2 { AlarmState::Recovered } else { AlarmState::Raised(reading) };
+            Command::SetAlarms(SetAlarms { changes: vec![AlarmChange { rule, subject, to }] })
+        }
     }
 }
