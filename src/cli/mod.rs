@@ -3,6 +3,7 @@
 //! Data goes to stdout, everything else to stderr; the exit code tells scripts what happened (`failure`). Not here: what
 //! the calls do (`client`, `tasktracker`, `jobtracker`).
 
+mod alarm;
 mod cluster;
 #[cfg(feature = "server")]
 mod config;
@@ -10,6 +11,7 @@ mod connect;
 mod cron;
 #[cfg(feature = "server")]
 mod dev;
+mod fail_store;
 #[cfg(feature = "failpoints")]
 mod failpoints;
 mod failure;
@@ -20,6 +22,7 @@ mod job;
 #[cfg(feature = "server")]
 mod jobtracker;
 mod json;
+mod limits;
 mod log;
 mod logging;
 mod node;
@@ -55,6 +58,7 @@ const ABOUT_EXIT_CODES: &str = "Exit codes:
   6    conflict, or not in the state that this needs
   7    the job ended unsuccessfully (job wait, job submit --wait)
   8    the cluster is unhealthy
+  9    saved in the FailStore, to be sent later (job submit --fail-store)
   130  interrupted";
 
 /// A Raft-replicated, highly available JobTracker: jobs that are never lost and never fired twice.
@@ -104,7 +108,10 @@ enum Command {
     #[command(visible_alias = "nodes")]
     Node(node::NodeCommand),
     Cluster(cluster::ClusterCommand),
+    #[command(visible_alias = "alarms")]
+    Alarm(alarm::AlarmCommand),
     Log(log::LogCommand),
+    FailStore(fail_store::FailStoreCommand),
     #[cfg(feature = "server")]
     Config(config::ConfigCommand),
     /// List the places where this build can be made to fail, one JSON object a line
@@ -169,7 +176,9 @@ async fn run(cli: Cli) -> Outcome {
         Command::Cron(cron) => cron.run(&global),
         Command::Node(node) => interruptible(node.run(&global)).await,
         Command::Cluster(cluster) => interruptible(cluster.run(&global)).await,
+        Command::Alarm(alarm) => interruptible(alarm.run(&global)).await,
         Command::Log(log) => interruptible(log.run(&global)).await,
+        Command::FailStore(store) => interruptible(store.run(&global)).await,
         #[cfg(feature = "server")]
         Command::Config(config) => config.run(&global),
         #[cfg(feature = "failpoints")]
@@ -212,6 +221,8 @@ mod tests {
             "raftsman worker list",
             "raftsman nodes list -o json",
             "raftsman cluster transfer-leader",
+            "raftsman alarms ls --raised",
+            "raftsman alarm silence dead_run trade --for 2h",
             "raftsman cron preview @daily",
             "raftsman ver",
         ];

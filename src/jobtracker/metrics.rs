@@ -49,6 +49,7 @@ fn describe() {
         "Alarms that are raised, by rule: of the cluster on the leader, of its own on each node."
     );
     describe_counter!("raftsman_alarm_notifications_total", "What this node told its targets, by outcome.");
+    describe_gauge!("raftsman_client_connections", "Connections of clients and TaskTrackers.");
     describe_gauge!("raftsman_uptime_seconds", "How long the node runs.");
     describe_gauge!("raftsman_lane_bytes", "Bytes of commands that wait for an entry, on the leader.");
     describe_gauge!("raftsman_queue_jobs", "Runs by queue, on the leader; ready ones by node group.");
@@ -91,6 +92,9 @@ fn node(tracker: &JobTracker) {
             told.absolute(count);
         }
     }
+    let free = tracker.connection_places().available_permits();
+    let connections = tracker.options().connections.max.saturating_sub(free);
+    gauge!("raftsman_client_connections").set(connections as f64);
     gauge!("raftsman_uptime_seconds").set(tracker.uptime().as_secs_f64());
 }
 

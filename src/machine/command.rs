@@ -39,7 +39,7 @@ pub enum Command {
     Tick,
     BizLog(BizLog),
     Expire,
-    SetLimits(Limits),
+    SetLimits(SetLimits),
     SetAlarms(SetAlarms),
     AlarmsTold(AlarmsTold),
     SilenceAlarm(SilenceAlarm),
@@ -242,6 +242,14 @@ pub struct ExecutionLines {
     /// The number of the first line within its execution; lines that are known already are dropped.
     pub first: u64,
     pub lines: Vec<BizLogLine>,
+}
+
+/// Other replicated limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetLimits {
+    pub limits: Limits,
+    /// Refused if these are not the limits by now: two operators who change different ones both have their way.
+    pub instead_of: Option<Limits>,
 }
 
 /// Alarms that begin, go on or end, as the leader found.

@@ -5,7 +5,7 @@
 //! as long as the rule looks back.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::options::AlarmOptions;
 use crate::domain::{AlarmRule, AlarmSubject, Millis, Timestamp};

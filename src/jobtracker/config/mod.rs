@@ -27,7 +27,7 @@ use setting::Setting;
 pub use setting::{AuthMode, LogFormat, Size, SmtpSecurity, TlsMode};
 
 use super::leader::LaneBytes;
-use super::{NodeOptions, SessionTimes};
+use super::{ConnectionLimits, NodeOptions, SessionTimes};
 use crate::domain::{FieldError, Millis};
 use crate::raft::RaftConfig;
 use crate::store::FlushPolicy;
@@ -124,6 +124,10 @@ settings! {
         client: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 5870)),
         /// For the other JobTrackers.
         peer: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 5871)),
+        /// Connections of clients and TaskTrackers at a time; who comes later waits. The process needs as many file descriptors, and some hundreds more.
+        connections_max: u64 = 20_000,
+        /// A connection that has not said what it wants by then is closed.
+        head_timeout: Millis = Millis::from_secs(10),
         /// Lets both listen beyond loopback although there is neither TLS nor authentication. Only in a closed network.
         insecure: bool = false,
     }
@@ -174,7 +178,7 @@ settings! {
         drain_timeout: Millis = Millis::from_secs(25),
     }
 
-    /// What may wait and how full the disk may be. Retention and the like are replicated limits and not here.
+    /// What may wait and how full the disk may be. Retention and the like are replicated limits: `raftsman cluster limits` shows and changes them.
     [limits] LimitSettings {
         /// Bytes that may wait to be proposed: completions, heartbeats, time. Beyond it the streams of TaskTrackers are read no further.
         lane_drain_bytes: Size = Size::mib(256),
@@ -333,6 +337,10 @@ impl Config {
             },
             disk_free_min_percent: self.limits.disk_free_min_percent,
             alarms: alarms::options(self),
+            connections: ConnectionLimits {
+                max: usize::try_from(self.listen.connections_max).unwrap_or(usize::MAX),
+                head_within: self.listen.head_timeout.into(),
+            },
             drain: scheduler.drain_timeout.into(),
         }
     }

@@ -18,6 +18,8 @@ const ELECTION_TIMEOUT_MAX: Millis = Millis::from_secs(60);
 /// Joining a cluster of more JobTrackers than this is surely a mistake.
 const JOIN_MAX: usize = 32;
 
+/// More file descriptors than any system gives.
+const CONNECTIONS_MAX: u64 = 1_000_000;
 /// Alarms are no stop watch.
 const ALARM_SPAN_MIN: Millis = Millis::new(10);
 
@@ -90,6 +92,12 @@ fn listen(config: &Config) -> Vec<Rule> {
                    set listen.insecure = true if the network around it is closed";
     let unclear = |address: SocketAddr| format!("is empty; {address} is no address that others can call");
     vec![
+        (
+            (1..=CONNECTIONS_MAX).contains(&listen.connections_max),
+            "listen.connections_max",
+            format!("is {}; 1 to {CONNECTIONS_MAX}", listen.connections_max),
+        ),
+        (!listen.head_timeout.is_zero(), "listen.head_timeout", "is 0; at least 1ms".into()),
         (listen.insecure || !open(listen.client), "listen.client", exposed.into()),
         (listen.insecure || !open(listen.peer), "listen.peer", exposed.into()),
         (

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, RwLock};
 #[cfg(feature = "server")]
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -33,7 +33,7 @@ use crate::raft::{Leadership, PeerIdentity, RaftNode, RaftSetup, ReadError, Star
 use crate::store::{DataDir, LogStore, Node, State, StateOptions, Store, StoreError};
 pub use commands::{CommandError, Committed, lane_of};
 use leader_news::LEADER_POLL;
-pub use options::{NodeOptions, SessionTimes};
+pub use options::{ConnectionLimits, NodeOptions, SessionTimes};
 pub use surroundings::{Addresses, ClientPort, OpenStore, PeerPort, Surroundings};
 
 /// How long the peer port stays open after leadership was handed over.
@@ -69,6 +69,8 @@ struct Shared {
     started: Instant,
     disk_low: AtomicBool,
     alarms: Alarms,
+    /// A place for each connection of the client port.
+    places: Arc<Semaphore>,
     next_stream: AtomicU64,
     state: State,
     log: LogStore,
@@ -153,6 +155,7 @@ impl JobTracker {
             lane_bytes: options.lanes,
         };
         let alarms = Alarms::new(&options.alarms);
+        let places = Arc::new(Semaphore::new(options.connections.max));
         let shared = Arc::new(Shared {
             options,
             raft,
@@ -164,6 +167,7 @@ impl JobTracker {
             started,
             disk_low: AtomicBool::new(false),
             alarms,
+            places,
             next_stream: AtomicU64::new(1),
             state,
             log: log.clone(),
@@ -248,6 +252,11 @@ impl JobTracker {
 
     pub fn is_disk_low(&self) -> bool {
         self.shared.disk_low.load(Ordering::Relaxed)
+    }
+
+    /// The places that connections of the client port take.
+    pub fn connection_places(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.shared.places)
     }
 
     pub(super) fn alarms(&self) -> &Alarms {

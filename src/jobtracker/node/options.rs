@@ -29,8 +29,24 @@ pub struct NodeOptions {
     /// Below this, submits and logs are refused.
     pub disk_free_min_percent: u64,
     pub alarms: AlarmOptions,
+    pub connections: ConnectionLimits,
     /// How long a stop waits for the answers to calls under way.
     pub drain: Duration,
+}
+
+/// What the client port takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// Connections at a time; who comes later waits.
+    pub max: usize,
+    /// How long a connection may take to say what it wants.
+    pub head_within: Duration,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> ConnectionLimits {
+        ConnectionLimits { max: 20_000, head_within: Duration::from_secs(10) }
+    }
 }
 
 /// What TaskTrackers are told, and when they count as gone.
@@ -70,6 +86,7 @@ impl NodeOptions {
             sessions: SessionTimes::default(),
             disk_free_min_percent: 10,
             alarms: AlarmOptions::default(),
+            connections: ConnectionLimits::default(),
             drain: Duration::from_secs(25),
         }
     }

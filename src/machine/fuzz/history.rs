@@ -15,10 +15,10 @@ use crate::machine::alarm::{AlarmNews, AlarmReading};
 use crate::machine::command::{
     AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Complete, Completion,
     Dispatch, ExecutionLines, Fingerprint, JobPlan, JobRef, OfflineReason, Plan, Reclaim, ReclaimReason,
-    RequestKey, Retry, Return, SetAlarms, SilenceAlarm, SkippedRange, Submit, Terminate, TrackerOffline,
-    TrackerOnline,
+    RequestKey, Retry, Return, SetAlarms, SetLimits, SilenceAlarm, SkippedRange, Submit, Terminate,
+    TrackerOffline, TrackerOnline,
 };
-use crate::machine::limits::{CAPACITY_MAX, Limits};
+use crate::machine::limits::{CAPACITY_MAX, FIELDS, Limits};
 use crate::machine::reply::SubmitAnswer;
 use crate::machine::{Command, LogEntry, Reply, codec};
 
@@ -164,14 +164,9 @@ impl Seen {
             }),
             2 => Command::BizLog(BizLog { lines: source.some(2, |source| self.lines(source)) }),
             3 => alarm(source, at),
-            _ => Command::SetLimits(Limits {
-                reclaims_max: source.byte().into(),
-                request_window: Millis::from_secs(source.number()),
-                finished_kept: Millis::from_secs(source.number()),
-                finished_runs_max: source.number(),
-                offline_kept: Millis::from_secs(source.number()),
-                client_kept: Millis::from_secs(source.number()),
-                biz_log_bytes_max: source.byte().into(),
+            _ => Command::SetLimits(SetLimits {
+                limits: limits(source),
+                instead_of: (source.byte() & 1 == 1).then(|| limits(source)),
             }),
         }
     }
@@ -324,6 +319,12 @@ fn schedule(source: &mut Source<'_>, at: u64) -> Schedule {
             first: source.flag().then(|| Timestamp::from_millis(source.number())),
         }),
     }
+}
+
+fn limits(source: &mut Source<'_>) -> Limits {
+    let mut limits = Limits::default();
+    FIELDS.iter().for_each(|field| field.set(&mut limits, source.number()));
+    limits
 }
 
 fn alarm(source: &mut Source<'_>, at: u64) -> Command {

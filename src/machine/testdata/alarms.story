@@ -43,17 +43,3 @@ show alarms
     | dead_run trade 3.1 raised 2500 seen 2500 value 2 of 1 recovered 6100 hushed
 at 604806101 expire -> ok
 show alarms
-# A rule has a thousand subjects; a new one takes the place of the one that recovered first.
-repeat 1 1000 at 700000000 raise tasktracker_offline trade/w{n}
-at 700000001 raise tasktracker_offline trade/w1001 -> ok
-show rows
-    | Alarm 1000
-at 700000002 recover tasktracker_offline trade/w7 -> ok
-at 700000003 recover tasktracker_offline trade/w3 -> ok
-at 700000004 raise tasktracker_offline trade/w1001 -> ok
-at 700000005 raise tasktracker_offline trade/w7 -> ok
-show rows
-    | Alarm 1000
-at 700000006 raise disk_low n1 -> ok
-show rows
-    | Alarm 1001

@@ -17,8 +17,8 @@ use crate::machine::alarm::{AlarmNews, AlarmReading, AlarmRow, SilenceRow, Told}
 use crate::machine::command::{
     AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Command, Complete,
     Completion, Dispatch, ExecutionLines, Fingerprint, JobPlan, JobRef, LogEntry, OfflineReason, Plan,
-    Reclaim, ReclaimReason, RequestKey, Retry, Return, SetAlarms, SilenceAlarm, SkippedRange, Submit,
-    Terminate, TrackerOffline, TrackerOnline,
+    Reclaim, ReclaimReason, RequestKey, Retry, Return, SetAlarms, SetLimits, SilenceAlarm, SkippedRange,
+    Submit, Terminate, TrackerOffline, TrackerOnline,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::{CancelAnswer, CompleteAnswer, Refusal, Reply, SubmitAnswer};
@@ -352,7 +352,8 @@ pub(super) fn command() -> BoxedStrategy<Command> {
         Just(Command::Tick),
         vec(execution_lines(), 0..3).prop_map(|lines| Command::BizLog(BizLog { lines })),
         Just(Command::Expire),
-        limits().prop_map(Command::SetLimits),
+        (limits(), proptest::option::of(limits()))
+            .prop_map(|(limits, instead_of)| Command::SetLimits(SetLimits { limits, instead_of })),
     ];
     prop_oneof![asked, rest, alarm_command()].boxed()
 }
@@ -412,6 +413,7 @@ fn refusal() -> BoxedStrategy<Refusal> {
         job().prop_map(Refusal::PlanOutdated),
         Just(Refusal::RequestMismatch),
         text().prop_map(Refusal::BadLimits),
+        Just(Refusal::LimitsChanged),
     ]
     .boxed()
 }

@@ -21,8 +21,8 @@ use crate::machine::alarm::{AlarmNews, AlarmReading};
 use crate::machine::command::{
     AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Command, Complete,
     Completion, Dispatch, ExecutionLines, Fingerprint, JobPlan, JobRef, LogEntry, OfflineReason, Plan,
-    Reclaim, ReclaimReason, RequestKey, Retry, Return, SetAlarms, SilenceAlarm, SkippedRange, Submit,
-    Terminate, TrackerOffline, TrackerOnline,
+    Reclaim, ReclaimReason, RequestKey, Retry, Return, SetAlarms, SetLimits, SilenceAlarm, SkippedRange,
+    Submit, Terminate, TrackerOffline, TrackerOnline,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::Reply;
@@ -438,14 +438,16 @@ impl World {
     fn limits(&mut self) -> Command {
         let chance = &mut self.chance;
         let minute = Millis::from_secs(60);
-        Command::SetLimits(Limits {
+        let limits = Limits {
             reclaims_max: chance.of(&[0, 1, 2, 5, 2000]),
             finished_kept: Millis::new(chance.of(&[5000, 60_000, 9_000_000])),
             request_window: minute,
             client_kept: minute,
             offline_kept: minute,
             ..Limits::default()
-        })
+        };
+        let others = Limits { finished_runs_max: 77, ..limits };
+        Command::SetLimits(SetLimits { limits, instead_of: (limits.reclaims_max == 1).then_some(others) })
     }
 
     fn alarm(&mut self) -> Command {

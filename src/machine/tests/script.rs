@@ -19,8 +19,8 @@ use crate::machine::alarm::{AlarmNews, AlarmReading};
 use crate::machine::command::{
     AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Complete, Completion,
     Dispatch, ExecutionLines, Fingerprint, JobPlan, JobRef, OfflineReason, Plan, Reclaim, ReclaimReason,
-    RequestKey, Retry, Return, SetAlarms, SilenceAlarm, SkippedRange, Submit, Terminate, TrackerOffline,
-    TrackerOnline,
+    RequestKey, Retry, Return, SetAlarms, SetLimits, SilenceAlarm, SkippedRange, Submit, Terminate,
+    TrackerOffline, TrackerOnline,
 };
 use crate::machine::limits::Limits;
 use crate::machine::{Command, LogEntry};
@@ -135,7 +135,10 @@ impl<'a> Words<'a> {
             "tick" => Command::Tick,
             "log" => Command::BizLog(BizLog { lines: vec![self.lines()] }),
             "expire" => Command::Expire,
-            "limits" => Command::SetLimits(self.limits(limits)),
+            "limits" => Command::SetLimits(SetLimits {
+                limits: self.limits(limits),
+                instead_of: self.span("if-window").map(|request_window| Limits { request_window, ..limits }),
+            }),
             "raise" => self.alarm(AlarmState::Raised(self.reading())),
             "recover" => self.alarm(AlarmState::Recovered),
             "told" => Command::AlarmsTold(AlarmsTold { told: vec![self.told()] }),

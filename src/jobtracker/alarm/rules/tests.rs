@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::*;
-use crate::domain::{AlarmId, AlarmSeverity, Identity, Timestamp};
+use crate::domain::{AlarmId, AlarmSeverity, Identity, RunId, Timestamp};
 use crate::jobtracker::alarm::evaluate::{Evaluation, Present, Rows};
 use crate::machine::alarm::AlarmRow;
 use crate::machine::command::AlarmState;
