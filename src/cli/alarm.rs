@@ -148,7 +148,8 @@ async fn ask(
 ) -> Result<pb::ListAlarmsResponse, Failure> {
     if here {
         request.consistency = pb::Consistency::Stale.into();
-        let mut service: AlarmServiceClient<Channel> = AlarmServiceClient::new(global.connect.straight().await?);
+        let mut service: AlarmServiceClient<Channel> =
+            AlarmServiceClient::new(global.connect.straight().await?);
         let answer = service.list_alarms(request).await;
         return Ok(answer.map_err(|status| ClientError::Refused(status.into()))?.into_inner());
     }

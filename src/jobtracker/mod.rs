@@ -15,7 +15,7 @@ mod waiters;
 
 pub use log_tail::{LogTail, LogTailError};
 pub use node::{
-    Addresses, ClientPort, CommandError, Committed, ConnectionLimits, JobTracker, NodeError, NodeOptions, OpenStore, PeerPort,
-    SessionTimes, Surroundings, lane_of,
+    Addresses, ClientPort, CommandError, Committed, ConnectionLimits, JobTracker, NodeError, NodeOptions,
+    OpenStore, PeerPort, SessionTimes, Surroundings, lane_of,
 };
 pub use waiters::JobMoves;

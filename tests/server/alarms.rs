@@ -11,8 +11,8 @@ use hmac::{Hmac, Mac};
 use raftsman::domain::{AlarmTarget, Millis};
 use raftsman::jobtracker::NodeOptions;
 use raftsman::jobtracker::alarm::{AlarmOptions, MailOptions, MailSecurity, WebhookOptions};
-use raftsman::wire::{Fault, pb};
 use raftsman::wire::pb::alarm_service_client::AlarmServiceClient;
+use raftsman::wire::{Fault, pb};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -48,7 +48,8 @@ impl<T: Clone + Send + Sync + 'static> Received<T> {
     async fn wait_for(&self, what: &str, is: impl Fn(&T) -> bool) -> T {
         let mut seen = self.0.subscribe();
         let come = seen.wait_for(|all| all.iter().any(&is));
-        let come = tokio::time::timeout(PATIENCE, come).await.unwrap_or_else(|_| panic!("{what} did not come"));
+        let come =
+            tokio::time::timeout(PATIENCE, come).await.unwrap_or_else(|_| panic!("{what} did not come"));
         come.expect("the receiver lives").iter().find(|one| is(one)).expect("it was there").clone()
     }
 }
@@ -183,7 +184,8 @@ async fn a_webhook_hears_once_of_an_alarm_though_leaders_change_and_hears_of_its
 
     cluster.nodes[first].shutdown().await;
     let second = cluster.leader_among(&[0, 1, 2].map(|n| n != first)).await;
-    let down = received.wait_for("the next leader's alarm", |event| is(event, "jobtracker_down", "raised")).await;
+    let down =
+        received.wait_for("the next leader's alarm", |event| is(event, "jobtracker_down", "raised")).await;
     assert_eq!(down["subject"], cluster.nodes[first].name());
 
     let tracker = RawTracker::attach(cluster.channel(second).await, "trade", 4).await;
@@ -205,7 +207,8 @@ async fn a_webhook_hears_once_of_an_alarm_though_leaders_change_and_hears_of_its
         raised_only: true,
         ..pb::ListAlarmsRequest::default()
     };
-    let answer = alarms(&cluster, last).await.list_alarms(request).await.expect("also without a leader").into_inner();
+    let answer =
+        alarms(&cluster, last).await.list_alarms(request).await.expect("also without a leader").into_inner();
     let local = answer.alarms.iter().find(|alarm| alarm.rule == "no_leader").expect("it is listed");
     assert_eq!(local.local_to, cluster.nodes[last].name());
     cluster.stop().await;
@@ -226,7 +229,8 @@ async fn a_mail_tells_of_an_alarm_and_another_of_its_end() {
         timeout: Duration::from_secs(10),
     };
     let cluster =
-        Cluster::with(1, |options| options.alarms = AlarmOptions { mail: Some(mail.clone()), ..hasty() }).await;
+        Cluster::with(1, |options| options.alarms = AlarmOptions { mail: Some(mail.clone()), ..hasty() })
+            .await;
     submit(&cluster, cluster.leader().await).await;
     let begins = |mail: &String| mail.contains("Subject: [raftsman] CRITICAL no_tasktracker trade");
     let mail = received.wait_for("the mail", begins).await;
@@ -258,18 +262,25 @@ async fn a_silenced_alarm_is_listed_and_told_when_the_silence_ends() {
     };
     client.silence_alarm(silence).await.expect("it is silenced");
     submit(&cluster, 0).await;
-    let mut list = async || client.list_alarms(pb::ListAlarmsRequest::default()).await.expect("it answers").into_inner();
+    let mut list =
+        async || client.list_alarms(pb::ListAlarmsRequest::default()).await.expect("it answers").into_inner();
     let mut listed = list().await;
     while listed.alarms.is_empty() {
         listed = list().await;
     }
     let (alarm, silence) = (&listed.alarms[0], &listed.silences[0]);
-    assert_eq!((alarm.rule.as_str(), alarm.raised, alarm.silenced_until), ("no_tasktracker", true, silence.until_time));
+    assert_eq!(
+        (alarm.rule.as_str(), alarm.raised, alarm.silenced_until),
+        ("no_tasktracker", true, silence.until_time)
+    );
     assert_eq!((silence.by.as_str(), listed.targets[0].sent), ("alice", 0));
     let (_, metrics) = get(cluster.nodes[0].client_addr(), "/metrics").await;
     assert!(metrics.contains("raftsman_alarm_raised{rule=\"no_tasktracker\"} 1"), "{metrics}");
-    let unsilence =
-        pb::UnsilenceAlarmRequest { rule: "no_tasktracker".into(), subject: "trade".into(), by: "alice".into() };
+    let unsilence = pb::UnsilenceAlarmRequest {
+        rule: "no_tasktracker".into(),
+        subject: "trade".into(),
+        by: "alice".into(),
+    };
     client.unsilence_alarm(unsilence).await.expect("it is told again");
     received.wait_for("the alarm", |event| is(event, "no_tasktracker", "raised")).await;
     cluster.stop().await;

@@ -80,8 +80,12 @@ impl Numbers {
         let members = metrics.voters.iter().chain(&metrics.learners);
         let names: BTreeMap<_, _> = members.map(|member| (member.id, member.node.name.clone())).collect();
         let name = |id| names.get(&id).filter(|name| !name.is_empty()).cloned();
-        let silences = metrics.silence.iter().filter(|(id, _)| **id != metrics.id);
-        self.silences = silences.filter_map(|(id, silence)| Some((name(*id)?, *silence))).collect();
+        // Whom this leader has never heard is silent since it leads.
+        let leads_since = tracker.leadership().borrow().since;
+        let leads_for = tracker.clock().monotonic().saturating_duration_since(leads_since);
+        let silence = |id| metrics.silence.get(&id).copied().unwrap_or(leads_for);
+        let others = names.keys().copied().filter(|id| *id != metrics.id);
+        self.silences = others.filter_map(|id| Some((name(id)?, silence(id)))).collect();
         let skews = tracker.raft().clock_skews();
         self.skews = skews.iter().filter_map(|skew| Some((name(skew.node)?, skew.ms))).collect();
     }
