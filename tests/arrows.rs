@@ -21,13 +21,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("store", &["domain", "machine", "planted", "failpoint"]),
     ("link", &["domain", "wire"]),
     ("client", &["domain", "wire", "link"]),
+    ("lts", &["domain", "calendar", "wire"]),
     ("tasktracker", &["domain", "wire", "link", "planted", "failpoint"]),
     ("raft", &["domain", "machine", "store", "wire", "planted", "failpoint"]),
     (
         "jobtracker",
         &["domain", "calendar", "machine", "dispatch", "store", "raft", "wire", "planted", "failpoint"],
     ),
-    ("rpc", &["domain", "calendar", "machine", "wire", "store", "raft", "jobtracker", "planted"]),
+    ("rpc", &["domain", "calendar", "machine", "wire", "lts", "store", "raft", "jobtracker", "planted"]),
     ("http", &["domain", "calendar", "machine", "wire", "jobtracker", "rpc"]),
     ("sim", &["domain", "calendar", "machine", "dispatch", "store", "raft", "jobtracker", "planted"]),
     ("fuzz", &["calendar", "machine", "wire", "link", "store", "raft", "jobtracker", "rpc", "cli"]),
@@ -37,6 +38,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "domain",
             "calendar",
             "wire",
+            "lts",
             "link",
             "client",
             "tasktracker",
@@ -49,7 +51,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 ];
 
 /// The pure floors.
-const PURE: &[&str] = &["domain", "calendar", "machine", "dispatch"];
+const PURE: &[&str] = &["domain", "calendar", "machine", "dispatch", "lts"];
 /// What the pure floors may not name: whatever waits, sends or stores.
 const IMPURE_CRATES: &[&str] =
     &["tokio", "tonic", "prost", "openraft", "rocksdb", "axum", "reqwest", "fastrand"];
@@ -63,7 +65,8 @@ const CRATES_AT_HOME: &[(&str, &[&str])] = &[
     ("croner", &["calendar"]),
     ("chrono", &["calendar"]),
     ("clap", &["cli"]),
-    ("axum", &["http", "rpc", "jobtracker"]),
+    ("axum", &["http", "rpc", "jobtracker", "tasktracker"]),
+    ("csv", &["lts"]),
 ];
 
 #[test]

@@ -16,6 +16,7 @@ mod failure;
 #[cfg(any(test, feature = "fuzzing"))]
 #[cfg(feature = "server")]
 pub(crate) mod fuzz;
+mod import;
 mod job;
 #[cfg(feature = "server")]
 mod jobtracker;
@@ -105,6 +106,7 @@ enum Command {
     Node(node::NodeCommand),
     Cluster(cluster::ClusterCommand),
     Log(log::LogCommand),
+    Import(import::ImportCommand),
     #[cfg(feature = "server")]
     Config(config::ConfigCommand),
     /// List the places where this build can be made to fail, one JSON object a line
@@ -170,6 +172,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Node(node) => interruptible(node.run(&global)).await,
         Command::Cluster(cluster) => interruptible(cluster.run(&global)).await,
         Command::Log(log) => interruptible(log.run(&global)).await,
+        Command::Import(import) => interruptible(import.run(&global)).await,
         #[cfg(feature = "server")]
         Command::Config(config) => config.run(&global),
         #[cfg(feature = "failpoints")]
