@@ -4768,7 +4768,7 @@ pub mod node_service_server {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SessionRequest {
     /// Exactly one.
-    #[prost(oneof = "session_request::Message", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
+    #[prost(oneof = "session_request::Message", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
     pub message: ::core::option::Option<session_request::Message>,
 }
 /// Nested message and enum types in `SessionRequest`.
@@ -4803,13 +4803,16 @@ pub mod session_request {
         /// No new pushes, please; with `done`: good bye.
         #[prost(message, tag = "9")]
         Leave(super::Leave),
+        /// From now on I run so many at a time.
+        #[prost(message, tag = "10")]
+        Resize(super::Resize),
     }
 }
 /// To the TaskTracker.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SessionResponse {
     /// Exactly one.
-    #[prost(oneof = "session_response::Message", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
+    #[prost(oneof = "session_response::Message", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
     pub message: ::core::option::Option<session_response::Message>,
 }
 /// Nested message and enum types in `SessionResponse`.
@@ -4838,12 +4841,15 @@ pub mod session_response {
         /// Do you have these?
         #[prost(message, tag = "7")]
         Ask(super::Ask),
-        /// Finish what you have and leave.
+        /// An operator drains you, or no longer does.
         #[prost(message, tag = "8")]
         Drain(super::Drain),
         /// These lines are committed.
         #[prost(message, tag = "9")]
         BizLogsAck(super::BizLogsAck),
+        /// An operator wants you to run so many at a time from now on.
+        #[prost(message, tag = "10")]
+        Resize(super::Resize),
     }
 }
 /// The first message of every stream.
@@ -5219,9 +5225,29 @@ pub struct ExecutionStanding {
     #[prost(enumeration = "Standing", tag = "2")]
     pub standing: i32,
 }
-/// Finish what you have and leave.
+/// An operator drains a TaskTracker: it gets nothing new until a Drain with `draining = false` comes, on whatever stream.
+/// What it executes goes on.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Drain {
+    /// Whether nothing new comes.
+    #[prost(bool, tag = "1")]
+    pub draining: bool,
+    /// With `draining`: finish what you have and leave.
+    #[prost(bool, tag = "2")]
+    pub leave: bool,
+    /// What the operator said, for people.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// How many executions a TaskTracker runs at a time. What executes is never interrupted for it: a smaller number takes
+/// effect as executions end. From the TaskTracker it is its own wish, in place of what its Hello said; an operator's
+/// number goes before it and is told again after each Welcome.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Drain {}
+pub struct Resize {
+    /// 1 to 4,096.
+    #[prost(uint32, tag = "1")]
+    pub slots: u32,
+}
 /// The TaskTracker wants no new pushes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Leave {
