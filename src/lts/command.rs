@@ -1,4 +1,5 @@
-//! The job of LTS's `job_add_cmd`: its `Job` as JSON, in its own field names.
+//! The job of LTS's `job_add_cmd`: its `Job` as JSON, in its own field names, and two that LTS did not have: `kind` and
+//! `timeZone`.
 
 use serde_json::Value;
 
@@ -22,9 +23,16 @@ pub fn job_of_command(text: &str, options: &Options, now: Timestamp) -> Result<p
     let record = Record::of_json(object);
     let row = Row::read(&record).map_err(|note| wrong(note.message))?;
     if row.need_feedback && row.submit_node_group.is_empty() {
-        return Err(wrong("submitNodeGroup is missing: it is told the outcome that needFeedback asks for".into()));
+        return Err(wrong(
+            "submitNodeGroup is missing: it is told the outcome that needFeedback asks for".into(),
+        ));
     }
-    let carried = convert(&row, false, now, options, &mut Vec::new()).map_err(|note| wrong(note.message))?;
+    let options = Options {
+        kind: record.get("kind").map_or_else(|| options.kind.clone(), str::to_owned),
+        time_zone: record.get("time_zone").map(str::to_owned).or_else(|| options.time_zone.clone()),
+        ..options.clone()
+    };
+    let carried = convert(&row, false, now, &options, &mut Vec::new()).map_err(|note| wrong(note.message))?;
     let mut job = carried.job;
     // A new job begins when it is told to, or now; only an old one is on a grid.
     if let Some(pb::job::Schedule::Repeat(repeat)) = &mut job.schedule {
@@ -32,6 +40,9 @@ pub fn job_of_command(text: &str, options: &Options, now: Timestamp) -> Result<p
     }
     let replace = matches!(record.get("replace_on_exist"), Some("1" | "true"));
     let on_conflict = if replace { pb::OnConflict::Replace } else { pb::OnConflict::Ignore };
+    if row.need_feedback {
+        (job.need_feedback, job.submit_node_group) = (true, row.submit_node_group);
+    }
     Ok(pb::Job { on_conflict: on_conflict.into(), ..job })
 }
 
@@ -48,13 +59,30 @@ mod tests {
     #[test]
     fn ltss_field_names_are_understood() {
         let text = r#"{"taskId":"t_1","taskTrackerNodeGroup":"trade","extParams":{"city":"北京"},"priority":7,
-            "maxRetryTimes":3,"cronExpression":"0 0/1 * * * ?","replaceOnExist":true,"relyOnPrevCycle":false}"#;
+            "maxRetryTimes":3,"cronExpression":"0 0/1 * * * ?","replaceOnExist":true,"relyOnPrevCycle":false,
+            "kind":"order","timeZone":"Asia/Shanghai"}"#;
         let job = job(text).expect("it is right");
         assert_eq!((job.task_id.as_str(), job.node_group.as_str(), job.priority), ("t_1", "trade", Some(7)));
         assert_eq!(job.params.get("city").map(String::as_str), Some("北京"));
         assert_eq!((job.on_conflict(), job.rely_on_previous_cycle), (pb::OnConflict::Replace, Some(false)));
         assert_eq!(job.retry.map(|retry| retry.retries_max), Some(3));
-        assert!(matches!(job.schedule, Some(pb::job::Schedule::Cron(_))));
+        let Some(pb::job::Schedule::Cron(cron)) = job.schedule else { panic!("a cron job") };
+        assert_eq!((job.kind.as_str(), cron.time_zone.as_str()), ("order", "Asia/Shanghai"));
+    }
+
+    #[test]
+    fn a_repeat_job_begins_when_it_is_told_to_or_now() {
+        let first = |extra: &str| {
+            let text = format!(
+                r#"{{"taskId":"t","taskTrackerNodeGroup":"g","repeatCount":3,"repeatInterval":50{extra}}}"#
+            );
+            let Some(pb::job::Schedule::Repeat(repeat)) = job(&text).expect("it is right").schedule else {
+                panic!("a repeat job")
+            };
+            (repeat.count, repeat.first_time.map(|at| at.seconds))
+        };
+        assert_eq!(first(""), (Some(3), None));
+        assert_eq!(first(r#","triggerTime":1900000000000"#), (Some(3), Some(1_900_000_000)));
     }
 
     #[test]

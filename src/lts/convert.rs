@@ -60,7 +60,9 @@ impl Options {
     pub fn check(&self) -> Result<(), Vec<FieldError>> {
         let mut wrong = Vec::new();
         let kinds = self.kinds_of_groups.values().chain([&self.kind]);
-        wrong.extend(kinds.filter_map(|kind| Kind::new(kind).err()).map(|e| FieldError::new("--kind", e.problem)));
+        wrong.extend(
+            kinds.filter_map(|kind| Kind::new(kind).err()).map(|e| FieldError::new("--kind", e.problem)),
+        );
         if let Some(zone) = &self.time_zone {
             let (expression, time_zone) = ("0 0 0 * * ?".into(), zone.clone());
             let wrong_zone = PreparedCron::new(&CronSchedule { expression, time_zone, dst: self.dst }).err();
@@ -233,7 +235,8 @@ fn retries(row: &Row, options: &Options, notes: &mut Vec<Note>) -> RetryPolicy {
     let wanted = row.max_retry_times;
     let allowed = wanted.min(options.retries_max);
     if allowed < wanted {
-        notes.push(Note::new(Reason::RetriesCapped, format!("{wanted} were asked for, {allowed} were given")));
+        notes
+            .push(Note::new(Reason::RetriesCapped, format!("{wanted} were asked for, {allowed} were given")));
     }
     // A periodic job starts each cycle with all of them.
     let used = if row.is_periodic() { 0 } else { row.retry_times.min(allowed) };
@@ -279,7 +282,9 @@ mod tests {
     }
 
     fn repeat_of(carried: &Carried, now: Timestamp) -> (Option<i64>, u64) {
-        let Some(pb::job::Schedule::Repeat(repeat)) = carried.at(now).schedule else { panic!("a repeat job") };
+        let Some(pb::job::Schedule::Repeat(repeat)) = carried.at(now).schedule else {
+            panic!("a repeat job")
+        };
         let first = crate::wire::read_timestamp(repeat.first_time.expect("it begins")).expect("an instant");
         (repeat.count, first.as_millis())
     }
@@ -332,7 +337,8 @@ mod tests {
         assert_eq!(cron("0 0 9 1 * MON"), "CRON_INVALID");
         assert_eq!(cron("0 0 0 31 2 ?"), "CRON_NO_FUTURE");
         assert_eq!(cron("0 0 0 1 1 ? 2020"), "CRON_NO_FUTURE");
-        for quartz in ["0 15 10 L * ?", "0 0 9 LW * ?", "0 15 10 ? * 6#3", "0 0 0 15W * ?", "0 0 22-2 * * ?"] {
+        for quartz in ["0 15 10 L * ?", "0 0 9 LW * ?", "0 15 10 ? * 6#3", "0 0 0 15W * ?", "0 0 22-2 * * ?"]
+        {
             carried(&[("cron_expression", quartz)], &in_zone("Asia/Shanghai"));
         }
     }
@@ -356,7 +362,8 @@ mod tests {
         let close = Timestamp::from_millis(first + 71 * 60_000 - 1);
         assert_eq!(repeat_of(&carried, close), (Some(7), first + 72 * 60_000));
         let mut notes = Vec::new();
-        let executing = convert(&row(&columns), true, NOW, &Options::default(), &mut notes).expect("it goes on");
+        let executing =
+            convert(&row(&columns), true, NOW, &Options::default(), &mut notes).expect("it goes on");
         assert_eq!(repeat_of(&executing, NOW).0, Some(6), "the cycle that executes counts");
     }
 
@@ -408,7 +415,8 @@ mod tests {
         let long = "x".repeat(65);
         let mut long_row = row(&[]);
         long_row.node_group = long;
-        let note = convert(&long_row, false, NOW, &Options::default(), &mut Vec::new()).expect_err("it is left");
+        let note =
+            convert(&long_row, false, NOW, &Options::default(), &mut Vec::new()).expect_err("it is left");
         assert_eq!(note.reason, Reason::FieldInvalid);
         assert!(note.message.starts_with("node_group: has 65 characters"), "{}", note.message);
     }
@@ -416,7 +424,11 @@ mod tests {
     #[test]
     fn options_that_are_wrong_are_named_as_the_command_line_names_them() {
         let options = Options { kind: String::new(), ..in_zone("Mars/Olympus") };
-        let wrong: Vec<String> = options.check().expect_err("both are wrong").iter().map(ToString::to_string).collect();
-        assert!(wrong[0].starts_with("--kind: is empty") && wrong[1].starts_with("--time-zone: "), "{wrong:?}");
+        let wrong: Vec<String> =
+            options.check().expect_err("both are wrong").iter().map(ToString::to_string).collect();
+        assert!(
+            wrong[0].starts_with("--kind: is empty") && wrong[1].starts_with("--time-zone: "),
+            "{wrong:?}"
+        );
     }
 }

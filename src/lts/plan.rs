@@ -105,22 +105,32 @@ impl Plan {
         let executing = items.iter().filter(|item| of_table(item, Table::Executing)).filter_map(Item::key);
         let (templates, taken) = (BTreeMap::new(), BTreeMap::new());
         let mut desk = Desk { options, now, executing: executing.collect(), templates, taken };
-        for item in items.iter_mut().filter(|item| item.entry.table == Table::Executing && item.row.is_some()) {
+        for item in items.iter_mut().filter(|item| item.entry.table == Table::Executing && item.row.is_some())
+        {
             item.leave(Reason::Executing, "it was in lts_executing_job_queue");
         }
         // Suspended templates come last of all that is carried, but a cycle of one is folded as any other.
         for table in [Table::Cron, Table::Repeat] {
             desk.each(&mut items, |item| item.entry.table == table, Desk::template);
         }
-        desk.each(&mut items, |item| item.entry.table == Table::Executable && item.is_one_shot(), Desk::one_shot);
+        desk.each(
+            &mut items,
+            |item| item.entry.table == Table::Executable && item.is_one_shot(),
+            Desk::one_shot,
+        );
         desk.each(&mut items, |item| item.entry.table == Table::Suspend, Desk::suspended);
-        desk.each(&mut items, |item| item.entry.table == Table::Executable && !item.is_one_shot(), Desk::cycle);
+        desk.each(
+            &mut items,
+            |item| item.entry.table == Table::Executable && !item.is_one_shot(),
+            Desk::cycle,
+        );
         Plan { entries: items.into_iter().map(|item| item.entry).collect() }
     }
 
     /// Whether a job needs the zone of the old JobTrackers.
     pub fn has_cron(&self) -> bool {
-        let is_cron = |carried: &Carried| matches!(carried.job.schedule, Some(crate::wire::pb::job::Schedule::Cron(_)));
+        let is_cron =
+            |carried: &Carried| matches!(carried.job.schedule, Some(crate::wire::pb::job::Schedule::Cron(_)));
         self.entries.iter().any(|entry| matches!(&entry.fate, Fate::Carry(carried) if is_cron(carried)))
     }
 }
@@ -147,7 +157,8 @@ impl<'a> Desk<'a> {
 
     fn template(&mut self, item: &mut Item, row: &Row, key: Key) {
         if !row.is_periodic() {
-            let problem = format!("a {} job has neither a cron expression nor a repeat count", item.entry.table);
+            let problem =
+                format!("a {} job has neither a cron expression nor a repeat count", item.entry.table);
             return item.leave(Reason::RowUnreadable, problem);
         }
         self.carry(item, row, key.clone());

@@ -233,10 +233,7 @@ mod tests {
     #[test]
     fn what_is_no_table_says_what_is_wrong() {
         assert!(error(b"\xff\xfe").contains("utf8mb4"));
-        assert_eq!(
-            error(b"id,name\n1,2\n"),
-            "has no column task_id: its first line must name LTS's columns"
-        );
+        assert_eq!(error(b"id,name\n1,2\n"), "has no column task_id: its first line must name LTS's columns");
         assert!(error(b"[1]").contains("neither an array of rows"));
         assert!(error(b"{\"task_id\":\"a\"}\n7\n").starts_with("line 2 is not a JSON object"));
         assert!(error(b"[{]").starts_with("is not JSON"));

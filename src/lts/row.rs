@@ -104,8 +104,7 @@ impl Row {
             self.submit_node_group.as_str(),
             when.as_str(),
         ];
-        let numbers =
-            format!("{} {} {}", self.priority, self.max_retry_times, self.rely_on_previous_cycle);
+        let numbers = format!("{} {} {}", self.priority, self.max_retry_times, self.rely_on_previous_cycle);
         let params = self.params.texts.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
         fixed.into_iter().chain([numbers.as_str()]).chain(params).collect::<Vec<_>>().join("\u{1f}")
     }

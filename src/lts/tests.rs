@@ -164,7 +164,10 @@ fn where_tables_contradict_each_other_what_lts_would_have_run_wins() {
 #[test]
 fn what_executed_at_the_export_is_told_and_its_one_shot_is_not_carried_twice() {
     let files = [rows(Table::Executing, &[ONE_SHOT]), rows(Table::Executable, &[ONE_SHOT])];
-    assert_eq!(fates(&files), [r#"executing 1 "g" "c" LEFT EXECUTING"#, r#"executable 1 "g" "c" LEFT EXECUTING"#]);
+    assert_eq!(
+        fates(&files),
+        [r#"executing 1 "g" "c" LEFT EXECUTING"#, r#"executable 1 "g" "c" LEFT EXECUTING"#]
+    );
 }
 
 #[test]

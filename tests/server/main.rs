@@ -6,6 +6,7 @@ mod bad_input;
 mod cluster;
 mod jobs;
 mod log_export;
+mod lts_commands;
 mod members;
 mod probes;
 mod requests;

@@ -132,7 +132,8 @@ fn read_file(argument: &str, dialect: Dialect) -> Result<(Arc<str>, Table, Vec<R
     let wrong = |problem: String| Failure::usage("FILE", problem);
     let named = argument.split_once('=').and_then(|(table, path)| Some((Table::of_file(table)?, path)));
     let path = named.as_ref().map_or(argument, |(_, path)| path);
-    let name = Path::new(path).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name =
+        Path::new(path).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let table = named.as_ref().map(|(table, _)| table.clone()).or_else(|| Table::of_file(&name));
     let table = table.ok_or_else(|| {
         wrong(format!(
@@ -194,6 +195,10 @@ fn bar(rows: usize) -> ProgressBar {
 
 /// What became of one job; an error means that the cluster could not be asked.
 async fn one(client: &JobClient, carried: &Carried) -> Result<Done, ClientError> {
+    if carried.suspended {
+        let problem = "a job cannot be submitted suspended yet, and it must not run meanwhile";
+        return Ok(Done::Refused(Note::new(Reason::ClusterRefused, problem)));
+    }
     let idempotency = |request_id: String| Some(pb::Idempotency { request_id, ..pb::Idempotency::default() });
     let request = pb::SubmitRequest {
         jobs: vec![carried.at(SystemClock.wall())],
@@ -203,7 +208,10 @@ async fn one(client: &JobClient, carried: &Carried) -> Result<Done, ClientError>
         Ok(answer) => answer,
         Err(ClientError::Refused(fault)) if fault.reason == wire::Reason::IdempotencyMismatch => {
             let told = "its request is remembered with another content";
-            return Ok(Done::There { job_id: String::new(), note: Some(Note::new(Reason::ImportedOtherwise, told)) });
+            return Ok(Done::There {
+                job_id: String::new(),
+                note: Some(Note::new(Reason::ImportedOtherwise, told)),
+            });
         }
         Err(ClientError::Refused(fault)) => return Ok(refused(fault.reason.as_str(), &fault.message, &[])),
         Err(error) => return Err(error),
@@ -247,7 +255,10 @@ mod tests {
     #[test]
     fn a_kind_is_for_all_or_for_a_group() {
         let options = import(&["x", "--kind", "old", "--kind", "trade=order"]).options();
-        assert_eq!((options.kind.as_str(), options.kinds_of_groups.get("trade").map(String::as_str)), ("old", Some("order")));
+        assert_eq!(
+            (options.kind.as_str(), options.kinds_of_groups.get("trade").map(String::as_str)),
+            ("old", Some("order"))
+        );
         assert_eq!(import(&["x"]).options().dst, crate::domain::DstRule::SkipSecond);
     }
 
@@ -257,13 +268,16 @@ mod tests {
         let path = |name: &str| folder.path().join(name).display().to_string();
         let text = "task_id,task_tracker_node_group\nt,g\n";
         for name in ["2026-lts_wjq_trade.csv", "queue.csv", "broken_lts_cron_job_queue.csv"] {
-            std::fs::write(path(name), if name.starts_with("broken") { "a,b\n" } else { text }).expect("it is written");
+            std::fs::write(path(name), if name.starts_with("broken") { "a,b\n" } else { text })
+                .expect("it is written");
         }
-        let (name, table, rows) = read_file(&path("2026-lts_wjq_trade.csv"), Dialect::Doubled).expect("it is read");
+        let (name, table, rows) =
+            read_file(&path("2026-lts_wjq_trade.csv"), Dialect::Doubled).expect("it is read");
         assert_eq!((name.as_ref(), table, rows.len()), ("2026-lts_wjq_trade.csv", Table::Executable, 1));
         let told = format!("lts_repeat_job_queue={}", path("queue.csv"));
         assert_eq!(read_file(&told, Dialect::Doubled).expect("it is read").1, Table::Repeat);
-        let wrong = |argument: &str| read_file(argument, Dialect::Doubled).expect_err("it is wrong").message();
+        let wrong =
+            |argument: &str| read_file(argument, Dialect::Doubled).expect_err("it is wrong").message();
         assert!(wrong(&path("queue.csv")).contains("contains no table of LTS"));
         assert!(wrong(&path("broken_lts_cron_job_queue.csv")).contains("has no column task_id"));
         assert!(wrong(&path("lts_cron_job_queue.gone")).contains("No such file"));
@@ -273,9 +287,11 @@ mod tests {
     async fn cron_jobs_without_a_zone_are_refused_before_anything_is_asked() {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let path = folder.path().join("lts_cron_job_queue.csv");
-        std::fs::write(&path, "task_id,task_tracker_node_group,cron_expression\nt,g,0 0 2 * * ?\n").expect("it is written");
+        std::fs::write(&path, "task_id,task_tracker_node_group,cron_expression\nt,g,0 0 2 * * ?\n")
+            .expect("it is written");
         let global = <super::super::super::Cli as Parser>::parse_from(["raftsman", "version"]).global;
-        let failure = import(&[path.to_str().expect("text"), "--dry-run"]).run(&global).await.expect_err("no zone");
+        let failure =
+            import(&[path.to_str().expect("text"), "--dry-run"]).run(&global).await.expect_err("no zone");
         assert!(failure.message().contains("--time-zone: is missing"), "{}", failure.message());
     }
 }

@@ -12,9 +12,14 @@ use crate::lts::{Carried, Entry, Fate, Note, Plan, Reason};
 /// What the cluster said to a job.
 #[derive(Clone, Debug)]
 pub(super) enum Done {
-    Imported { job_id: String },
+    Imported {
+        job_id: String,
+    },
     /// It came with an earlier import, or a job lives under its task id.
-    There { job_id: String, note: Option<Note> },
+    There {
+        job_id: String,
+        note: Option<Note>,
+    },
     Refused(Note),
 }
 
@@ -76,7 +81,9 @@ impl Report {
     fn told<'a>(&'a self, at: usize, entry: &'a Entry, not_tried: &'a Note) -> Told<'a> {
         let (outcome, reason, job_id, suspended) = match (&entry.fate, self.done.get(&at)) {
             (Fate::Folded, _) => (FOLDED, None, "", false),
-            (Fate::Left(note), _) | (Fate::Carry(_), Some(Done::Refused(note))) => (LEFT, Some(note), "", false),
+            (Fate::Left(note), _) | (Fate::Carry(_), Some(Done::Refused(note))) => {
+                (LEFT, Some(note), "", false)
+            }
             (Fate::Carry(carried), Some(Done::Imported { job_id })) => {
                 (IMPORTED, None, job_id.as_str(), carried.suspended)
             }
@@ -182,7 +189,9 @@ mod tests {
         let rows = report.json()["rows"].as_array().expect("rows").clone();
         let text = |row: &Value, at: &str| row.pointer(at).and_then(Value::as_str).unwrap_or("").to_owned();
         let note = |row: &Value| format!("{}{}", text(row, "/reason/code"), text(row, "/notes/0/code"));
-        rows.iter().map(|row| format!("{} {} {}", text(row, "/task_id"), text(row, "/outcome"), note(row))).collect()
+        rows.iter()
+            .map(|row| format!("{} {} {}", text(row, "/task_id"), text(row, "/outcome"), note(row)))
+            .collect()
     }
 
     #[test]
@@ -190,7 +199,12 @@ mod tests {
         let dry = report(true);
         assert_eq!(
             told(&dry),
-            ["a WOULD_IMPORT ", "b LEFT TEMPLATE_NOT_CARRIED", "c WOULD_IMPORT OVERDUE_RUNS_NOW", "c LEFT DUPLICATE_KEY"]
+            [
+                "a WOULD_IMPORT ",
+                "b LEFT TEMPLATE_NOT_CARRIED",
+                "c WOULD_IMPORT OVERDUE_RUNS_NOW",
+                "c LEFT DUPLICATE_KEY"
+            ]
         );
         assert_eq!((dry.left(), dry.json()["totals"]["WOULD_IMPORT"].as_u64()), (2, Some(2)));
         let mut wet = report(false);
