@@ -25,6 +25,7 @@ mod handle;
 #[cfg(feature = "cli")]
 mod http;
 mod journal;
+mod kept;
 mod pool;
 mod run;
 mod runner;

@@ -29,7 +29,7 @@ use tokio::sync::mpsc;
 
 use super::pool::{Ended, RunnerPool, Runners};
 use super::runner::Typed;
-use super::{JobRunner, Journal, RawRunner, StopCause};
+use super::{JobRunner, Journal, RawRunner, StopCause, TaskTrackerBuilder};
 use crate::domain::{Action, Clock, ExecutionId, Millis, Outcome, SystemClock};
 use crate::wire::{JSON, Payload, duration, pb};
 
@@ -74,6 +74,11 @@ impl Tester {
     /// Of a runner of bytes.
     pub fn raw(runner: impl RawRunner) -> Tester {
         Tester { runners: Runners { any: Some(Arc::new(runner)), ..Runners::default() } }
+    }
+
+    /// Of all that a TaskTracker would register: the kind of a job chooses, as there.
+    pub fn of_tracker(builder: TaskTrackerBuilder) -> Tester {
+        Tester { runners: builder.runners }
     }
 
     /// Runs a job once and waits for its end.
@@ -207,7 +212,8 @@ impl TestOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tasktracker::{JobContext, JobError, JobResult};
+    use crate::tasktracker::{JobContext, JobError, JobResult, RawRun, TaskTracker};
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     #[derive(serde::Serialize, serde::Deserialize)]
     struct Order {
@@ -260,5 +266,66 @@ mod tests {
         assert_eq!(late.error, "stopped: ran longer than its run timeout");
         let killed = ended("hang", |job| job.run_timeout(Duration::from_millis(20))).await;
         assert!(killed.error.starts_with("killed"), "{}", killed.error);
+    }
+
+    #[tokio::test]
+    async fn a_context_tells_the_job_its_fence_its_attempt_and_its_deadline() {
+        async fn tell(context: JobContext, _: Order) -> JobResult<Vec<String>> {
+            let deadline = context.deadline().is_some();
+            let ids = format!("{} {} {}", context.job_id(), context.run_id(), context.execution_id());
+            let names = format!("{} {} {}", context.task_id(), context.node_group(), context.kind());
+            let fence = context.fencing_token();
+            let param = context.params().get("a").cloned().unwrap_or_default();
+            let retry = format!("{} {}", context.attempt(), context.is_retry());
+            let still = format!("{deadline} {} {:?}", context.is_cancelled(), context.stop_cause());
+            Ok(vec![ids, names, fence.to_string(), param, retry, still])
+        }
+        let job = TestJob::of(&Order { what: String::new() }).param("a", "b").attempt(2);
+        let told = Tester::of(tell).run(job.run_timeout(Duration::from_secs(60))).await;
+        let fence = EXECUTION.to_string();
+        let expected = ["7.0 7.0/1 42.0", "test test order", &fence, "b", "2 true", "true false None"];
+        assert_eq!(told.result::<Vec<String>>().ok(), Some(expected.map(str::to_owned).into()));
+    }
+
+    /// LTS made a new runner for each job unless a Spring bean was shared.
+    #[tokio::test]
+    async fn a_runner_is_shared_by_all_jobs_and_a_closure_may_make_one_for_each() {
+        struct Counting(AtomicU32);
+        impl JobRunner<Order> for Counting {
+            type Output = u32;
+            async fn run(&self, _: JobContext, _: Order) -> JobResult<u32> {
+                Ok(self.0.fetch_add(1, Ordering::Relaxed))
+            }
+        }
+        let job = || TestJob::of(&Order { what: String::new() });
+        let shared = Tester::of(Counting(AtomicU32::new(0)));
+        shared.run(job()).await;
+        assert_eq!(shared.run(job()).await.result::<u32>().ok(), Some(1));
+        let fresh =
+            Tester::of(|context, order| async move { Counting(AtomicU32::new(0)).run(context, order).await });
+        fresh.run(job()).await;
+        assert_eq!(fresh.run(job()).await.result::<u32>().ok(), Some(0));
+    }
+
+    /// LTS's dispatch by shard value, with its `_LTS_DEFAULT`.
+    #[tokio::test]
+    async fn a_kind_chooses_its_runner_and_other_kinds_go_to_the_fallback_if_there_is_one() {
+        struct Fallback;
+        impl RawRunner for Fallback {
+            fn run_raw(&self, context: JobContext, _: Bytes) -> RawRun<'_> {
+                Box::pin(async move { Ok(format!("fallback for {}", context.kind()).into()) })
+            }
+        }
+        let tracker = || TaskTracker::builder("trade").register(ship);
+        let other = || TestJob::raw("invoice", "");
+        let with_fallback = Tester::of_tracker(tracker().register_any(Fallback));
+        let own = with_fallback.run(TestJob::of(&Order { what: "ship".into() })).await;
+        assert_eq!(own.result::<u32>().ok(), Some(1));
+        assert_eq!(with_fallback.run(other()).await.result, "fallback for invoice");
+        let without = Tester::of_tracker(tracker()).run(other()).await;
+        assert_eq!(
+            (without.action, without.error.as_str()),
+            (Action::ExecuteFailed, "no runner for \"invoice\"")
+        );
     }
 }

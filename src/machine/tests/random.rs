@@ -18,7 +18,7 @@ use crate::domain::{
 use crate::machine::command::{
     BizLog, Cancel, ClientOpen, Command, Complete, Completion, Dispatch, ExecutionLines, Fingerprint,
     JobPlan, JobRef, LogEntry, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return,
-    SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
+    SetLimits, SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::Reply;
@@ -379,7 +379,7 @@ impl World {
             true => JobRef::Id(self.job()),
             false => JobRef::Key(group(&mut self.chance), task),
         };
-        Command::Cancel(Cancel { request, job })
+        Command::Cancel(Cancel { request, job, reason: String::new() })
     }
 
     fn job(&mut self) -> JobId {
@@ -394,7 +394,7 @@ impl World {
 
     fn terminate(&mut self) -> Command {
         let run = if self.chance.one_in(3) { self.run() } else { self.execution().1 };
-        Command::Terminate(Terminate { request: self.request(), run })
+        Command::Terminate(Terminate { request: self.request(), run, reason: String::new() })
     }
 
     fn retry(&mut self) -> Command {
@@ -427,14 +427,16 @@ impl World {
     fn limits(&mut self) -> Command {
         let chance = &mut self.chance;
         let minute = Millis::from_secs(60);
-        Command::SetLimits(Limits {
+        let limits = Limits {
             reclaims_max: chance.of(&[0, 1, 2, 5, 2000]),
             finished_kept: Millis::new(chance.of(&[5000, 60_000, 9_000_000])),
             request_window: minute,
             client_kept: minute,
             offline_kept: minute,
             ..Limits::default()
-        })
+        };
+        let others = Limits { finished_runs_max: 77, ..limits };
+        Command::SetLimits(SetLimits { limits, instead_of: (limits.reclaims_max == 1).then_some(others) })
     }
 
     fn biz_log(&mut self) -> Command {
