@@ -18,6 +18,7 @@ mod failure;
 #[cfg(any(test, feature = "fuzzing"))]
 #[cfg(feature = "server")]
 pub(crate) mod fuzz;
+mod import;
 mod job;
 #[cfg(feature = "server")]
 mod jobtracker;
@@ -111,6 +112,7 @@ enum Command {
     #[command(visible_alias = "alarms")]
     Alarm(alarm::AlarmCommand),
     Log(log::LogCommand),
+    Import(import::ImportCommand),
     FailStore(fail_store::FailStoreCommand),
     #[cfg(feature = "server")]
     Config(config::ConfigCommand),
@@ -178,6 +180,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Cluster(cluster) => interruptible(cluster.run(&global)).await,
         Command::Alarm(alarm) => interruptible(alarm.run(&global)).await,
         Command::Log(log) => interruptible(log.run(&global)).await,
+        Command::Import(import) => interruptible(import.run(&global)).await,
         Command::FailStore(store) => interruptible(store.run(&global)).await,
         #[cfg(feature = "server")]
         Command::Config(config) => config.run(&global),
