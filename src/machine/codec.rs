@@ -70,6 +70,9 @@ mod command_tag {
     pub(super) const DRAIN: u8 = 37;
     pub(super) const UNDRAIN: u8 = 38;
     pub(super) const SET_SLOTS: u8 = 39;
+    pub(super) const SET_ALARMS: u8 = 40;
+    pub(super) const ALARMS_TOLD: u8 = 41;
+    pub(super) const SILENCE_ALARM: u8 = 42;
 }
 
 /// The tags of replies, which are sent between JobTrackers and never stored.
@@ -161,6 +164,9 @@ fn put_command(out: &mut BytesMut, command: &Command) {
         Command::Drain(c) => put_frame(out, t::DRAIN, c, &[]),
         Command::Undrain(c) => put_frame(out, t::UNDRAIN, c, &[]),
         Command::SetSlots(c) => put_frame(out, t::SET_SLOTS, c, &[]),
+        Command::SetAlarms(c) => put_frame(out, t::SET_ALARMS, c, &[]),
+        Command::AlarmsTold(c) => put_frame(out, t::ALARMS_TOLD, c, &[]),
+        Command::SilenceAlarm(c) => put_frame(out, t::SILENCE_ALARM, c, &[]),
     }
 }
 
@@ -190,6 +196,9 @@ fn take_command(bytes: &mut Bytes) -> Result<Command, CodecError> {
         t::DRAIN => Command::Drain(frame.body()?),
         t::UNDRAIN => Command::Undrain(frame.body()?),
         t::SET_SLOTS => Command::SetSlots(frame.body()?),
+        t::SET_ALARMS => Command::SetAlarms(frame.body()?),
+        t::ALARMS_TOLD => Command::AlarmsTold(frame.body()?),
+        t::SILENCE_ALARM => Command::SilenceAlarm(frame.body()?),
         unknown => return Err(CodecError::Tag(unknown)),
     })
 }
@@ -272,6 +281,8 @@ pub fn put_row(out: &mut BytesMut, row: &Row) {
         Row::Request(r) => put_frame(out, tag::REQUEST, r.as_ref(), &[]),
         Row::RequestAge => put_frame(out, tag::REQUEST_AGE, &(), &[]),
         Row::Paused(r) => put_frame(out, tag::PAUSED, r.as_ref(), &[]),
+        Row::Alarm(r) => put_frame(out, tag::ALARM, r.as_ref(), &[]),
+        Row::Silence(r) => put_frame(out, tag::SILENCE, r.as_ref(), &[]),
         Row::Meta(r) => put_frame(out, tag::META, r.as_ref(), &[]),
         Row::Mark(r) => put_frame(out, tag::MARK, r, &[]),
     }
@@ -300,6 +311,8 @@ pub fn decode_row(mut bytes: Bytes) -> Result<Row, CodecError> {
         tag::REQUEST => Row::Request(Box::new(frame.body()?)),
         tag::REQUEST_AGE => frame.body::<()>().map(|()| Row::RequestAge)?,
         tag::PAUSED => Row::Paused(Box::new(frame.body()?)),
+        tag::ALARM => Row::Alarm(Box::new(frame.body()?)),
+        tag::SILENCE => Row::Silence(Box::new(frame.body()?)),
         tag::META => Row::Meta(Box::new(frame.body()?)),
         tag::MARK => Row::Mark(frame.body()?),
         unknown => return Err(CodecError::Tag(unknown)),

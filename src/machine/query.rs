@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::base::BaseError;
 use super::key::Key;
 use super::row::{
-    Attempt, AttemptEnd, Fate, Hold, JobAct, JobLogKind, JobRow, LedgerRow, LiveRun, LiveState, PeriodicRow, Row,
-    Stop, TrackerRow, Why,
+    Attempt, AttemptEnd, Fate, Hold, JobAct, JobLogKind, JobRow, LedgerRow, LiveRun, LiveState, PeriodicRow,
+    Row, Stop, TrackerRow, Why,
 };
 use super::tables::Tables;
 use crate::domain::{

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::domain::JobSpec;
 use crate::domain::{ExecutionId, RunId, Timestamp};
 use crate::machine::command::ReclaimReason;
-use crate::machine::row::{Hold, 
-    Attempt, AttemptEnd, Fate, JobAct, LedgerRow, LiveRun, LiveState, SkipReason, Stop, Why,
+use crate::machine::row::{
+    Attempt, AttemptEnd, Fate, Hold, JobAct, LedgerRow, LiveRun, LiveState, SkipReason, Stop, Why,
 };
 use crate::machine::{BaseError, JobState, JobView, LogView, LogWhat, Machine, RunState, RunView};
 use crate::wire::{pb, timestamp};

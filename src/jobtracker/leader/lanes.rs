@@ -183,6 +183,7 @@ pub fn weight(command: &Command) -> usize {
             log.lines.iter().flat_map(|l| &l.lines).map(|line| 32 + line.text.len()).sum()
         }
         Command::Plan(plan) => plan.jobs.iter().map(|job| 64 + 8 * job.instants.len()).sum(),
+        Command::SetAlarms(set) => COMMAND_BYTES * set.changes.len(),
         Command::TrackerOnline(online) => 8 * online.holds.len(),
         Command::Update(update) => update.patch.as_ref().map_or(0, |patch| {
             patch.payload.as_ref().map_or(0, |payload| payload.len())
@@ -200,6 +201,8 @@ pub fn weight(command: &Command) -> usize {
         | Command::Reclaim(_)
         | Command::Tick
         | Command::Expire
+        | Command::AlarmsTold(_)
+        | Command::SilenceAlarm(_)
         | Command::SetLimits(_)
         | Command::ResumeQueue(_)
         | Command::Undrain(_)

@@ -190,6 +190,7 @@ pub fn lane_of(command: &Command) -> Lane {
         | Command::Drain(_)
         | Command::Undrain(_)
         | Command::SetSlots(_)
+        | Command::SilenceAlarm(_)
         | Command::SetLimits(_) => Lane::Request,
         Command::BizLog(_) => Lane::Log,
         Command::TrackerOnline(_)
@@ -200,6 +201,8 @@ pub fn lane_of(command: &Command) -> Lane {
         | Command::Reclaim(_)
         | Command::Plan(_)
         | Command::Tick
-        | Command::Expire => Lane::Drain,
+        | Command::Expire
+        | Command::SetAlarms(_)
+        | Command::AlarmsTold(_) => Lane::Drain,
     }
 }

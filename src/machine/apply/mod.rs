@@ -1,5 +1,6 @@
 //! The match: each command goes to the file that has its name. Nothing else lives here.
 
+mod alarms_told;
 mod biz_log;
 mod cancel;
 mod client_open;
@@ -14,8 +15,10 @@ mod request;
 mod resume_queue;
 mod retry;
 mod return_;
+mod set_alarms;
 mod set_limits;
 mod set_slots;
+mod silence_alarm;
 mod submit;
 mod terminate;
 mod tick;
@@ -54,5 +57,8 @@ pub(super) fn apply(change: &mut Change<'_>, command: &Command) -> Result<Reply,
         Command::Drain(drain) => drain::apply(change, drain),
         Command::Undrain(undrain) => undrain::apply(change, undrain),
         Command::SetSlots(slots) => set_slots::apply(change, slots),
+        Command::SetAlarms(set) => set_alarms::apply(change, set),
+        Command::AlarmsTold(told) => alarms_told::apply(change, told),
+        Command::SilenceAlarm(silence) => silence_alarm::apply(change, silence),
     }
 }

@@ -8,6 +8,7 @@
 
 mod heartbeat;
 mod lines;
+mod orders;
 mod reports;
 mod stopping;
 #[cfg(test)]
@@ -51,6 +52,11 @@ enum Phase {
 #[derive(Debug)]
 struct Running {
     run_id: String,
+    job_id: String,
+    task_id: String,
+    kind: String,
+    attempt: u32,
+    since: Millis,
     /// When its run timeout ends, or when it is killed after it was told to stop.
     timer: Option<Millis>,
     stopping: Option<StopCause>,
@@ -99,6 +105,8 @@ pub(super) struct Session {
     slots: Option<u32>,
     /// Whether an operator drained it.
     drained: bool,
+    /// Why the machine is too busy for more.
+    paused: Option<String>,
     over: bool,
 }
 
@@ -134,6 +142,7 @@ impl Session {
             draining: None,
             slots: None,
             drained: false,
+            paused: None,
             over: false,
         }
     }
@@ -150,6 +159,8 @@ impl Session {
                 self.progress.extend(told.into_iter().map(|one| (one.execution, one)));
             }
             Event::Drain { timeout } => self.drain(timeout, now),
+            Event::Slots(slots) => self.wish_slots(slots, acts),
+            Event::Pause(reason) => self.pause(reason),
         }
     }
 
@@ -191,7 +202,8 @@ impl Session {
 
     /// How many executions could begin now.
     fn free_slots(&self) -> u32 {
-        if self.cut_off || self.draining.is_some() || self.owed.len() >= OWED_MAX {
+        let takes_nothing = self.cut_off || self.draining.is_some() || self.paused.is_some();
+        if takes_nothing || self.owed.len() >= OWED_MAX {
             return 0;
         }
         let running = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
@@ -320,7 +332,17 @@ impl Session {
             let timeout = job.run_timeout.and_then(|span| read_duration(span).ok());
             let timer = timeout.map(|timeout| plus(now, timeout));
             self.timers.extend(timer.map(|at| (at, execution)));
-            self.running.insert(execution, Running { run_id: job.run_id.clone(), timer, stopping: None });
+            let running = Running {
+                run_id: job.run_id.clone(),
+                job_id: job.job_id.clone(),
+                task_id: job.task_id.clone(),
+                kind: job.kind.clone(),
+                attempt: job.attempt,
+                since: now,
+                timer,
+                stopping: None,
+            };
+            self.running.insert(execution, running);
             acts.push(Act::Begin(Box::new(job)));
         }
     }
