@@ -102,7 +102,7 @@ mod tests {
             limit("runs", pb::LimitUnit::Count),
         ];
         for (change, value, again) in [
-            ("kept=3d", 259_200_000, "3d"),
+            ("kept=3d", 259_200_000, "259200s"),
             ("bytes=64KiB", 65_536, "64KiB"),
             ("bytes=1000", 1000, "1000B"),
             ("runs=5", 5, "5"),
