@@ -123,8 +123,6 @@ bugs! {
         "A timer puts executions back to ready although a TaskTracker has them.";
     ReadyEntryStays "ready_entry_stays" promise 3 lts "W9" World "L1":
         "A run that was dispatched stays in the ready queue too.";
-    UpdateLeavesTheOldRank "update_leaves_the_old_rank" promise 3 lts "W14" World "L1":
-        "A ready run that an update moves stays at its old place in the ready queue too.";
     IdsRestart "ids_restart" promise 3 lts "" World "L1":
         "Ids, and with them fencing tokens, start again from time to time.";
     PreviousCycleIgnored "previous_cycle_ignored" promise 3 lts "" World "L1":
@@ -171,10 +169,6 @@ bugs! {
         "A linearizable read asks nobody whether this node's tables are recent.";
     ListMissesWaiting "list_misses_waiting" promise 7 lts "" Process "Q1":
         "A list with a filter for states leaves out jobs that wait for a retry.";
-    PausedGroupDispatches "paused_group_dispatches" promise 9 lts "" World "H1":
-        "The work of a paused node group is dispatched all the same.";
-    ReconnectUndrains "reconnect_undrains" promise 9 lts "" World "H1":
-        "A TaskTracker that an operator drained gets work again after its process starts anew.";
     NewLeaderDawdles "new_leader_dawdles" promise 8 lts "" Process "V1":
         "A new leader begins its work fifteen seconds after its election.";
 }

@@ -178,9 +178,7 @@ impl Indexes {
     pub fn update(&mut self, key: &Key, old: Option<&Row>, new: Option<&Row>) {
         match key {
             Key::Live(run) => {
-                if let Some(Row::Live(live)) = old
-                    && !(planted::is(Bug::UpdateLeavesTheOldRank) && is_ready_again(live, new))
-                {
+                if let Some(Row::Live(live)) = old {
                     self.remove_live(*run, live);
                 }
                 if let Some(Row::Live(live)) = new {
@@ -306,12 +304,6 @@ impl Indexes {
         }
         self.needs_plan.remove(&job);
     }
-}
-
-/// Ready before and after, under another rank: only for [`Bug::UpdateLeavesTheOldRank`].
-fn is_ready_again(live: &LiveRun, new: Option<&Row>) -> bool {
-    let ready = |live: &LiveRun| matches!(live.state, LiveState::Ready { .. });
-    ready(live) && matches!(new, Some(Row::Live(new)) if ready(new))
 }
 
 impl PeriodicRow {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::{
     Action, ExecutionId, JobPatch, JobSpec, JobType, Kind, Millis, MisfirePolicy, RunId, Schedule,
+    SchedulePatch,
 };
 use crate::domain::{Backoff, DstRule, OnConflict, RepeatSchedule};
 use crate::machine::alarm::AlarmNews;

@@ -14,7 +14,6 @@ use crate::machine::limits::CAPACITY_MAX;
 use crate::machine::queue::end;
 use crate::machine::reply::{Dispatched, Push, Refusal, Reply};
 use crate::machine::row::{LiveRun, LiveState, TrackerRow};
-use crate::planted::{self, Bug};
 
 pub(super) fn apply(change: &mut Change<'_>, dispatch: &Dispatch) -> Result<Reply, BaseError> {
     let session = dispatch.session;
@@ -24,7 +23,7 @@ pub(super) fn apply(change: &mut Change<'_>, dispatch: &Dispatch) -> Result<Repl
     if tracker.drained.is_some() {
         return Ok(Reply::Refused(Refusal::Draining(session)));
     }
-    if change.indexes().is_paused(&group) && !planted::is(Bug::PausedGroupDispatches) {
+    if change.indexes().is_paused(&group) {
         return Ok(Reply::Refused(Refusal::Paused(group)));
     }
     let free = (tracker.slots() as usize).saturating_sub(change.indexes().executing_on(session));

@@ -31,7 +31,6 @@ pub(super) fn apply(change: &mut Change<'_>, online: &TrackerOnline) -> Result<R
     // Who was to leave has left; whoever starts anew stays, and gets nothing.
     let leave = same.is_some();
     let drained = drained.map(|drained| Drained { leave: drained.leave && leave, ..drained });
-    let drained = drained.filter(|_| leave || !planted::is(Bug::ReconnectUndrains));
     let row = TrackerRow { session, start, state, since, capacity, kinds, drained, slots };
     if same.is_some_and(|same| same.capacity != row.capacity) {
         change.effect(Effect::Held(session));

@@ -57,17 +57,17 @@ const RARE: &[(&str, u64)] = &[
     ("plan refused", 50),
     ("terminated", 20),
     ("updated", 100),
-    ("updated while executing", 40),
+    ("updated while executing", 30),
     ("updated while ready", 20),
-    ("rescheduled", 40),
-    ("moved to another group", 20),
+    ("rescheduled", 20),
+    ("moved to another group", 4),
     ("update conflicts", 20),
-    ("update of an ended job", 40),
+    ("update of an ended job", 15),
     ("key taken by another job", 5),
     ("a retry takes a newer revision", 20),
-    ("dispatch in a paused group", 100),
-    ("dispatch to a drained TaskTracker", 50),
-    ("slots changed", 50),
+    ("dispatch in a paused group", 20),
+    ("dispatch to a drained TaskTracker", 20),
+    ("slots changed", 15),
     ("retried by hand", 25),
     ("expired", 300),
     ("opened from disk", 100),
@@ -384,7 +384,7 @@ impl World {
             },
         };
         let patch = JobPatch {
-            node_group: chance.one_in(4).then_some(other.node_group),
+            node_group: chance.one_in(2).then_some(other.node_group),
             kind: chance.one_in(3).then_some(other.kind),
             priority: chance.one_in(2).then_some(other.priority),
             schedule: chance.one_in(2).then_some(schedule),
@@ -422,12 +422,12 @@ impl World {
         let stranger = (group(chance), Identity::new("w9").unwrap());
         let (node_group, identity) = chance.pick(&known).unwrap_or(stranger);
         let (by, reason) = ("ann".to_owned(), "why".to_owned());
-        match chance.below(24) {
+        match chance.below(48) {
             0 => Command::PauseQueue(PauseQueue { node_group: group(chance), by, reason }),
-            1..=6 => Command::ResumeQueue(ResumeQueue { node_group: group(chance) }),
-            7 | 8 => Command::Drain(Drain { node_group, identity, by, reason, leave: chance.one_in(2) }),
-            9..=14 => Command::Undrain(Undrain { node_group, identity }),
-            15 => Command::Undrain(Undrain { node_group, identity: Identity::new("w9").unwrap() }),
+            1..=13 => Command::ResumeQueue(ResumeQueue { node_group: group(chance) }),
+            14 => Command::Drain(Drain { node_group, identity, by, reason, leave: chance.one_in(2) }),
+            15..=29 => Command::Undrain(Undrain { node_group, identity }),
+            30 => Command::Undrain(Undrain { node_group, identity: Identity::new("w9").unwrap() }),
             _ => {
                 let slots = (!chance.one_in(3)).then(|| chance.below(7) as u32);
                 Command::SetSlots(SetSlots { node_group, identity, slots })

@@ -232,7 +232,9 @@ impl Leading {
         let held: BTreeSet<ExecutionId> = hello.running.union(&hello.owed).copied().collect();
         send(&outbox, ToTracker::Welcome { session, term: self.term });
         if let Some(row) = machine.tables().tracker_row(&hello.node_group, &hello.identity)? {
-            holds(&row).into_iter().for_each(|message| drop(send(&outbox, message)));
+            for message in holds(&row) {
+                send(&outbox, message);
+            }
         }
         for execution in &hello.running {
             let stopped = match machine.tables().indexes().execution(*execution) {
