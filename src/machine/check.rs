@@ -13,10 +13,12 @@ use super::base::BaseError;
 use super::index::Indexes;
 use super::key::Key;
 use super::limits::{ATTEMPTS_KEPT, CLIENT_WINDOW, PLAN_AHEAD_MAX};
+use super::queue::end::tally;
 use super::row::{
     Attempt, AttemptEnd, BodyRow, ClientRow, Fate, GroupRow, JobRow, LedgerRow, LiveRun, LiveState,
     PeriodicRow, Rhythm, Row, TaskKeyRow, TrackerRow,
 };
+use super::stats::{MINUTE, minute_of};
 use super::tables::Tables;
 use crate::domain::{
     ClientId, Identity, JobId, NodeGroup, Position, RequestId, RunId, Schedule, SessionId, TaskId, Timestamp,
@@ -47,6 +49,12 @@ pub enum Violation {
     Client(ClientId, String),
     #[error("request {0}: its row and its age do not match")]
     Request(RequestId),
+    #[error("group {0} counts {2} {1} and its runs show {3}")]
+    Counter(NodeGroup, &'static str, u64, u64),
+    #[error("{0} rows of series are counted and {1} are there")]
+    StatsRows(u64, u64),
+    #[error("series: {0} is not of a whole minute, or of one to come")]
+    StatsMinute(String),
 }
 
 impl Machine {
@@ -76,10 +84,12 @@ pub(super) fn check(tables: &Tables) -> Result<Vec<Violation>, BaseError> {
         the_job_log_is_about_known_runs,
         answers_lie_in_their_window,
         request_ages_mirror_requests,
+        counters_hold_what_the_runs_show,
     ];
     invariants.iter().for_each(|invariant| invariant(&rows, &mut found));
     indexes_mirror_rows(tables, &rows, &mut found);
     ids_are_unique_and_past(tables, &rows, &mut found);
+    series_are_counted_and_past(tables, &rows, &mut found);
     Ok(found)
 }
 
@@ -100,13 +110,14 @@ struct Rows {
     answers: BTreeSet<(ClientId, u64)>,
     requests: BTreeSet<(Timestamp, RequestId)>,
     request_ages: BTreeSet<(Timestamp, RequestId)>,
+    stats: Vec<(Timestamp, Key)>,
 }
 
 impl Rows {
     fn read(tables: &Tables, found: &mut Vec<Violation>) -> Result<Rows, BaseError> {
         let mut rows = Rows::default();
-        let last = RequestId::new("\u{10ffff}").expect("a printable character");
-        for row in tables.scan(Bound::Included(&Key::Mark(0)), &Key::RequestAge(Timestamp::MAX, last)) {
+        let last = Identity::new("\u{10ffff}").expect("a printable character");
+        for row in tables.scan(Bound::Included(&Key::Mark(0)), &Key::JobTrackerStats(Timestamp::MAX, last)) {
             let (key, row) = row?;
             if let Some(key) = rows.add(key, row) {
                 found.push(Violation::MixedUp(format!("{key:?}")));
@@ -144,6 +155,11 @@ impl Rows {
             }
             (Key::RequestAge(at, id), Row::RequestAge) => {
                 self.request_ages.insert((at, id));
+            }
+            (key @ Key::GroupStats(minute, _), Row::GroupStats(_))
+            | (key @ Key::TrackerStats(minute, ..), Row::TrackerStats(_))
+            | (key @ Key::JobTrackerStats(minute, _), Row::JobTrackerStats(_)) => {
+                self.stats.push((minute, key));
             }
             (key, _) => return Some(key),
         }
@@ -515,4 +531,49 @@ fn ids_are_unique_and_past(tables: &Tables, rows: &Rows, found: &mut Vec<Violati
     let last = Position::new(tables.meta().id_base + tables.meta().applied, Position::ORDINAL_MAX);
     let future = ids.last().filter(|newest| **newest > last);
     found.extend(future.map(|newest| Violation::IdFromTheFuture(*newest, last)));
+}
+
+/// Runs are forgotten and counters are not, so a counter may be above what is left, never below.
+fn counters_hold_what_the_runs_show(rows: &Rows, found: &mut Vec<Violation>) {
+    let mut shown = BTreeMap::<NodeGroup, GroupRow>::new();
+    for (group, _, run) in &rows.finished {
+        let Some(row) = rows.ledger.get(run) else { continue };
+        let group = shown.entry(group.clone()).or_default();
+        tally(group, row.fate);
+        group.dispatched += u64::from(row.executions);
+        group.retried += u64::from(row.retries);
+        group.reclaimed += u64::from(row.reclaims);
+    }
+    for live in rows.live.values() {
+        let group = shown.entry(live.node_group.clone()).or_default();
+        group.dispatched += u64::from(live.executions);
+        group.retried += u64::from(live.retries);
+        group.reclaimed += u64::from(live.reclaims);
+    }
+    for (name, shown) in shown {
+        let counted = rows.groups.get(&name).copied().unwrap_or_default();
+        let pairs = [
+            ("dispatched", counted.dispatched, shown.dispatched),
+            ("succeeded", counted.succeeded, shown.succeeded),
+            ("failed", counted.failed, shown.failed),
+            ("dead", counted.dead, shown.dead),
+            ("cancelled", counted.cancelled, shown.cancelled),
+            ("skipped", counted.skipped, shown.skipped),
+            ("retried", counted.retried, shown.retried),
+            ("reclaimed", counted.reclaimed, shown.reclaimed),
+            ("executed with success", counted.exe_success, shown.succeeded),
+        ];
+        let below = pairs.into_iter().filter(|(_, counted, shown)| counted < shown);
+        found.extend(below.map(|(what, is, shown)| Violation::Counter(name.clone(), what, is, shown)));
+    }
+}
+
+fn series_are_counted_and_past(tables: &Tables, rows: &Rows, found: &mut Vec<Violation>) {
+    let (counted, are) = (tables.meta().stats_rows, rows.stats.len() as u64);
+    if counted != are {
+        found.push(Violation::StatsRows(counted, are));
+    }
+    let last = tables.meta().now + MINUTE;
+    let wrong = rows.stats.iter().filter(|(minute, _)| *minute != minute_of(*minute) || *minute > last);
+    found.extend(wrong.map(|(_, key)| Violation::StatsMinute(format!("{key:?}"))));
 }

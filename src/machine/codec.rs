@@ -64,6 +64,7 @@ mod command_tag {
     pub(super) const BIZ_LOG: u8 = 14;
     pub(super) const EXPIRE: u8 = 15;
     pub(super) const SET_LIMITS: u8 = 16;
+    pub(super) const STATS: u8 = 32;
 }
 
 /// The tags of replies, which are sent between JobTrackers and never stored.
@@ -147,6 +148,7 @@ fn put_command(out: &mut BytesMut, command: &Command) {
         Command::BizLog(c) => put_frame(out, t::BIZ_LOG, c, &[]),
         Command::Expire => put_frame(out, t::EXPIRE, &(), &[]),
         Command::SetLimits(c) => put_frame(out, t::SET_LIMITS, c, &[]),
+        Command::Stats(c) => put_frame(out, t::STATS, c, &[]),
     }
 }
 
@@ -170,6 +172,7 @@ fn take_command(bytes: &mut Bytes) -> Result<Command, CodecError> {
         t::BIZ_LOG => Command::BizLog(frame.body()?),
         t::EXPIRE => frame.body::<()>().map(|()| Command::Expire)?,
         t::SET_LIMITS => Command::SetLimits(frame.body()?),
+        t::STATS => Command::Stats(frame.body()?),
         unknown => return Err(CodecError::Tag(unknown)),
     })
 }
@@ -247,6 +250,9 @@ pub fn put_row(out: &mut BytesMut, row: &Row) {
         Row::Answer(r) => put_frame(out, tag::ANSWER, r.as_ref(), &[]),
         Row::Request(r) => put_frame(out, tag::REQUEST, r.as_ref(), &[]),
         Row::RequestAge => put_frame(out, tag::REQUEST_AGE, &(), &[]),
+        Row::GroupStats(r) => put_frame(out, tag::GROUP_STATS, r.as_ref(), &[]),
+        Row::TrackerStats(r) => put_frame(out, tag::TRACKER_STATS, r.as_ref(), &[]),
+        Row::JobTrackerStats(r) => put_frame(out, tag::JOBTRACKER_STATS, r.as_ref(), &[]),
         Row::Meta(r) => put_frame(out, tag::META, r.as_ref(), &[]),
         Row::Mark(r) => put_frame(out, tag::MARK, r, &[]),
     }
@@ -274,6 +280,9 @@ pub fn decode_row(mut bytes: Bytes) -> Result<Row, CodecError> {
         tag::ANSWER => Row::Answer(Box::new(frame.body()?)),
         tag::REQUEST => Row::Request(Box::new(frame.body()?)),
         tag::REQUEST_AGE => frame.body::<()>().map(|()| Row::RequestAge)?,
+        tag::GROUP_STATS => Row::GroupStats(Box::new(frame.body()?)),
+        tag::TRACKER_STATS => Row::TrackerStats(Box::new(frame.body()?)),
+        tag::JOBTRACKER_STATS => Row::JobTrackerStats(Box::new(frame.body()?)),
         tag::META => Row::Meta(Box::new(frame.body()?)),
         tag::MARK => Row::Mark(frame.body()?),
         unknown => return Err(CodecError::Tag(unknown)),

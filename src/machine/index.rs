@@ -175,7 +175,10 @@ impl Indexes {
             | Key::Client(_)
             | Key::Answer(..)
             | Key::Request(_)
-            | Key::RequestAge(..) => {}
+            | Key::RequestAge(..)
+            | Key::GroupStats(..)
+            | Key::TrackerStats(..)
+            | Key::JobTrackerStats(..) => {}
         }
     }
 

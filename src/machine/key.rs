@@ -28,6 +28,11 @@ pub enum Key {
     Answer(ClientId, u64),
     Request(RequestId),
     RequestAge(Timestamp, RequestId),
+    /// By its minute, so that old ones are found; so the next two.
+    GroupStats(Timestamp, NodeGroup),
+    TrackerStats(Timestamp, NodeGroup, Identity),
+    /// By the JobTracker's name.
+    JobTrackerStats(Timestamp, Identity),
 }
 
 /// The stored tags, one a table.
@@ -48,6 +53,9 @@ pub(crate) mod tag {
     pub(crate) const ANSWER: u8 = 14;
     pub(crate) const REQUEST: u8 = 15;
     pub(crate) const REQUEST_AGE: u8 = 16;
+    pub(crate) const GROUP_STATS: u8 = 30;
+    pub(crate) const TRACKER_STATS: u8 = 31;
+    pub(crate) const JOBTRACKER_STATS: u8 = 32;
 }
 
 impl Key {
@@ -69,6 +77,9 @@ impl Key {
             Key::Answer(..) => tag::ANSWER,
             Key::Request(_) => tag::REQUEST,
             Key::RequestAge(..) => tag::REQUEST_AGE,
+            Key::GroupStats(..) => tag::GROUP_STATS,
+            Key::TrackerStats(..) => tag::TRACKER_STATS,
+            Key::JobTrackerStats(..) => tag::JOBTRACKER_STATS,
         }
     }
 
@@ -118,6 +129,19 @@ impl Key {
                 number(out, at.as_millis());
                 name(out, request.as_str());
             }
+            Key::GroupStats(minute, group) => {
+                number(out, minute.as_millis());
+                name(out, group.as_str());
+            }
+            Key::TrackerStats(minute, group, identity) => {
+                number(out, minute.as_millis());
+                name(out, group.as_str());
+                name(out, identity.as_str());
+            }
+            Key::JobTrackerStats(minute, who) => {
+                number(out, minute.as_millis());
+                name(out, who.as_str());
+            }
         }
     }
 
@@ -148,6 +172,28 @@ impl Key {
         Key::Client(ClientId::default())
     }
 
+    /// For each of the three tables of series: not after any row of this minute.
+    pub fn first_stats(minute: Timestamp) -> [Key; 3] {
+        let first = "\u{20}";
+        let group = NodeGroup::new(first).expect("a space is printable");
+        let who = Identity::new(first).expect("a space is printable");
+        [
+            Key::GroupStats(minute, group.clone()),
+            Key::TrackerStats(minute, group, who.clone()),
+            Key::JobTrackerStats(minute, who),
+        ]
+    }
+
+    /// The minute of a row of the series.
+    pub fn stats_minute(&self) -> Option<Timestamp> {
+        match self {
+            Key::GroupStats(minute, _) | Key::TrackerStats(minute, ..) | Key::JobTrackerStats(minute, _) => {
+                Some(*minute)
+            }
+            _ => None,
+        }
+    }
+
     /// The key that these bytes are, or `None` if they are no key.
     pub fn from_bytes(bytes: &[u8]) -> Option<Key> {
         let (tag, rest) = bytes.split_first()?;
@@ -176,6 +222,12 @@ impl Key {
             tag::ANSWER => Key::Answer(ClientId::from_u64(rest.number()?), rest.number()?),
             tag::REQUEST => Key::Request(RequestId::new(rest.name()?).ok()?),
             tag::REQUEST_AGE => Key::RequestAge(rest.time()?, RequestId::new(rest.name()?).ok()?),
+            tag::GROUP_STATS => Key::GroupStats(rest.time()?, NodeGroup::new(rest.name()?).ok()?),
+            tag::TRACKER_STATS => {
+                let (minute, group) = (rest.time()?, NodeGroup::new(rest.name()?).ok()?);
+                Key::TrackerStats(minute, group, Identity::new(rest.name()?).ok()?)
+            }
+            tag::JOBTRACKER_STATS => Key::JobTrackerStats(rest.time()?, Identity::new(rest.name()?).ok()?),
             _ => return None,
         };
         rest.0.is_empty().then_some(key)
@@ -278,6 +330,13 @@ mod tests {
             (any::<u64>(), any::<u64>()).prop_map(|(id, seq)| Key::Answer(ClientId::from_u64(id), seq)),
             any_name().prop_map(|r| Key::Request(RequestId::new(r).unwrap())),
             (any_time(), any_name()).prop_map(|(at, r)| Key::RequestAge(at, RequestId::new(r).unwrap())),
+            (any_time(), any_name()).prop_map(|(at, g)| Key::GroupStats(at, NodeGroup::new(g).unwrap())),
+            (any_time(), any_name(), any_name()).prop_map(|(at, g, i)| Key::TrackerStats(
+                at,
+                NodeGroup::new(g).unwrap(),
+                Identity::new(i).unwrap()
+            )),
+            (any_time(), any_name()).prop_map(|(at, i)| Key::JobTrackerStats(at, Identity::new(i).unwrap())),
         ]
     }
 

@@ -123,6 +123,9 @@ fn payload_bytes(row: &Row) -> usize {
         | Row::Client(_)
         | Row::Request(_)
         | Row::RequestAge
+        | Row::GroupStats(_)
+        | Row::TrackerStats(_)
+        | Row::JobTrackerStats(_)
         | Row::Meta(_)
         | Row::Mark(_) => 0,
     }

@@ -42,6 +42,10 @@ pub struct Limits {
     pub client_kept: Millis,
     /// Biz log bytes of one execution, a line's end included; what comes later is counted and dropped.
     pub biz_log_bytes_max: u32,
+    /// How long series are kept.
+    pub stats_kept: Millis,
+    /// How many rows the series have at most: one a minute for each node group, TaskTracker and JobTracker.
+    pub stats_rows_max: u64,
 }
 
 impl Default for Limits {
@@ -54,6 +58,8 @@ impl Default for Limits {
             offline_kept: Millis::from_secs(7 * 24 * 3600),
             client_kept: Millis::from_secs(7 * 24 * 3600),
             biz_log_bytes_max: 64 << 10,
+            stats_kept: Millis::from_secs(3 * 24 * 3600),
+            stats_rows_max: 1_000_000,
         }
     }
 }

@@ -21,6 +21,7 @@ mod query;
 mod queue;
 pub mod reply;
 pub mod row;
+pub mod stats;
 mod tables;
 #[cfg(test)]
 mod tests;

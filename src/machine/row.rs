@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::command::{Fingerprint, OfflineReason, ReclaimReason};
 use super::limits::Limits;
 use super::reply::{CancelAnswer, Refusal, SubmitAnswer};
+use super::stats::{GroupStats, JobTrackerStats, TrackerStats};
 use crate::domain::{
     Action, BizLogLevel, ClientId, ExecutionId, Identity, JobId, JobSpec, Kind, Millis, NodeGroup, Position,
     RunId, SessionId, Timestamp,
@@ -33,6 +34,9 @@ pub enum Row {
     Answer(Box<AnswerRow>),
     Request(Box<RequestRow>),
     RequestAge,
+    GroupStats(Box<GroupStats>),
+    TrackerStats(Box<TrackerStats>),
+    JobTrackerStats(Box<JobTrackerStats>),
     Meta(Box<MetaRow>),
     /// Opaque to the machine: consensus keeps its marks in the same layer as the rows they belong to.
     Mark(Bytes),
@@ -293,6 +297,13 @@ pub struct GroupRow {
     pub retried: u64,
     pub reclaimed: u64,
     pub stale: u64,
+    /// Executions by what their runners said: LTS's exeSuccessNum; so the next three.
+    pub exe_success: u64,
+    pub exe_failed: u64,
+    pub exe_later: u64,
+    pub exe_exception: u64,
+    /// Lines of user code that the job log has not: beyond the limit, or dropped on their way.
+    pub log_lines_dropped: u64,
     /// Finished runs that are kept now.
     pub kept: u64,
 }
@@ -347,6 +358,8 @@ pub struct MetaRow {
     pub feature_level: u32,
     /// Where the last `Expire` stopped looking for old client sessions.
     pub clients_swept: ClientId,
+    /// How many rows the series have.
+    pub stats_rows: u64,
 }
 
 impl Default for MetaRow {
@@ -359,6 +372,19 @@ impl Default for MetaRow {
             limits: Limits::default(),
             feature_level: 1,
             clients_swept: ClientId::default(),
+            stats_rows: 0,
+        }
+    }
+}
+
+impl GroupRow {
+    /// Counts what a runner said.
+    pub(super) fn executed(&mut self, action: Action) {
+        match action {
+            Action::ExecuteSuccess => self.exe_success += 1,
+            Action::ExecuteFailed => self.exe_failed += 1,
+            Action::ExecuteLater => self.exe_later += 1,
+            Action::ExecuteException => self.exe_exception += 1,
         }
     }
 }

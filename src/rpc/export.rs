@@ -91,6 +91,7 @@ fn command(command: &Command) -> Value {
         }
         Command::Expire => json!({"expire": {}}),
         Command::SetLimits(limits) => json!({"set_limits": self::limits(limits)}),
+        Command::Stats(told) => super::export_stats::stats(told),
     }
 }
 
@@ -195,7 +196,8 @@ fn limits(limits: &Limits) -> Value {
         "reclaims_max": limits.reclaims_max, "request_window_ms": limits.request_window.get(),
         "finished_kept_ms": limits.finished_kept.get(), "finished_runs_max": limits.finished_runs_max,
         "offline_kept_ms": limits.offline_kept.get(), "client_kept_ms": limits.client_kept.get(),
-        "biz_log_bytes_max": limits.biz_log_bytes_max,
+        "biz_log_bytes_max": limits.biz_log_bytes_max, "stats_kept_ms": limits.stats_kept.get(),
+        "stats_rows_max": limits.stats_rows_max,
     })
 }
 

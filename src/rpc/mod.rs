@@ -6,6 +6,7 @@ mod calendar_service;
 mod cluster_service;
 mod edge;
 mod export;
+mod export_stats;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
 mod health;

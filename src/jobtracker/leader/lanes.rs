@@ -184,6 +184,9 @@ pub fn weight(command: &Command) -> usize {
         }
         Command::Plan(plan) => plan.jobs.iter().map(|job| 64 + 8 * job.instants.len()).sum(),
         Command::TrackerOnline(online) => 8 * online.holds.len(),
+        Command::Stats(told) => {
+            COMMAND_BYTES * (told.groups.len() + told.trackers.len() + told.jobtrackers.len())
+        }
         Command::ClientOpen(_)
         | Command::Cancel(_)
         | Command::Terminate(_)

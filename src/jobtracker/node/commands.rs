@@ -185,7 +185,7 @@ pub fn lane_of(command: &Command) -> Lane {
         | Command::Terminate(_)
         | Command::Retry(_)
         | Command::SetLimits(_) => Lane::Request,
-        Command::BizLog(_) => Lane::Log,
+        Command::BizLog(_) | Command::Stats(_) => Lane::Log,
         Command::TrackerOnline(_)
         | Command::TrackerOffline(_)
         | Command::Dispatch(_)

@@ -12,6 +12,7 @@ mod request;
 mod retry;
 mod return_;
 mod set_limits;
+mod stats;
 mod submit;
 mod terminate;
 mod tick;
@@ -42,5 +43,6 @@ pub(super) fn apply(change: &mut Change<'_>, command: &Command) -> Result<Reply,
         Command::BizLog(log) => biz_log::apply(change, log),
         Command::Expire => expire::apply(change),
         Command::SetLimits(limits) => set_limits::apply(change, limits),
+        Command::Stats(told) => stats::apply(change, told),
     }
 }

@@ -12,12 +12,13 @@ use crate::domain::{
     Schedule, SessionId, TaskId, Timestamp,
 };
 use crate::machine::command::{
-    BizLog, Cancel, ClientOpen, Complete, Completion, Dispatch, ExecutionLines, Fingerprint, JobPlan, JobRef,
-    OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SkippedRange, Submit, Terminate,
-    TrackerOffline, TrackerOnline,
+    BizLog, Cancel, ClientOpen, Complete, Completion, Dispatch, ExecutionLines, Fingerprint, GroupSample,
+    JobPlan, JobRef, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SkippedRange,
+    Stats, Submit, Terminate, TrackerOffline, TrackerOnline, TrackerSample,
 };
 use crate::machine::limits::{CAPACITY_MAX, Limits};
 use crate::machine::reply::SubmitAnswer;
+use crate::machine::stats::{Histogram, TrackerStats};
 use crate::machine::{Command, LogEntry, Reply, codec};
 
 /// Entries of one history: each is checked against all rows, so a longer one only costs time.
@@ -140,19 +141,24 @@ impl Seen {
             15 => Command::Return(Return { executions: self.executions(source), began: source.flag() }),
             16 => Command::Retry(Retry { request: self.request(source), run: self.run(source) }),
             17 => Command::Terminate(Terminate { request: self.request(source), run: self.run(source) }),
-            18 => self.rarely(source),
+            18 => self.rarely(source, at),
             _ => Command::Expire,
         }
     }
 
-    fn rarely(&self, source: &mut Source<'_>) -> Command {
-        match source.byte() % 4 {
+    fn rarely(&self, source: &mut Source<'_>, at: u64) -> Command {
+        match source.byte() % 5 {
             0 => Command::ClientOpen(ClientOpen { identity: identity(source) }),
             1 => Command::TrackerOffline(TrackerOffline {
                 session: self.session(source),
                 reason: source.of(&[OfflineReason::Silent, OfflineReason::Left, OfflineReason::Replaced]),
             }),
             2 => Command::BizLog(BizLog { lines: source.some(2, |source| self.lines(source)) }),
+            3 => Command::Stats(Stats {
+                groups: source.some(2, group_sample),
+                trackers: source.some(2, |source| tracker_sample(source, at)),
+                jobtrackers: Vec::new(),
+            }),
             _ => Command::SetLimits(Limits {
                 reclaims_max: source.byte().into(),
                 request_window: Millis::from_secs(source.number()),
@@ -161,6 +167,8 @@ impl Seen {
                 offline_kept: Millis::from_secs(source.number()),
                 client_kept: Millis::from_secs(source.number()),
                 biz_log_bytes_max: source.byte().into(),
+                stats_kept: Millis::from_secs(source.number()),
+                stats_rows_max: source.number(),
             }),
         }
     }
@@ -249,6 +257,34 @@ impl Seen {
             first: source.number(),
             lines: source.some(3, line),
         }
+    }
+}
+
+fn group_sample(source: &mut Source<'_>) -> GroupSample {
+    let spans = |source: &mut Source<'_>| {
+        let mut spans = Histogram::default();
+        source.some(2, Source::number).into_iter().for_each(|span| spans.add(Millis::new(span)));
+        spans
+    };
+    GroupSample {
+        node_group: group(source),
+        waiting: source.number(),
+        ready: source.number(),
+        executing: source.number(),
+        oldest_ready: Millis::new(source.number()),
+        wait: spans(source),
+        run: spans(source),
+        cron_lateness: spans(source),
+    }
+}
+
+fn tracker_sample(source: &mut Source<'_>, at: u64) -> TrackerSample {
+    let at = if source.flag() { at } else { source.number() };
+    TrackerSample {
+        minute: Timestamp::from_millis(at),
+        node_group: group(source),
+        identity: identity(source),
+        stats: TrackerStats { exe_success: source.number(), ..TrackerStats::default() },
     }
 }
 

@@ -137,6 +137,9 @@ fn keys() -> String {
         Key::Answer(client, 6),
         Key::Request(request.clone()),
         Key::RequestAge(at, request),
+        Key::GroupStats(at, NodeGroup::new("trade").unwrap()),
+        Key::TrackerStats(at, NodeGroup::new("trade").unwrap(), Identity::new("w1").unwrap()),
+        Key::JobTrackerStats(at, Identity::new("n1").unwrap()),
     ];
     let line = |key: &Key| format!("key {}\n    {key:?}\n", hex(&key.to_bytes()));
     keys.iter().map(line).collect()

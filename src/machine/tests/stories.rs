@@ -40,6 +40,7 @@ stories! {
     retries
     retry_by_hand
     return_a_push
+    series
     start_deadline
     terminate
     trigger_time

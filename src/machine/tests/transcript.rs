@@ -6,7 +6,7 @@ use crate::domain::{JobId, NodeGroup, Position, RunId, Timestamp};
 use crate::machine::index::Waiter;
 use crate::machine::reply::{CancelAnswer, CompleteAnswer, Push, Refusal, Reply, SubmitAnswer};
 use crate::machine::row::{
-    Attempt, AttemptEnd, Fate, JobLogKind, LedgerRow, LiveRun, LiveState, PeriodicRow, Rhythm, Row,
+    Attempt, AttemptEnd, Fate, GroupRow, JobLogKind, LedgerRow, LiveRun, LiveState, PeriodicRow, Rhythm, Row,
     TrackerState,
 };
 use crate::machine::{Applied, Effect, Key, Machine, Tables};
@@ -147,8 +147,60 @@ pub(super) fn show(machine: &Machine, words: &[&str]) -> Vec<String> {
                 .collect()
         }
         ["rows"] => tags(tables),
+        ["stats"] => stats(tables),
         words => panic!("{words:?} cannot be shown"),
     }
+}
+
+/// The series, a row a line.
+fn stats(tables: &Tables) -> Vec<String> {
+    let [first, ..] = Key::first_stats(Timestamp::ZERO);
+    let [.., last] = Key::first_stats(Timestamp::MAX);
+    let line = |(key, row): &(Key, Row)| {
+        let minute = key.stats_minute().map_or(0, ms);
+        match (key, row) {
+            (Key::GroupStats(_, group), Row::GroupStats(row)) => {
+                let spans = [("wait", &row.wait), ("run", &row.run), ("late", &row.cron_lateness)];
+                let spans = spans.map(|(name, spans)| {
+                    let [p50, p99] = [50, 99].map(|percent| spans.quantile(percent).map_or(0, |it| it.get()));
+                    format!("{name} {} p50 {p50} p99 {p99}", spans.count())
+                });
+                format!(
+                    "{minute} {group} {} waiting {} ready {} executing {} oldest {} {}",
+                    counts(&row.counts),
+                    row.waiting,
+                    row.ready,
+                    row.executing,
+                    row.oldest_ready,
+                    spans.join(" ")
+                )
+            }
+            (Key::TrackerStats(_, group, who), Row::TrackerStats(row)) => format!(
+                "{minute} {group}/{who} success {} later {} time {} running {} memory {}",
+                row.exe_success, row.exe_later, row.running_time, row.running, row.process.memory_bytes
+            ),
+            (Key::JobTrackerStats(_, who), Row::JobTrackerStats(row)) => {
+                format!("{minute} jobtracker {who} sst {}", row.sst_bytes)
+            }
+            other => format!("{other:?}"),
+        }
+    };
+    let rows = rows(tables, &first, &last);
+    let counted = format!("{} rows are counted", tables.meta().stats_rows);
+    rows.iter().map(line).chain([counted]).collect()
+}
+
+fn counts(row: &GroupRow) -> String {
+    format!(
+        "received {} pushed {} success {} failed {} later {} exception {} fixed {}",
+        row.submitted,
+        row.dispatched,
+        row.exe_success,
+        row.exe_failed,
+        row.exe_later,
+        row.exe_exception,
+        row.reclaimed
+    )
 }
 
 fn after(key: &Key) -> Key {
