@@ -49,10 +49,14 @@ fn command(command: &Command) -> Value {
             }})
         }
         Command::Cancel(cancel) => {
-            json!({"cancel": {"request": request(&cancel.request), "job": job_ref(&cancel.job)}})
+            json!({"cancel": {
+                "request": request(&cancel.request), "job": job_ref(&cancel.job), "reason": cancel.reason,
+            }})
         }
         Command::Terminate(asked) => {
-            json!({"terminate": {"request": request(&asked.request), "run": text(asked.run)}})
+            json!({"terminate": {
+                "request": request(&asked.request), "run": text(asked.run), "reason": asked.reason,
+            }})
         }
         Command::Retry(asked) => {
             json!({"retry": {"request": request(&asked.request), "run": text(asked.run)}})

@@ -386,7 +386,7 @@ impl World {
             true => JobRef::Id(self.job()),
             false => JobRef::Key(group(&mut self.chance), task),
         };
-        Command::Cancel(Cancel { request, job })
+        Command::Cancel(Cancel { request, job, reason: String::new() })
     }
 
     fn job(&mut self) -> JobId {
@@ -401,7 +401,7 @@ impl World {
 
     fn terminate(&mut self) -> Command {
         let run = if self.chance.one_in(3) { self.run() } else { self.execution().1 };
-        Command::Terminate(Terminate { request: self.request(), run })
+        Command::Terminate(Terminate { request: self.request(), run, reason: String::new() })
     }
 
     fn retry(&mut self) -> Command {

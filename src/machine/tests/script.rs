@@ -117,8 +117,10 @@ impl<'a> Words<'a> {
                 let refused = self.option("refused").map(list).unwrap_or_default();
                 Command::Submit(Submit { request, jobs: self.jobs(), refused })
             }
-            "cancel" => Command::Cancel(Cancel { request, job: self.job() }),
-            "terminate" => Command::Terminate(Terminate { request, run: parse(self.get(1)) }),
+            "cancel" => Command::Cancel(Cancel { request, job: self.job(), reason: self.reason() }),
+            "terminate" => {
+                Command::Terminate(Terminate { request, run: parse(self.get(1)), reason: self.reason() })
+            }
             "retry" => Command::Retry(Retry { request, run: parse(self.get(1)) }),
             "online" => Command::TrackerOnline(self.online()),
             "offline" => Command::TrackerOffline(self.offline()),
@@ -140,6 +142,10 @@ impl<'a> Words<'a> {
             }
             verb => panic!("{verb:?} is no verb"),
         }
+    }
+
+    fn reason(&self) -> String {
+        self.option("why").unwrap_or_default().to_owned()
     }
 
     fn job(&self) -> JobRef {
