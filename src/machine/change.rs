@@ -238,6 +238,7 @@ impl Change<'_> {
     table!(Arc<LedgerRow> as Ledger, get ledger(run: RunId) by Key::Ledger(run));
     table!(Arc<TrackerRow> as Tracker, get tracker(group: &NodeGroup, who: &Identity) by Key::Tracker(group.clone(), who.clone()));
     table!(Box<GroupRow> as Group, get group_row(group: &NodeGroup) by Key::Group(group.clone()));
+    table!(Box<GroupRow> as Sampled, get sampled(group: &NodeGroup) by Key::Sampled(group.clone()));
     table!(Box<GroupStats> as GroupStats, get group_stats(minute: Timestamp, group: &NodeGroup) by Key::GroupStats(minute, group.clone()));
     table!(ClientRow as Client, get client(client: ClientId) by Key::Client(client));
     table!(Box<AnswerRow> as Answer, get answer(client: ClientId, sequence: u64) by Key::Answer(client, sequence));

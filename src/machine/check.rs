@@ -51,6 +51,8 @@ pub enum Violation {
     Request(RequestId),
     #[error("group {0} counts {2} {1} and its runs show {3}")]
     Counter(NodeGroup, &'static str, u64, u64),
+    #[error("group {0}: its rows of series are ahead of its counters")]
+    Sampled(NodeGroup),
     #[error("{0} rows of series are counted and {1} are there")]
     StatsRows(u64, u64),
     #[error("series: {0} is not of a whole minute, or of one to come")]
@@ -111,13 +113,14 @@ struct Rows {
     requests: BTreeSet<(Timestamp, RequestId)>,
     request_ages: BTreeSet<(Timestamp, RequestId)>,
     stats: Vec<(Timestamp, Key)>,
+    sampled: BTreeMap<NodeGroup, GroupRow>,
 }
 
 impl Rows {
     fn read(tables: &Tables, found: &mut Vec<Violation>) -> Result<Rows, BaseError> {
         let mut rows = Rows::default();
-        let last = Identity::new("\u{10ffff}").expect("a printable character");
-        for row in tables.scan(Bound::Included(&Key::Mark(0)), &Key::JobTrackerStats(Timestamp::MAX, last)) {
+        let last = NodeGroup::new("\u{10ffff}").expect("a printable character");
+        for row in tables.scan(Bound::Included(&Key::Mark(0)), &Key::Sampled(last)) {
             let (key, row) = row?;
             if let Some(key) = rows.add(key, row) {
                 found.push(Violation::MixedUp(format!("{key:?}")));
@@ -156,6 +159,7 @@ impl Rows {
             (Key::RequestAge(at, id), Row::RequestAge) => {
                 self.request_ages.insert((at, id));
             }
+            (Key::Sampled(group), Row::Sampled(row)) => drop(self.sampled.insert(group, *row)),
             (key @ Key::GroupStats(minute, _), Row::GroupStats(_))
             | (key @ Key::TrackerStats(minute, ..), Row::TrackerStats(_))
             | (key @ Key::JobTrackerStats(minute, _), Row::JobTrackerStats(_)) => {
@@ -582,6 +586,12 @@ fn series_are_counted_and_past(tables: &Tables, rows: &Rows, found: &mut Vec<Vio
     let (counted, are) = (tables.meta().stats_rows, rows.stats.len() as u64);
     if counted != are {
         found.push(Violation::StatsRows(counted, are));
+    }
+    for (group, then) in &rows.sampled {
+        let now = rows.groups.get(group).copied().unwrap_or_default();
+        if now.since(then).plus(then) != now {
+            found.push(Violation::Sampled(group.clone()));
+        }
     }
     let last = tables.meta().now + MINUTE;
     let wrong = rows.stats.iter().filter(|(minute, _)| *minute != minute_of(*minute) || *minute > last);

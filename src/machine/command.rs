@@ -39,7 +39,7 @@ pub enum Command {
     Tick,
     BizLog(BizLog),
     Expire,
-    SetLimits(Limits),
+    SetLimits(SetLimits),
     Stats(Stats),
 }
 
@@ -281,4 +281,12 @@ pub struct JobTrackerSample {
     /// Its name.
     pub name: Identity,
     pub stats: JobTrackerStats,
+}
+
+/// Other replicated limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetLimits {
+    pub limits: Limits,
+    /// Refused if these are not the limits by now: two operators who change different ones both have their way.
+    pub instead_of: Option<Limits>,
 }

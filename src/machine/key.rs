@@ -34,6 +34,7 @@ pub enum Key {
     TrackerStats(Timestamp, NodeGroup, Identity),
     /// By the JobTracker's name.
     JobTrackerStats(Timestamp, Identity),
+    Sampled(NodeGroup),
 }
 
 /// The stored tags, one a table.
@@ -57,6 +58,7 @@ pub(crate) mod tag {
     pub(crate) const GROUP_STATS: u8 = 30;
     pub(crate) const TRACKER_STATS: u8 = 31;
     pub(crate) const JOBTRACKER_STATS: u8 = 32;
+    pub(crate) const SAMPLED: u8 = 33;
 }
 
 impl Key {
@@ -81,6 +83,7 @@ impl Key {
             Key::GroupStats(..) => tag::GROUP_STATS,
             Key::TrackerStats(..) => tag::TRACKER_STATS,
             Key::JobTrackerStats(..) => tag::JOBTRACKER_STATS,
+            Key::Sampled(_) => tag::SAMPLED,
         }
     }
 
@@ -119,7 +122,7 @@ impl Key {
                 name(out, group.as_str());
                 name(out, identity.as_str());
             }
-            Key::Group(group) => name(out, group.as_str()),
+            Key::Group(group) | Key::Sampled(group) => name(out, group.as_str()),
             Key::Client(client) => number(out, client.as_u64()),
             Key::Answer(client, sequence) => {
                 number(out, client.as_u64());
@@ -229,6 +232,7 @@ impl Key {
                 Key::TrackerStats(minute, group, Identity::new(rest.name()?).ok()?)
             }
             tag::JOBTRACKER_STATS => Key::JobTrackerStats(rest.time()?, Identity::new(rest.name()?).ok()?),
+            tag::SAMPLED => Key::Sampled(NodeGroup::new(rest.name()?).ok()?),
             _ => return None,
         };
         rest.0.is_empty().then_some(key)
@@ -338,6 +342,7 @@ mod tests {
                 Identity::new(i).unwrap()
             )),
             (any_time(), any_name()).prop_map(|(at, i)| Key::JobTrackerStats(at, Identity::new(i).unwrap())),
+            any_name().prop_map(|g| Key::Sampled(NodeGroup::new(g).unwrap())),
         ]
     }
 

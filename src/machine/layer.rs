@@ -124,6 +124,7 @@ fn payload_bytes(row: &Row) -> usize {
         | Row::Client(_)
         | Row::Request(_)
         | Row::RequestAge
+        | Row::Sampled(_)
         | Row::GroupStats(_)
         | Row::TrackerStats(_)
         | Row::JobTrackerStats(_)

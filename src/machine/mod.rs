@@ -10,6 +10,7 @@ mod change;
 mod check;
 pub mod codec;
 pub mod command;
+mod depth;
 mod effect;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
@@ -34,6 +35,7 @@ use xxhash_rust::xxh3::Xxh3;
 pub use base::{Base, BaseError, NoBase, RawRow};
 pub use check::Violation;
 pub use command::{Command, LogEntry};
+pub use depth::Depth;
 pub use effect::Effect;
 pub use index::{Indexes, ReadyGroup, ReadyRank, Waiter};
 pub use key::Key;

@@ -118,6 +118,8 @@ pub enum Refusal {
     RequestMismatch,
     /// The limits would break a promise.
     BadLimits(String),
+    /// The limits are not those that were to be replaced.
+    LimitsChanged,
 }
 
 impl fmt::Display for Refusal {
@@ -143,6 +145,7 @@ impl fmt::Display for Refusal {
                 f.write_str("the sequence or request id was used for another request")
             }
             Refusal::BadLimits(problem) => write!(f, "limits refused: {problem}"),
+            Refusal::LimitsChanged => f.write_str("the limits were changed meanwhile"),
         }
     }
 }

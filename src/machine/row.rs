@@ -34,6 +34,8 @@ pub enum Row {
     Answer(Box<AnswerRow>),
     Request(Box<RequestRow>),
     RequestAge,
+    /// A group's counters as they were when its last row of the series was made.
+    Sampled(Box<GroupRow>),
     GroupStats(Box<GroupStats>),
     TrackerStats(Box<TrackerStats>),
     JobTrackerStats(Box<JobTrackerStats>),
@@ -419,6 +421,38 @@ impl Default for MetaRow {
 }
 
 impl GroupRow {
+    /// Each counter with that of another row. What is kept is no counter, and stays.
+    fn with(self, other: &GroupRow, join: impl Fn(u64, u64) -> u64) -> GroupRow {
+        GroupRow {
+            submitted: join(self.submitted, other.submitted),
+            dispatched: join(self.dispatched, other.dispatched),
+            succeeded: join(self.succeeded, other.succeeded),
+            failed: join(self.failed, other.failed),
+            dead: join(self.dead, other.dead),
+            cancelled: join(self.cancelled, other.cancelled),
+            skipped: join(self.skipped, other.skipped),
+            retried: join(self.retried, other.retried),
+            reclaimed: join(self.reclaimed, other.reclaimed),
+            stale: join(self.stale, other.stale),
+            exe_success: join(self.exe_success, other.exe_success),
+            exe_failed: join(self.exe_failed, other.exe_failed),
+            exe_later: join(self.exe_later, other.exe_later),
+            exe_exception: join(self.exe_exception, other.exe_exception),
+            log_lines_dropped: join(self.log_lines_dropped, other.log_lines_dropped),
+            kept: self.kept,
+        }
+    }
+
+    /// By how much the counters grew.
+    pub fn since(self, earlier: &GroupRow) -> GroupRow {
+        self.with(earlier, u64::saturating_sub)
+    }
+
+    /// The sum of two growths.
+    pub fn plus(self, other: &GroupRow) -> GroupRow {
+        self.with(other, u64::saturating_add)
+    }
+
     /// Counts what a runner said.
     pub(super) fn executed(&mut self, action: Action) {
         match action {

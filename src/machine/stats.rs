@@ -1,8 +1,8 @@
 //! What is told of a minute: the rows of the series, and how spans of time are counted by their size.
 //!
-//! A row of a node group has its counters *since the cluster began*, as they were when the row was made: the difference of
-//! two rows is exact, whatever was lost between them, so a leader needs to remember nothing. Spans are counted in a
-//! [`Histogram`], which adds up over minutes and groups as a quantile would not.
+//! A row of a node group has what its counters grew by since its last row, whenever that was: the tables remember where
+//! they stood then, so nothing is lost or counted twice, whoever led meanwhile, and the rows add up to the counters.
+//! Spans are counted in a [`Histogram`], which adds up over minutes and groups as a quantile would not.
 
 use std::collections::BTreeMap;
 
@@ -99,7 +99,7 @@ pub struct ProcessStats {
 /// A node group at the end of a minute.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupStats {
-    /// Since the cluster began.
+    /// By how much the counters grew since the last row; of what is kept, how much there is.
     pub counts: GroupRow,
     pub waiting: u64,
     pub ready: u64,

@@ -1,7 +1,7 @@
 //! Keeps what was told of a minute, a row each: of a node group, a TaskTracker, a JobTracker.
 //!
-//! A group's counters are taken from its row here and now, so they are exact whoever asked. What the same minute of a
-//! group is told twice, as when the leader changes within it, adds up; what a node tells twice of itself is the same.
+//! What a group's counters grew by is found in the tables here and now, so it is exact whoever asked. What the same minute
+//! of a group is told twice, as when the leader changes within it, adds up; what a node tells twice of itself is the same.
 
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
@@ -36,7 +36,9 @@ fn group(change: &mut Change<'_>, sample: &GroupSample) -> Result<(), BaseError>
     let (group, minute) = (&sample.node_group, minute_of(change.now()));
     let Some(counts) = change.group_row(group)? else { return Ok(()) };
     let mut row = change.group_stats(minute, group)?.map_or_else(GroupStats::default, |row| *row);
-    row.counts = *counts;
+    let before = change.sampled(group)?.unwrap_or_default();
+    row.counts = counts.since(&before).plus(&row.counts);
+    change.put_plain(Key::Sampled(group.clone()), Row::Sampled(counts))?;
     (row.waiting, row.ready, row.executing) = (sample.waiting, sample.ready, sample.executing);
     row.oldest_ready = sample.oldest_ready;
     row.wait.merge(&sample.wait);

@@ -13,10 +13,10 @@ use crate::domain::{
 };
 use crate::machine::command::{
     BizLog, Cancel, ClientOpen, Complete, Completion, Dispatch, ExecutionLines, Fingerprint, GroupSample,
-    JobPlan, JobRef, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SkippedRange,
-    Stats, Submit, Terminate, TrackerOffline, TrackerOnline, TrackerSample,
+    JobPlan, JobRef, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SetLimits,
+    SkippedRange, Stats, Submit, Terminate, TrackerOffline, TrackerOnline, TrackerSample,
 };
-use crate::machine::limits::{CAPACITY_MAX, Limits};
+use crate::machine::limits::{CAPACITY_MAX, FIELDS, Limits};
 use crate::machine::reply::SubmitAnswer;
 use crate::machine::stats::{Histogram, TrackerStats};
 use crate::machine::{Command, LogEntry, Reply, codec};
@@ -167,16 +167,9 @@ impl Seen {
                 trackers: source.some(2, |source| tracker_sample(source, at)),
                 jobtrackers: Vec::new(),
             }),
-            _ => Command::SetLimits(Limits {
-                reclaims_max: source.byte().into(),
-                request_window: Millis::from_secs(source.number()),
-                finished_kept: Millis::from_secs(source.number()),
-                finished_runs_max: source.number(),
-                offline_kept: Millis::from_secs(source.number()),
-                client_kept: Millis::from_secs(source.number()),
-                biz_log_bytes_max: source.byte().into(),
-                stats_kept: Millis::from_secs(source.number()),
-                stats_rows_max: source.number(),
+            _ => Command::SetLimits(SetLimits {
+                limits: limits(source),
+                instead_of: (source.byte() & 1 == 1).then(|| limits(source)),
             }),
         }
     }
@@ -357,4 +350,10 @@ fn schedule(source: &mut Source<'_>, at: u64) -> Schedule {
             first: source.flag().then(|| Timestamp::from_millis(source.number())),
         }),
     }
+}
+
+fn limits(source: &mut Source<'_>) -> Limits {
+    let mut limits = Limits::default();
+    FIELDS.iter().for_each(|field| field.set(&mut limits, source.number()));
+    limits
 }

@@ -1,4 +1,4 @@
-# A leader tells of its groups once a minute; the counters come from the tables, so nothing is lost with a leader.
+# A leader tells of its groups once a minute; what the counters grew by comes from the tables, so nothing is lost with it.
 at 60000 submit t1 trade , t2 trade -> accepted 1.0, accepted 1.1, ready trade
 at 60010 online w1 trade 2 -> session 2.0
 at 60020 dispatch w1 1 -> push 3.0 of 1.0/0 due 60000
@@ -22,11 +22,11 @@ show stats
     | 60000 trade received 2 pushed 2 success 1 failed 0 later 1 exception 0 fixed 0 waiting 1 ready 0 executing 0 oldest 0ms wait 2 p50 21 p99 30719 run 3 p50 7 p99 9 late 0 p50 0 p99 0
     | 1 rows are counted
 
-# Counters go on from minute to minute; their difference is what happened between.
+# The next row has what happened since the last one.
 at 120000 stats trade -> ok
 show stats
     | 60000 trade received 2 pushed 2 success 1 failed 0 later 1 exception 0 fixed 0 waiting 1 ready 0 executing 0 oldest 0ms wait 2 p50 21 p99 30719 run 3 p50 7 p99 9 late 0 p50 0 p99 0
-    | 120000 trade received 2 pushed 2 success 1 failed 0 later 1 exception 0 fixed 0 waiting 0 ready 0 executing 0 oldest 0ms wait 0 p50 0 p99 0 run 0 p50 0 p99 0 late 0 p50 0 p99 0
+    | 120000 trade received 0 pushed 0 success 0 failed 0 later 0 exception 0 fixed 0 waiting 0 ready 0 executing 0 oldest 0ms wait 0 p50 0 p99 0 run 0 p50 0 p99 0 late 0 p50 0 p99 0
     | 2 rows are counted
 
 # What a TaskTracker tells is of the minute that it says, also of one in which it was cut off, and told again it is the same.
@@ -39,7 +39,7 @@ at 125020 sample w1 trade 185021 running=1 -> ok
 at 125030 node-sample n1 sst=4096 -> ok
 show stats
     | 60000 trade received 2 pushed 2 success 1 failed 0 later 1 exception 0 fixed 0 waiting 1 ready 0 executing 0 oldest 0ms wait 2 p50 21 p99 30719 run 3 p50 7 p99 9 late 0 p50 0 p99 0
-    | 120000 trade received 2 pushed 2 success 1 failed 0 later 1 exception 0 fixed 0 waiting 0 ready 0 executing 0 oldest 0ms wait 0 p50 0 p99 0 run 0 p50 0 p99 0 late 0 p50 0 p99 0
+    | 120000 trade received 0 pushed 0 success 0 failed 0 later 0 exception 0 fixed 0 waiting 0 ready 0 executing 0 oldest 0ms wait 0 p50 0 p99 0 run 0 p50 0 p99 0 late 0 p50 0 p99 0
     | 60000 trade/w1 success 1 later 1 time 12ms running 0 memory 1000
     | 120000 trade/w1 success 0 later 0 time 0ms running 2 memory 2000
     | 180000 trade/w1 success 0 later 0 time 0ms running 1 memory 0
@@ -50,7 +50,7 @@ show stats
 at 125040 limits stats=60000 -> ok
 at 190000 expire -> ok
 show stats
-    | 120000 trade received 2 pushed 2 success 1 failed 0 later 1 exception 0 fixed 0 waiting 0 ready 0 executing 0 oldest 0ms wait 0 p50 0 p99 0 run 0 p50 0 p99 0 late 0 p50 0 p99 0
+    | 120000 trade received 0 pushed 0 success 0 failed 0 later 0 exception 0 fixed 0 waiting 0 ready 0 executing 0 oldest 0ms wait 0 p50 0 p99 0 run 0 p50 0 p99 0 late 0 p50 0 p99 0
     | 120000 trade/w1 success 0 later 0 time 0ms running 2 memory 2000
     | 180000 trade/w1 success 0 later 0 time 0ms running 1 memory 0
     | 120000 jobtracker n1 sst 4096
@@ -58,7 +58,7 @@ show stats
 at 190010 sample w1 trade 130009 success=5 -> ok
 at 190010 sample w1 trade 130010 success=6 -> ok
 show stats
-    | 120000 trade received 2 pushed 2 success 1 failed 0 later 1 exception 0 fixed 0 waiting 0 ready 0 executing 0 oldest 0ms wait 0 p50 0 p99 0 run 0 p50 0 p99 0 late 0 p50 0 p99 0
+    | 120000 trade received 0 pushed 0 success 0 failed 0 later 0 exception 0 fixed 0 waiting 0 ready 0 executing 0 oldest 0ms wait 0 p50 0 p99 0 run 0 p50 0 p99 0 late 0 p50 0 p99 0
     | 120000 trade/w1 success 6 later 0 time 0ms running 0 memory 0
     | 180000 trade/w1 success 0 later 0 time 0ms running 1 memory 0
     | 120000 jobtracker n1 sst 4096
@@ -70,7 +70,7 @@ at 190020 node-sample n1 sst=5 -> ok
 at 190020 limits rows=3 -> ok
 at 190030 expire -> ok
 show stats
-    | 180000 trade received 2 pushed 2 success 1 failed 0 later 1 exception 0 fixed 0 waiting 0 ready 0 executing 0 oldest 0ms wait 0 p50 0 p99 0 run 0 p50 0 p99 0 late 0 p50 0 p99 0
+    | 180000 trade received 0 pushed 0 success 0 failed 0 later 0 exception 0 fixed 0 waiting 0 ready 0 executing 0 oldest 0ms wait 0 p50 0 p99 0 run 0 p50 0 p99 0 late 0 p50 0 p99 0
     | 180000 trade/w1 success 0 later 0 time 0ms running 1 memory 0
     | 180000 jobtracker n1 sst 5
     | 3 rows are counted

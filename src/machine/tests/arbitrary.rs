@@ -15,8 +15,8 @@ use crate::domain::{
 use crate::machine::command::{
     BizLog, Cancel, ClientOpen, Command, Complete, Completion, Dispatch, ExecutionLines, Fingerprint,
     GroupSample, JobPlan, JobRef, JobTrackerSample, LogEntry, OfflineReason, Plan, Reclaim, ReclaimReason,
-    RequestKey, Retry, Return, SkippedRange, Stats, Submit, Terminate, TrackerOffline, TrackerOnline,
-    TrackerSample,
+    RequestKey, Retry, Return, SetLimits, SkippedRange, Stats, Submit, Terminate, TrackerOffline,
+    TrackerOnline, TrackerSample,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::{CancelAnswer, CompleteAnswer, Refusal, Reply, SubmitAnswer};
@@ -375,7 +375,8 @@ pub(super) fn command() -> BoxedStrategy<Command> {
         Just(Command::Tick),
         vec(execution_lines(), 0..3).prop_map(|lines| Command::BizLog(BizLog { lines })),
         Just(Command::Expire),
-        limits().prop_map(Command::SetLimits),
+        (limits(), proptest::option::of(limits()))
+            .prop_map(|(limits, instead_of)| Command::SetLimits(SetLimits { limits, instead_of })),
         stats().prop_map(Command::Stats),
     ];
     prop_oneof![asked, rest].boxed()
@@ -436,6 +437,7 @@ fn refusal() -> BoxedStrategy<Refusal> {
         job().prop_map(Refusal::PlanOutdated),
         Just(Refusal::RequestMismatch),
         text().prop_map(Refusal::BadLimits),
+        Just(Refusal::LimitsChanged),
     ]
     .boxed()
 }
@@ -686,6 +688,7 @@ pub(super) fn row() -> BoxedStrategy<Row> {
             answer
         }))),
         Just(Row::RequestAge),
+        group_row().prop_map(|row| Row::Sampled(Box::new(row))),
         group_stats().prop_map(|row| Row::GroupStats(Box::new(row))),
         tracker_stats().prop_map(|row| Row::TrackerStats(Box::new(row))),
         jobtracker_stats().prop_map(|row| Row::JobTrackerStats(Box::new(row))),

@@ -140,6 +140,7 @@ fn keys() -> String {
         Key::GroupStats(at, NodeGroup::new("trade").unwrap()),
         Key::TrackerStats(at, NodeGroup::new("trade").unwrap(), Identity::new("w1").unwrap()),
         Key::JobTrackerStats(at, Identity::new("n1").unwrap()),
+        Key::Sampled(NodeGroup::new("trade").unwrap()),
     ];
     let line = |key: &Key| format!("key {}\n    {key:?}\n", hex(&key.to_bytes()));
     keys.iter().map(line).collect()

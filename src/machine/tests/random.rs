@@ -19,8 +19,8 @@ use crate::domain::{
 use crate::machine::command::{
     BizLog, Cancel, ClientOpen, Command, Complete, Completion, Dispatch, ExecutionLines, Fingerprint,
     GroupSample, JobPlan, JobRef, JobTrackerSample, LogEntry, OfflineReason, Plan, Reclaim, ReclaimReason,
-    RequestKey, Retry, Return, SkippedRange, Stats, Submit, Terminate, TrackerOffline, TrackerOnline,
-    TrackerSample,
+    RequestKey, Retry, Return, SetLimits, SkippedRange, Stats, Submit, Terminate, TrackerOffline,
+    TrackerOnline, TrackerSample,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::Reply;
@@ -434,7 +434,7 @@ impl World {
     fn limits(&mut self) -> Command {
         let chance = &mut self.chance;
         let minute = Millis::from_secs(60);
-        Command::SetLimits(Limits {
+        let limits = Limits {
             reclaims_max: chance.of(&[0, 1, 2, 5, 2000]),
             finished_kept: Millis::new(chance.of(&[5000, 60_000, 9_000_000])),
             request_window: minute,
@@ -443,7 +443,9 @@ impl World {
             stats_kept: Millis::from_secs(chance.of(&[60, 600, 259_200])),
             stats_rows_max: chance.of(&[3, 10, 1_000_000]),
             ..Limits::default()
-        })
+        };
+        let others = Limits { finished_runs_max: 77, ..limits };
+        Command::SetLimits(SetLimits { limits, instead_of: (limits.reclaims_max == 1).then_some(others) })
     }
 
     fn stats(&mut self) -> Command {
@@ -549,7 +551,7 @@ fn differing_lines(machine: &str, model: &str) -> String {
 
 /// All rows but the machine's own, which each keeps in its own time.
 fn rows(machine: &Machine) -> Vec<(Key, Row)> {
-    let last = Key::JobTrackerStats(Timestamp::MAX, Identity::new("\u{10ffff}").unwrap());
+    let last = Key::Sampled(NodeGroup::new("\u{10ffff}").unwrap());
     let rows = machine.tables().scan(Bound::Included(&Key::Job(JobId::default())), &last);
     rows.map(|row| row.unwrap()).collect()
 }

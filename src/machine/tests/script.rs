@@ -18,7 +18,7 @@ use crate::domain::{
 use crate::machine::command::{
     BizLog, Cancel, ClientOpen, Complete, Completion, Dispatch, ExecutionLines, Fingerprint, GroupSample,
     JobPlan, JobRef, JobTrackerSample, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry,
-    Return, SkippedRange, Stats, Submit, Terminate, TrackerOffline, TrackerOnline, TrackerSample,
+    Return, SetLimits, SkippedRange, Stats, Submit, Terminate, TrackerOffline, TrackerOnline, TrackerSample,
 };
 use crate::machine::limits::Limits;
 use crate::machine::stats::{Histogram, JobTrackerStats, ProcessStats, TrackerStats};
@@ -134,12 +134,15 @@ impl<'a> Words<'a> {
             "tick" => Command::Tick,
             "log" => Command::BizLog(BizLog { lines: vec![self.lines()] }),
             "expire" => Command::Expire,
-            "limits" => Command::SetLimits(self.limits(limits)),
             "stats" => Command::Stats(Stats { groups: vec![self.group_sample()], ..Stats::default() }),
             "sample" => Command::Stats(Stats { trackers: vec![self.tracker_sample()], ..Stats::default() }),
             "node-sample" => {
                 Command::Stats(Stats { jobtrackers: vec![self.jobtracker_sample()], ..Stats::default() })
             }
+            "limits" => Command::SetLimits(SetLimits {
+                limits: self.limits(limits),
+                instead_of: self.span("if-window").map(|request_window| Limits { request_window, ..limits }),
+            }),
             verb => panic!("{verb:?} is no verb"),
         }
     }

@@ -25,6 +25,7 @@ stories! {
     biz_log
     capacity
     cron_stalled
+    depths
     due_before_the_end
     e2_cancel_in_every_state
     expiry

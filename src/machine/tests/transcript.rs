@@ -9,7 +9,7 @@ use crate::machine::row::{
     Attempt, AttemptEnd, Fate, GroupRow, JobAct, JobLogKind, LedgerRow, LiveRun, LiveState, PeriodicRow,
     Rhythm, Row, TrackerState, Why,
 };
-use crate::machine::{Applied, Effect, Key, Machine, Tables};
+use crate::machine::{Applied, Depth, Effect, Key, Machine, Tables};
 
 /// Replies and effects of one entry that a transcript shows.
 const SHOWN_MAX: usize = 24;
@@ -149,6 +149,17 @@ pub(super) fn show(machine: &Machine, words: &[&str]) -> Vec<String> {
         }
         ["rows"] => tags(tables),
         ["stats"] => stats(tables),
+        ["depths"] => {
+            let depths = tables.depths().unwrap();
+            let line = |(group, of): (&NodeGroup, &Depth)| {
+                let since = of.ready_since.map_or("never".into(), |since| ms(since).to_string());
+                format!(
+                    "{group}: waiting {} ready {} executing {} ready since {since}",
+                    of.waiting, of.ready, of.executing
+                )
+            };
+            depths.iter().map(line).collect()
+        }
         words => panic!("{words:?} cannot be shown"),
     }
 }
