@@ -454,7 +454,7 @@ impl GroupRow {
     }
 
     /// Counts what a runner said.
-    pub(super) fn executed(&mut self, action: Action) {
+    pub(crate) fn executed(&mut self, action: Action) {
         match action {
             Action::ExecuteSuccess => self.exe_success += 1,
             Action::ExecuteFailed => self.exe_failed += 1,
