@@ -24,6 +24,7 @@ mod json;
 mod limits;
 mod log;
 mod logging;
+mod monitor;
 mod node;
 mod output;
 #[cfg(feature = "planted-bugs")]
@@ -106,6 +107,8 @@ enum Command {
     Cron(self::cron::CronCommand),
     #[command(visible_alias = "nodes")]
     Node(node::NodeCommand),
+    #[command(visible_alias = "stats")]
+    Monitor(monitor::MonitorCommand),
     Cluster(cluster::ClusterCommand),
     Log(log::LogCommand),
     FailStore(fail_store::FailStoreCommand),
@@ -172,6 +175,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Job(job) => interruptible(job.run(&global)).await,
         Command::Cron(cron) => cron.run(&global),
         Command::Node(node) => interruptible(node.run(&global)).await,
+        Command::Monitor(monitor) => interruptible(monitor.run(&global)).await,
         Command::Cluster(cluster) => interruptible(cluster.run(&global)).await,
         Command::Log(log) => interruptible(log.run(&global)).await,
         Command::FailStore(store) => interruptible(store.run(&global)).await,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tokio::sync::mpsc;
 
-use crate::domain::{BizLogLine, ExecutionId, Identity, Kind, NodeGroup, Outcome, RunId, SessionId};
+use crate::domain::{BizLogLine, ExecutionId, Identity, Kind, Millis, NodeGroup, Outcome, RunId, SessionId};
 use crate::machine::reply::{CompleteAnswer, Push};
 
 /// Messages that may wait for a session's stream. A TaskTracker that does not read is cut off: it comes back, and what
@@ -65,6 +65,8 @@ pub struct ExecutionResult {
     /// Where to write down a stale result, if the TaskTracker said it.
     pub run: Option<RunId>,
     pub outcome: Outcome,
+    /// From begin to end, by the TaskTracker's clock, if it said both.
+    pub took: Option<Millis>,
 }
 
 #[derive(Clone, Debug)]

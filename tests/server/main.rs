@@ -9,6 +9,7 @@ mod gates;
 mod jobs;
 mod log_export;
 mod members;
+mod monitor;
 mod probes;
 mod requests;
 mod sdk;

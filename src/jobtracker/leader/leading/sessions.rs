@@ -123,6 +123,7 @@ impl Leading {
         // An execution that has ended may write no more, so what it said goes before its result.
         let said = |origin: &Origin| matches!(origin, Origin::BizLogs { session: by, .. } if *by == session);
         self.lanes.promote(Lane::Log, Lane::Drain, said);
+        self.gather(session, &results);
         let executions = results.iter().map(|result| result.execution).collect();
         let completion = |result: ExecutionResult| Completion {
             execution: result.execution,
@@ -131,6 +132,14 @@ impl Leading {
         };
         let command = Command::Complete(Complete { results: results.into_iter().map(completion).collect() });
         self.lanes.push(Lane::Drain, command, Origin::Completed { session, executions, _pass: pass });
+    }
+
+    /// A result that comes again, on another stream, is gathered again: the series may show it twice, the tables do not.
+    fn gather(&mut self, session: SessionId, results: &[ExecutionResult]) {
+        let machine = Arc::clone(&self.machine);
+        if let Some((group, _)) = machine.read().tables().indexes().session(session) {
+            self.gathered.ran(group, results.iter().filter_map(|result| result.took));
+        }
     }
 
     fn biz_logs(&mut self, session: SessionId, lines: Vec<Lines>, pass: Pass) {
@@ -261,6 +270,7 @@ impl Leading {
         // While it was under way, slots may have been counted as both asked for and executing.
         self.mark_dirty_group_of(session);
         if !pushes.is_empty() {
+            self.gathered.dispatched(self.machine.read().now(), &pushes);
             failpoint!("leader::before_push");
             self.tell(session, ToTracker::Push { term: self.term, pushes });
         }
