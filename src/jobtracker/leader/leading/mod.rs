@@ -256,6 +256,7 @@ impl Leading {
                 self.tell(session, ToTracker::CompletedAck(executions.into_iter().zip(answers).collect()));
             }
             (Origin::BizLogs { session, up_to, .. }, _) => self.tell(session, ToTracker::BizLogsAck(up_to)),
+            (Origin::Samples { session, up_to, .. }, _) => self.tell(session, ToTracker::SamplesAck(up_to)),
             (Origin::Dispatch { session, asked }, Reply::Dispatched(dispatched)) => {
                 self.started(now, session, asked, dispatched.pushes);
             }
@@ -317,7 +318,9 @@ impl Leading {
                 Origin::Tick => self.ticking = false,
                 Origin::Plan => (self.needs_plan, self.planning) = (true, false),
                 // The TaskTracker keeps what is not acknowledged and sends it to whoever leads next.
-                Origin::Completed { session, .. } | Origin::BizLogs { session, .. } => {
+                Origin::Completed { session, .. }
+                | Origin::BizLogs { session, .. }
+                | Origin::Samples { session, .. } => {
                     self.break_stream(now, session)
                 }
                 Origin::Offline { session, .. } => {
