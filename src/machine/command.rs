@@ -245,7 +245,7 @@ pub struct ExecutionLines {
 /// What is kept of a minute, of whoever it was gathered by: the leader of the node groups, each node of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
-    /// Of the minute in which the command is applied. At most [`super::stats::SAMPLES_MAX`]; so the others.
+    /// Of the minute that has ended when the command is applied. At most [`super::stats::SAMPLES_MAX`]; so the others.
     pub groups: Vec<GroupSample>,
     pub trackers: Vec<TrackerSample>,
     pub jobtrackers: Vec<JobTrackerSample>,

@@ -22,6 +22,7 @@ mod query;
 mod queue;
 pub mod reply;
 pub mod row;
+pub mod series;
 pub mod stats;
 mod tables;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::jobtracker::leader::LaneBytes;
+use crate::machine::stats::MINUTE;
 use crate::raft::RaftConfig;
 use crate::store::FlushPolicy;
 
@@ -29,6 +30,8 @@ pub struct NodeOptions {
     pub disk_free_min_percent: u64,
     /// How long a stop waits for the answers to calls under way.
     pub drain: Duration,
+    /// How often the series get rows: a minute, but for tests.
+    pub stats_every: Duration,
 }
 
 /// What TaskTrackers are told, and when they count as gone.
@@ -68,6 +71,7 @@ impl NodeOptions {
             sessions: SessionTimes::default(),
             disk_free_min_percent: 10,
             drain: Duration::from_secs(25),
+            stats_every: MINUTE.into(),
         }
     }
 }

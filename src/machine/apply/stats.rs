@@ -3,6 +3,7 @@
 //! What a group's counters grew by is found in the tables here and now, so it is exact whoever asked. What the same minute
 //! of a group is told twice, as when the leader changes within it, adds up; what a node tells twice of itself is the same.
 
+use crate::domain::Timestamp;
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::command::{GroupSample, Stats, TrackerSample};
@@ -12,7 +13,7 @@ use crate::machine::row::Row;
 use crate::machine::stats::{GroupStats, MINUTE, SAMPLES_MAX, minute_of};
 
 pub(super) fn apply(change: &mut Change<'_>, stats: &Stats) -> Result<Reply, BaseError> {
-    let minute = minute_of(change.now());
+    let minute = ended(change);
     for sample in stats.groups.iter().take(SAMPLES_MAX) {
         group(change, sample)?;
     }
@@ -33,7 +34,7 @@ pub(super) fn apply(change: &mut Change<'_>, stats: &Stats) -> Result<Reply, Bas
 
 /// A group without a row never had a job, and there is nothing to tell of it.
 fn group(change: &mut Change<'_>, sample: &GroupSample) -> Result<(), BaseError> {
-    let (group, minute) = (&sample.node_group, minute_of(change.now()));
+    let (group, minute) = (&sample.node_group, ended(change));
     let Some(counts) = change.group_row(group)? else { return Ok(()) };
     let mut row = change.group_stats(minute, group)?.map_or_else(GroupStats::default, |row| *row);
     let before = change.sampled(group)?.unwrap_or_default();
@@ -45,6 +46,11 @@ fn group(change: &mut Change<'_>, sample: &GroupSample) -> Result<(), BaseError>
     row.run.merge(&sample.run);
     row.cron_lateness.merge(&sample.cron_lateness);
     change.put_stats(Key::GroupStats(minute, group.clone()), Row::GroupStats(Box::new(row)))
+}
+
+/// The minute that ended last: what is told now is of it.
+fn ended(change: &Change<'_>) -> Timestamp {
+    minute_of(change.now() - MINUTE)
 }
 
 /// A clock that is wrong by more than a minute makes no rows in the future, nor such as would be forgotten at once.

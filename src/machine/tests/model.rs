@@ -959,7 +959,12 @@ impl Model {
     fn stats(&mut self, told: &Stats) {
         let now = self.now;
         for of in told.groups.iter().filter(|of| self.counts.contains_key(&of.node_group)) {
-            self.series.insert((minute(now), 0, of.node_group.to_string(), String::new()));
+            self.series.insert((
+                minute(now - Millis::from_secs(60)),
+                0,
+                of.node_group.to_string(),
+                String::new(),
+            ));
         }
         let is_of_now =
             |at: Timestamp| at <= now + Millis::from_secs(60) && at >= now - self.limits.stats_kept;
@@ -968,7 +973,7 @@ impl Model {
             self.series.insert((minute(of.minute), 1, group, who));
         }
         for of in &told.jobtrackers {
-            self.series.insert((minute(now), 2, String::new(), of.name.to_string()));
+            self.series.insert((minute(now - Millis::from_secs(60)), 2, String::new(), of.name.to_string()));
         }
     }
 }

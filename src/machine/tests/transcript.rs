@@ -2,13 +2,14 @@
 
 use std::ops::Bound;
 
-use crate::domain::{JobId, NodeGroup, Position, RunId, Timestamp};
+use crate::domain::{Identity, JobId, Millis, NodeGroup, Position, RunId, Timestamp};
 use crate::machine::index::Waiter;
 use crate::machine::reply::{CancelAnswer, CompleteAnswer, Push, Refusal, Reply, SubmitAnswer};
 use crate::machine::row::{
     Attempt, AttemptEnd, Fate, GroupRow, JobAct, JobLogKind, LedgerRow, LiveRun, LiveState, PeriodicRow,
     Rhythm, Row, TrackerState, Why,
 };
+use crate::machine::series::{Of, Query, Reading};
 use crate::machine::{Applied, Depth, Effect, Key, Machine, Tables};
 
 /// Replies and effects of one entry that a transcript shows.
@@ -149,6 +150,41 @@ pub(super) fn show(machine: &Machine, words: &[&str]) -> Vec<String> {
         }
         ["rows"] => tags(tables),
         ["stats"] => stats(tables),
+        ["series", of, step] => {
+            let all: Vec<u64> = tables
+                .scan(
+                    Bound::Included(&Key::first_stats(Timestamp::ZERO)[0]),
+                    &Key::first_stats(Timestamp::MAX)[2],
+                )
+                .filter_map(|row| row.unwrap().0.stats_minute().map(ms))
+                .collect();
+            let (from, to) = (
+                all.iter().min().copied().unwrap_or_default(),
+                all.iter().max().copied().unwrap_or_default(),
+            );
+            let (sort, rest) = of.split_once(':').unwrap_or((of, ""));
+            let sort = match sort {
+                "groups" => Of::NodeGroup,
+                "trackers" => Of::TaskTracker,
+                "jobtrackers" => Of::JobTracker,
+                other => panic!("{other:?} is no sort of series"),
+            };
+            let (from, to) = (Timestamp::from_millis(from), Timestamp::from_millis(to + 1));
+            let mut query = Query::new(sort, from, to, Millis::new(step.parse().unwrap())).unwrap();
+            let (group, who) = rest.split_once('/').unwrap_or((rest, ""));
+            query.node_group = NodeGroup::new(group).ok();
+            query.identity = Identity::new(who).ok();
+            let mut reading = Reading::new(query);
+            while reading.read(tables).unwrap() {}
+            let told =
+                reading.points().into_iter().filter(|(_, points)| points.iter().any(|(_, value)| *value > 0));
+            told.map(|(series, points)| {
+                let points: Vec<String> =
+                    points.iter().map(|(at, value)| format!("{}: {value}", ms(*at))).collect();
+                format!("{} {}", series.name, points.join(", "))
+            })
+            .collect()
+        }
         ["depths"] => {
             let depths = tables.depths().unwrap();
             let line = |(group, of): (&NodeGroup, &Depth)| {
