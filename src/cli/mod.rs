@@ -3,6 +3,7 @@
 //! Data goes to stdout, everything else to stderr; the exit code tells scripts what happened (`failure`). Not here: what
 //! the calls do (`client`, `tasktracker`, `jobtracker`).
 
+mod alarm;
 mod cluster;
 #[cfg(feature = "server")]
 mod config;
@@ -111,6 +112,8 @@ enum Command {
     #[command(visible_alias = "stats")]
     Monitor(monitor::MonitorCommand),
     Cluster(cluster::ClusterCommand),
+    #[command(visible_alias = "alarms")]
+    Alarm(alarm::AlarmCommand),
     Log(log::LogCommand),
     Import(import::ImportCommand),
     FailStore(fail_store::FailStoreCommand),
@@ -179,6 +182,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Node(node) => interruptible(node.run(&global)).await,
         Command::Monitor(monitor) => interruptible(monitor.run(&global)).await,
         Command::Cluster(cluster) => interruptible(cluster.run(&global)).await,
+        Command::Alarm(alarm) => interruptible(alarm.run(&global)).await,
         Command::Log(log) => interruptible(log.run(&global)).await,
         Command::Import(import) => interruptible(import.run(&global)).await,
         Command::FailStore(store) => interruptible(store.run(&global)).await,
@@ -224,6 +228,8 @@ mod tests {
             "raftsman worker list",
             "raftsman nodes list -o json",
             "raftsman cluster transfer-leader",
+            "raftsman alarms ls --raised",
+            "raftsman alarm silence dead_run trade --for 2h",
             "raftsman cron preview @daily",
             "raftsman ver",
         ];

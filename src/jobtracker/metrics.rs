@@ -53,6 +53,13 @@ pub const METRICS: &[Metric] = &[
     g("raftsman_raft_snapshot_index", "", "The last entry of the newest snapshot."),
     g("raftsman_raft_replication_lag", "peer", "Entries that a member is behind this leader."),
     g("raftsman_clock_skew_seconds", "peer", "How far a voter's clock is from the majority's."),
+    g(
+        "raftsman_alarm_raised",
+        "rule",
+        "Alarms that are raised: of the cluster on the leader, of its own on each node.",
+    ),
+    c("raftsman_alarm_notifications_total", "target, outcome", "What this node told its targets."),
+    g("raftsman_client_connections", "", "Connections of clients and TaskTrackers."),
     g("raftsman_disk_low", "", "Whether submits are refused for want of disk."),
     g("raftsman_rocksdb_memtable_bytes", "", "RocksDB's memtables, of log and state."),
     g("raftsman_rocksdb_block_cache_bytes", "", "RocksDB's block caches."),
@@ -157,6 +164,19 @@ fn node(tracker: &JobTracker) {
         gauge!("raftsman_clock_skew_seconds", "peer" => skew.node.to_string()).set(skew.ms as f64 / 1000.0);
     }
     gauge!("raftsman_disk_low").set(f64::from(u8::from(tracker.is_disk_low())));
+    for (rule, raised) in tracker.raised_alarms() {
+        gauge!("raftsman_alarm_raised", "rule" => rule.as_str()).set(raised as f64);
+    }
+    for target in tracker.alarm_targets() {
+        for (outcome, count) in [("sent", target.sent), ("failed", target.failed)] {
+            let name = target.name.to_string();
+            let told = counter!("raftsman_alarm_notifications_total", "target" => name, "outcome" => outcome);
+            told.absolute(count);
+        }
+    }
+    let free = tracker.connection_places().available_permits();
+    let connections = tracker.options().connections.max.saturating_sub(free);
+    gauge!("raftsman_client_connections").set(connections as f64);
     gauge!("raftsman_uptime_seconds").set(tracker.uptime().as_secs_f64());
     if let Some(process) = tracker.process() {
         gauge!("raftsman_runtime_tasks").set(process.tasks as f64);

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use tokio::sync::mpsc;
 
-use crate::domain::{BizLogLine, ExecutionId, Identity, Kind, Millis, NodeGroup, Outcome, RunId, SessionId, Timestamp};
+use crate::domain::{
+    BizLogLine, ExecutionId, Identity, Kind, Millis, NodeGroup, Outcome, RunId, SessionId, Timestamp,
+};
 use crate::machine::reply::{CompleteAnswer, Push};
 use crate::machine::stats::TrackerStats;
 

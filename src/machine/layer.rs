@@ -128,6 +128,8 @@ fn payload_bytes(row: &Row) -> usize {
         | Row::GroupStats(_)
         | Row::TrackerStats(_)
         | Row::JobTrackerStats(_)
+        | Row::Alarm(_)
+        | Row::Silence(_)
         | Row::Meta(_)
         | Row::Mark(_) => 0,
     }

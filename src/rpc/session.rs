@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::domain::{
-    BizLogLevel, BizLogLine, ExecutionId, FieldError, Identity, Kind, Millis, NodeGroup, RunId, Timestamp, limits,
+    BizLogLevel, BizLogLine, ExecutionId, FieldError, Identity, Kind, Millis, NodeGroup, RunId, Timestamp,
+    limits,
 };
 use crate::jobtracker::SessionTimes;
 use crate::jobtracker::session::{ExecutionResult, FromTracker, Hello, Lines, Refused, Sample, ToTracker};

@@ -324,7 +324,20 @@ impl TaskTrackerBuilder {
         let link = Link::open(addresses, seed);
         let (hooks, drain_timeout) = (self.hooks, self.drain_timeout);
         let (orders, gate) = (self.orders, gate_of(self.thresholds, self.machine));
-        Ok(run::Parts { me, link, store, journal, pool, ends, hooks, drain_timeout, seed, orders, gate, clock })
+        Ok(run::Parts {
+            me,
+            link,
+            store,
+            journal,
+            pool,
+            ends,
+            hooks,
+            drain_timeout,
+            seed,
+            orders,
+            gate,
+            clock,
+        })
     }
 }
 

@@ -63,6 +63,9 @@ pub(crate) enum Command {
     SetLimits(Value),
     /// Series: no job is touched.
     Stats {},
+    SetAlarms(Value),
+    AlarmsTold(Value),
+    SilenceAlarm(Value),
 }
 
 impl Command {

@@ -87,7 +87,8 @@ impl Samples {
 
     /// The next message of what was not sent on this stream; `None` when there is nothing.
     pub(super) fn next_message(&mut self) -> Option<pb::Samples> {
-        let samples: Vec<pb::Sample> = self.waiting.iter().skip(self.sent).take(MESSAGE_MAX).cloned().collect();
+        let samples: Vec<pb::Sample> =
+            self.waiting.iter().skip(self.sent).take(MESSAGE_MAX).cloned().collect();
         self.sent += samples.len();
         (!samples.is_empty()).then_some(pb::Samples { samples })
     }
@@ -109,7 +110,8 @@ mod tests {
         samples.minute(Standing { memory_bytes: 7, ..Standing::default() }, 1, 4);
         samples.minute(Standing::default(), 0, 4);
         let told = samples.next_message().expect("two samples").samples;
-        let counts = |it: &pb::Sample| (it.exe_success, it.exe_later, it.running_time, it.memory_bytes, it.running);
+        let counts =
+            |it: &pb::Sample| (it.exe_success, it.exe_later, it.running_time, it.memory_bytes, it.running);
         assert_eq!(counts(&told[0]), (1, 1, Some(duration(Millis::new(42))), 7, 1));
         assert_eq!(counts(&told[1]), (0, 0, Some(duration(Millis::ZERO)), 0, 0));
     }

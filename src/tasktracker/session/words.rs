@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::domain::{ExecutionId, Millis};
 use super::samples::Standing;
+use crate::domain::{ExecutionId, Millis};
 use crate::tasktracker::StopCause;
 use crate::tasktracker::pool::Ended;
 use crate::wire::{Reason, pb};

@@ -320,9 +320,7 @@ impl Leading {
                 // The TaskTracker keeps what is not acknowledged and sends it to whoever leads next.
                 Origin::Completed { session, .. }
                 | Origin::BizLogs { session, .. }
-                | Origin::Samples { session, .. } => {
-                    self.break_stream(now, session)
-                }
+                | Origin::Samples { session, .. } => self.break_stream(now, session),
                 Origin::Offline { session, .. } => {
                     self.ending.remove(&session);
                 }

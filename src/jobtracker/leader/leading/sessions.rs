@@ -12,7 +12,9 @@ use crate::dispatch::{Attached, Event};
 use crate::domain::{ExecutionId, Millis, RunId, SessionId};
 use crate::failpoint::failpoint;
 use crate::jobtracker::leader::lanes::{Lane, Pass};
-use crate::jobtracker::session::{ExecutionResult, FromTracker, Hello, Lines, Outbox, Refused, Sample, ToTracker};
+use crate::jobtracker::session::{
+    ExecutionResult, FromTracker, Hello, Lines, Outbox, Refused, Sample, ToTracker,
+};
 use crate::machine::command::{
     BizLog, Complete, Completion, ExecutionLines, OfflineReason, Reclaim, ReclaimReason, Return, Stats,
     TrackerOffline, TrackerOnline, TrackerSample,
