@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use raftsman::wire::pb;
 use raftsman::wire::pb::monitor_service_client::MonitorServiceClient;
+use raftsman::wire::pb::session_request::Message as Said;
+use raftsman::wire::pb::session_response::Message as Heard;
 use tonic::transport::Channel;
 
 use crate::cluster::Cluster;
@@ -115,5 +117,41 @@ async fn what_cannot_be_answered_is_named_by_its_field() {
         assert_eq!(refused.code(), tonic::Code::InvalidArgument);
         assert!(refused.message().contains(field), "{}", refused.message());
     }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_tasktracker_tells_of_its_minutes_is_acknowledged_as_rows_of_its_own() {
+    let cluster = cluster_of(1).await;
+    cluster.leader().await;
+    let mut tracker = RawTracker::attach(cluster.channel(0).await, "trade", 4).await;
+    let now = cluster.nodes[0].now().as_millis() / 60_000 * 60;
+    let sample = |number: u64, minutes_ago: u64| {
+        let seconds = i64::try_from(now - 60 * minutes_ago).expect("a time");
+        pb::Sample {
+            number,
+            minute: Some(prost_types::Timestamp { seconds, nanos: 0 }),
+            exe_success: 2 * number,
+            memory_bytes: 1 << 20,
+            slots: 4,
+            ..pb::Sample::default()
+        }
+    };
+    // The second is of an hour ago: it was cut off. The third was told before.
+    let samples = vec![sample(1, 1), sample(2, 60), sample(2, 60)];
+    let said = Said::Samples(pb::Samples { samples });
+    tracker.say.send(crate::jobs::message(said)).await.expect("there is room");
+    loop {
+        if let Heard::SamplesAck(ack) = tracker.next().await {
+            assert_eq!(ack.up_to, 2);
+            break;
+        }
+    }
+    assert_eq!(sum(&cluster, 0, pb::SeriesScope::Tasktracker, "exeSuccessNum").await, 6);
+    let request = pb::GetProcessRequest { identity: "w1".into(), ..Default::default() };
+    let told = monitor(&cluster, 0).await.get_process(request).await.expect("an answer").into_inner();
+    let process = told.process.expect("a process");
+    let seen = (process.r#type.as_str(), process.node_group.as_str(), process.memory_bytes, process.slots);
+    assert_eq!(seen, ("tasktracker", "trade", 1 << 20, 4));
     cluster.stop().await;
 }
