@@ -70,6 +70,7 @@ mod command_tag {
     pub(super) const DRAIN: u8 = 37;
     pub(super) const UNDRAIN: u8 = 38;
     pub(super) const SET_SLOTS: u8 = 39;
+    pub(super) const STATS: u8 = 32;
     pub(super) const SET_ALARMS: u8 = 40;
     pub(super) const ALARMS_TOLD: u8 = 41;
     pub(super) const SILENCE_ALARM: u8 = 42;
@@ -164,6 +165,7 @@ fn put_command(out: &mut BytesMut, command: &Command) {
         Command::Drain(c) => put_frame(out, t::DRAIN, c, &[]),
         Command::Undrain(c) => put_frame(out, t::UNDRAIN, c, &[]),
         Command::SetSlots(c) => put_frame(out, t::SET_SLOTS, c, &[]),
+        Command::Stats(c) => put_frame(out, t::STATS, c, &[]),
         Command::SetAlarms(c) => put_frame(out, t::SET_ALARMS, c, &[]),
         Command::AlarmsTold(c) => put_frame(out, t::ALARMS_TOLD, c, &[]),
         Command::SilenceAlarm(c) => put_frame(out, t::SILENCE_ALARM, c, &[]),
@@ -196,6 +198,7 @@ fn take_command(bytes: &mut Bytes) -> Result<Command, CodecError> {
         t::DRAIN => Command::Drain(frame.body()?),
         t::UNDRAIN => Command::Undrain(frame.body()?),
         t::SET_SLOTS => Command::SetSlots(frame.body()?),
+        t::STATS => Command::Stats(frame.body()?),
         t::SET_ALARMS => Command::SetAlarms(frame.body()?),
         t::ALARMS_TOLD => Command::AlarmsTold(frame.body()?),
         t::SILENCE_ALARM => Command::SilenceAlarm(frame.body()?),
@@ -281,6 +284,10 @@ pub fn put_row(out: &mut BytesMut, row: &Row) {
         Row::Request(r) => put_frame(out, tag::REQUEST, r.as_ref(), &[]),
         Row::RequestAge => put_frame(out, tag::REQUEST_AGE, &(), &[]),
         Row::Paused(r) => put_frame(out, tag::PAUSED, r.as_ref(), &[]),
+        Row::Sampled(r) => put_frame(out, tag::SAMPLED, r.as_ref(), &[]),
+        Row::GroupStats(r) => put_frame(out, tag::GROUP_STATS, r.as_ref(), &[]),
+        Row::TrackerStats(r) => put_frame(out, tag::TRACKER_STATS, r.as_ref(), &[]),
+        Row::JobTrackerStats(r) => put_frame(out, tag::JOBTRACKER_STATS, r.as_ref(), &[]),
         Row::Alarm(r) => put_frame(out, tag::ALARM, r.as_ref(), &[]),
         Row::Silence(r) => put_frame(out, tag::SILENCE, r.as_ref(), &[]),
         Row::Meta(r) => put_frame(out, tag::META, r.as_ref(), &[]),
@@ -311,6 +318,10 @@ pub fn decode_row(mut bytes: Bytes) -> Result<Row, CodecError> {
         tag::REQUEST => Row::Request(Box::new(frame.body()?)),
         tag::REQUEST_AGE => frame.body::<()>().map(|()| Row::RequestAge)?,
         tag::PAUSED => Row::Paused(Box::new(frame.body()?)),
+        tag::SAMPLED => Row::Sampled(Box::new(frame.body()?)),
+        tag::GROUP_STATS => Row::GroupStats(Box::new(frame.body()?)),
+        tag::TRACKER_STATS => Row::TrackerStats(Box::new(frame.body()?)),
+        tag::JOBTRACKER_STATS => Row::JobTrackerStats(Box::new(frame.body()?)),
         tag::ALARM => Row::Alarm(Box::new(frame.body()?)),
         tag::SILENCE => Row::Silence(Box::new(frame.body()?)),
         tag::META => Row::Meta(Box::new(frame.body()?)),

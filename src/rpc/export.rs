@@ -119,6 +119,7 @@ fn command(command: &Command) -> Value {
         Command::SetSlots(set) => json!({"set_slots": {
             "node_group": text(&set.node_group), "identity": text(&set.identity), "slots": set.slots,
         }}),
+        Command::Stats(told) => super::export_stats::stats(told),
         Command::SetAlarms(set) => {
             let changes: Vec<Value> = set.changes.iter().map(alarm_change).collect();
             json!({"set_alarms": {"changes": changes}})

@@ -164,6 +164,7 @@ pub fn weight_of(message: &FromTracker) -> (Lane, usize) {
         FromTracker::Returned { executions, .. } => ids(executions.len()),
         FromTracker::Unknown(executions) => ids(executions.len()),
         FromTracker::Heartbeat { running, .. } => ids(running.len()),
+        FromTracker::Samples(samples) => (Lane::Log, COMMAND_BYTES * (1 + samples.len())),
         FromTracker::Accepting(_) | FromTracker::Resize(_) | FromTracker::Left => ids(0),
     }
 }
@@ -191,6 +192,9 @@ pub fn weight(command: &Command) -> usize {
         }),
         Command::PauseQueue(pause) => pause.by.len() + pause.reason.len(),
         Command::Drain(drain) => drain.by.len() + drain.reason.len(),
+        Command::Stats(told) => {
+            COMMAND_BYTES * (told.groups.len() + told.trackers.len() + told.jobtrackers.len())
+        }
         Command::ClientOpen(_)
         | Command::Cancel(_)
         | Command::Terminate(_)

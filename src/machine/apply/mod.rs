@@ -19,6 +19,7 @@ mod set_alarms;
 mod set_limits;
 mod set_slots;
 mod silence_alarm;
+mod stats;
 mod submit;
 mod terminate;
 mod tick;
@@ -57,6 +58,7 @@ pub(super) fn apply(change: &mut Change<'_>, command: &Command) -> Result<Reply,
         Command::Drain(drain) => drain::apply(change, drain),
         Command::Undrain(undrain) => undrain::apply(change, undrain),
         Command::SetSlots(slots) => set_slots::apply(change, slots),
+        Command::Stats(told) => stats::apply(change, told),
         Command::SetAlarms(set) => set_alarms::apply(change, set),
         Command::AlarmsTold(told) => alarms_told::apply(change, told),
         Command::SilenceAlarm(silence) => silence_alarm::apply(change, silence),

@@ -26,6 +26,7 @@ stories! {
     biz_log
     capacity
     cron_stalled
+    depths
     drain_and_slots
     due_before_the_end
     e2_cancel_in_every_state
@@ -44,6 +45,7 @@ stories! {
     retries
     retry_by_hand
     return_a_push
+    series
     start_deadline
     terminate
     trigger_time
