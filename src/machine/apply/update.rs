@@ -90,9 +90,11 @@ fn settle(change: &mut Change<'_>, id: JobId, old: &JobSpec, new: &JobSpec) -> R
 fn revise(change: &mut Change<'_>, id: JobId, old: &JobRow, spec: &Arc<JobSpec>) -> Result<(), BaseError> {
     let (now, revision) = (change.now(), old.revision + 1);
     let is_rescheduled = spec.schedule != old.spec.schedule;
-    // A plan that is under way counted its misfires by the old policy.
-    let is_replanned =
-        is_rescheduled || (spec.misfire, spec.misfire_after) != (old.spec.misfire, old.spec.misfire_after);
+    // A plan that is under way counted its misfires by the old policy; what is skipped from now on counts in the new group.
+    let is_moved = spec.node_group != old.spec.node_group;
+    let is_replanned = is_moved
+        || is_rescheduled
+        || (spec.misfire, spec.misfire_after) != (old.spec.misfire, old.spec.misfire_after);
     let new = JobRow {
         revision,
         updated: now,
@@ -101,7 +103,7 @@ fn revise(change: &mut Change<'_>, id: JobId, old: &JobRow, spec: &Arc<JobSpec>)
         spec: Arc::clone(spec),
         ..old.clone()
     };
-    if spec.node_group != old.spec.node_group {
+    if is_moved {
         change.delete(Key::TaskKey(old.spec.node_group.clone(), TaskId::clone(&old.spec.task_id)))?;
         change.put_task_key(spec, TaskKeyRow { job: id, live: true })?;
     }

@@ -51,10 +51,13 @@ pub(in crate::machine) fn take_newest(
     Ok(())
 }
 
-/// What a run keeps of its specification, of another one. Its instant is its own.
+/// What a run keeps of its specification, of another one. Its instant is its own, and so is its node group once it has
+/// executed there: what was dispatched is counted where it was, and is tried again where it was.
 pub(in crate::machine) fn adopt(live: &mut LiveRun, spec: &JobSpec, revision: u32) {
     live.revision = revision;
-    live.node_group = spec.node_group.clone();
+    if live.executions == 0 {
+        live.node_group = spec.node_group.clone();
+    }
     live.kind = spec.kind.clone();
     live.priority = spec.priority;
     live.start_by = spec.start_deadline.filter(|_| !live.by_hand).map(|deadline| live.due + deadline);

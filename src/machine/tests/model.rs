@@ -89,6 +89,8 @@ pub(super) enum Next {
 #[derive(Clone, Debug)]
 pub(super) struct Run {
     spec: Arc<JobSpec>,
+    /// Where it is dispatched: that of its job until it has executed.
+    pub(super) group: NodeGroup,
     pub(super) revision: u32,
     pub(super) due: Timestamp,
     pub(super) by_hand: bool,
@@ -471,6 +473,7 @@ impl Model {
         let state = if due <= now { State::Ready } else { State::Waiting(due) };
         let run = Run {
             spec: Arc::clone(&job.spec),
+            group: job.spec.node_group.clone(),
             revision: job.revision,
             due,
             by_hand,
@@ -633,7 +636,7 @@ impl Model {
         for (job, it) in &self.jobs {
             for (number, run) in it.runs.iter().filter(|(_, run)| run.state == State::Ready) {
                 let takes = tracker.kinds.is_empty() || tracker.kinds.contains(&run.spec.kind);
-                if takes && run.spec.node_group == group {
+                if takes && run.group == group {
                     ready.push((run.spec.priority, run.due, RunId { job: *job, number: *number }));
                 }
             }
@@ -681,7 +684,7 @@ impl Model {
             self.id();
             return CompleteAnswer::Stale;
         };
-        let group = self.jobs[&id.job].spec.node_group.clone();
+        let group = self.run(id).expect("found just now").group.clone();
         *self.counts(&group).executed.entry(action.as_str()).or_default() += 1;
         let run = self.run_mut(id).expect("found just now");
         run.recorded.insert((result.execution, action));
@@ -720,7 +723,7 @@ impl Model {
         let Some(id) = self.find(execution) else { return };
         let run = self.run_mut(id).expect("found just now");
         run.executions -= u32::from(!began);
-        let group = run.spec.node_group.clone();
+        let group = run.group.clone();
         self.counts(&group).returned += u64::from(!began);
         let run = self.run_mut(id).expect("found just now");
         match given_up(run) {
@@ -987,8 +990,9 @@ impl Model {
             let before = job.runs.len();
             let forgotten =
                 job.runs.values().filter(|run| matches!(run.state, State::Ended(_, at) if at < old));
-            let counts = self.counts.entry(job.spec.node_group.clone()).or_default();
-            counts.forgotten.extend(forgotten.cloned());
+            for run in forgotten {
+                self.counts.entry(run.group.clone()).or_default().forgotten.push(run.clone());
+            }
             job.runs.retain(|_, run| !matches!(run.state, State::Ended(_, at) if at < old));
             if job.runs.len() < before {
                 touched.insert(*id);

@@ -64,12 +64,14 @@ impl Model {
         let old = std::mem::replace(&mut job.spec, Arc::clone(&new));
         job.revision += 1;
         let rescheduled = old.schedule != new.schedule;
-        let replanned = rescheduled || (old.misfire, old.misfire_after) != (new.misfire, new.misfire_after);
+        let moved = old.node_group != new.node_group;
+        let replanned =
+            moved || rescheduled || (old.misfire, old.misfire_after) != (new.misfire, new.misfire_after);
         if replanned {
             job.planned_by = job.revision;
         }
         let mut seen = vec!["updated"];
-        if old.node_group != new.node_group {
+        if moved {
             self.keys.remove(&(old.node_group.clone(), old.task_id.clone()));
             self.keys.insert((new.node_group.clone(), new.task_id.clone()), id);
             seen.push("moved to another group");
@@ -117,6 +119,9 @@ impl Model {
             return;
         }
         run.start_by = spec.start_deadline.filter(|_| !run.by_hand).map(|deadline| run.due + deadline);
+        if run.executions == 0 {
+            run.group = spec.node_group.clone();
+        }
         (run.spec, run.revision) = (spec, revision);
         if run.executions > 0 {
             self.rare("a retry takes a newer revision");
