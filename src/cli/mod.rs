@@ -18,6 +18,8 @@ mod failure;
 #[cfg(any(test, feature = "fuzzing"))]
 #[cfg(feature = "server")]
 pub(crate) mod fuzz;
+mod group;
+mod hold;
 mod import;
 mod job;
 #[cfg(feature = "server")]
@@ -111,6 +113,8 @@ enum Command {
     Node(node::NodeCommand),
     #[command(visible_alias = "stats")]
     Monitor(monitor::MonitorCommand),
+    #[command(visible_alias = "groups")]
+    Group(group::GroupCommand),
     Cluster(cluster::ClusterCommand),
     #[command(visible_alias = "alarms")]
     Alarm(alarm::AlarmCommand),
@@ -181,6 +185,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Cron(cron) => cron.run(&global),
         Command::Node(node) => interruptible(node.run(&global)).await,
         Command::Monitor(monitor) => interruptible(monitor.run(&global)).await,
+        Command::Group(group) => interruptible(group.run(&global)).await,
         Command::Cluster(cluster) => interruptible(cluster.run(&global)).await,
         Command::Alarm(alarm) => interruptible(alarm.run(&global)).await,
         Command::Log(log) => interruptible(log.run(&global)).await,
@@ -226,6 +231,10 @@ mod tests {
             "raftsman job describe 42.0",
             "raftsman job kill 42.0/3",
             "raftsman worker list",
+            "raftsman worker drain w1 --and-leave --wait",
+            "raftsman tasktracker slots w1 --reset",
+            "raftsman group pause trade --reason disk",
+            "raftsman job update 42.0 --priority 1 --timeout none",
             "raftsman nodes list -o json",
             "raftsman cluster transfer-leader",
             "raftsman alarms ls --raised",

@@ -12,6 +12,7 @@ mod export_stats;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
 mod health;
+mod holds;
 mod job_service;
 mod leadership_service;
 mod limits;
@@ -24,6 +25,7 @@ mod probes;
 mod session;
 mod task_tracker_service;
 mod unread;
+mod update;
 mod views;
 
 use std::time::Duration;

@@ -3,6 +3,7 @@
 use tonic::{Request, Response, Status};
 
 use super::edge::read;
+use super::holds;
 use crate::jobtracker::JobTracker;
 use crate::machine::TrackerView;
 use crate::raft::NodeMetrics;
@@ -29,6 +30,41 @@ impl NodeService for Nodes {
         };
         nodes.retain(wanted);
         Ok(Response::new(pb::ListNodesResponse { nodes, next_page_token: String::new(), read: mark }))
+    }
+
+    async fn pause_group(
+        &self,
+        request: Request<pb::PauseGroupRequest>,
+    ) -> Result<Response<pb::PauseGroupResponse>, Status> {
+        holds::pause(&self.0, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn resume_group(
+        &self,
+        request: Request<pb::ResumeGroupRequest>,
+    ) -> Result<Response<pb::ResumeGroupResponse>, Status> {
+        holds::resume(&self.0, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn drain_task_tracker(
+        &self,
+        request: Request<pb::DrainTaskTrackerRequest>,
+    ) -> Result<Response<pb::DrainTaskTrackerResponse>, Status> {
+        holds::drain(&self.0, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn undrain_task_tracker(
+        &self,
+        request: Request<pb::UndrainTaskTrackerRequest>,
+    ) -> Result<Response<pb::UndrainTaskTrackerResponse>, Status> {
+        holds::undrain(&self.0, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn set_slots(
+        &self,
+        request: Request<pb::SetSlotsRequest>,
+    ) -> Result<Response<pb::SetSlotsResponse>, Status> {
+        holds::set_slots(&self.0, request.into_inner()).await.map(Response::new)
     }
 }
 
@@ -60,7 +96,11 @@ fn tasktracker(view: &TrackerView) -> pb::Node {
         id: view.row.session.to_string(),
         online: view.row.is_online(),
         since_time: Some(timestamp(view.row.since)),
-        capacity: view.row.capacity,
+        capacity: view.row.slots.unwrap_or(view.row.capacity),
+        own_capacity: view.row.slots.map_or(0, |_| view.row.capacity),
+        draining: view.row.drained.is_some(),
+        leaving: view.row.drained.as_ref().is_some_and(|drained| drained.leave),
+        drained: view.row.drained.as_ref().map(|drained| holds::hold(&drained.hold)),
         executing: u32::try_from(view.executing).unwrap_or(u32::MAX),
         kinds: view.row.kinds.iter().map(ToString::to_string).collect(),
         ..pb::Node::default()

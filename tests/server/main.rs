@@ -8,6 +8,7 @@ mod cluster;
 mod connections;
 mod fail_store;
 mod gates;
+mod holds;
 mod jobs;
 mod log_export;
 mod lts_commands;

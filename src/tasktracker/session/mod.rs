@@ -285,6 +285,8 @@ impl Session {
             self.heartbeats.first_session(since);
         }
         self.session_id = welcome.session_id;
+        // What operators said holds if it is said again.
+        (self.slots, self.drained) = (None, false);
         self.phase = Phase::Attached;
         self.announce = true;
         self.lines_due = self.lines_due.or((!self.lines.is_empty()).then_some(Millis::ZERO));
