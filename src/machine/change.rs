@@ -15,8 +15,8 @@ use super::index::Indexes;
 use super::key::Key;
 use super::limits::Limits;
 use super::row::{
-    AnswerRow, BodyRow, ClientRow, GroupRow, JobRow, LedgerRow, LiveRun, MetaRow, PeriodicRow, RequestRow,
-    Row, TaskKeyRow, TrackerRow,
+    AnswerRow, BodyRow, ClientRow, GroupRow, JobLogRow, JobRow, LedgerRow, LiveRun, MetaRow, PeriodicRow,
+    RequestRow, Row, TaskKeyRow, TrackerRow,
 };
 use super::tables::{Tables, Write};
 use crate::domain::{
@@ -53,8 +53,7 @@ pub(super) struct Change<'a> {
     writes: BTreeMap<Key, Write>,
     /// The watched row that was read last from the tables: what is read is often what is written next.
     last_read: RefCell<Option<(Key, Option<Row>)>>,
-    new_limits: Option<Limits>,
-    new_clients_swept: Option<ClientId>,
+    meta: MetaRow,
 }
 
 impl<'a> Change<'a> {
@@ -65,18 +64,14 @@ impl<'a> Change<'a> {
             effects,
             writes: BTreeMap::new(),
             last_read: RefCell::new(None),
-            new_limits: None,
-            new_clients_swept: None,
+            meta: *tables.meta(),
         }
     }
 
     /// The changed rows, and the meta row if something that the command may change in it did.
     pub(super) fn finish(self) -> (BTreeMap<Key, Write>, Option<MetaRow>) {
-        let old = *self.tables.meta();
-        let limits = self.new_limits.unwrap_or(old.limits);
-        let clients_swept = self.new_clients_swept.unwrap_or(old.clients_swept);
-        let new = MetaRow { limits, clients_swept, ..old };
-        (self.writes, (new != old).then_some(new))
+        let changed = self.meta != *self.tables.meta();
+        (self.writes, changed.then_some(self.meta))
     }
 
     /// Cluster time: the greatest `at` of all entries so far, this one included.
@@ -92,7 +87,7 @@ impl<'a> Change<'a> {
     }
 
     pub(super) fn set_limits(&mut self, limits: Limits) {
-        self.new_limits = Some(limits);
+        self.meta.limits = limits;
     }
 
     /// Where the last `Expire` stopped looking for old client sessions.
@@ -102,8 +97,18 @@ impl<'a> Change<'a> {
 
     #[expect(clippy::unnecessary_wraps, reason = "it stands beside other writes")]
     pub(super) fn sweep_clients_from(&mut self, next: ClientId) -> Result<(), BaseError> {
-        self.new_clients_swept = Some(next);
+        self.meta.clients_swept = next;
         Ok(())
+    }
+
+    /// How many events of nodes are kept.
+    pub(super) fn node_events(&mut self) -> &mut u64 {
+        &mut self.meta.node_events
+    }
+
+    /// What the written lines of the job log take.
+    pub(super) fn job_log_bytes(&mut self) -> &mut u64 {
+        &mut self.meta.job_log_bytes
     }
 
     /// The indexes as they were before this command.
@@ -182,7 +187,7 @@ impl<'a> Change<'a> {
     }
 
     /// Puts a row whose key holds an id that was made just now, so that there is no old row to look for.
-    fn put_new(&mut self, key: Key, row: Row) {
+    pub(super) fn put_new(&mut self, key: Key, row: Row) {
         self.writes.insert(key, Write { new: Some(row), old: None });
     }
 }
@@ -275,6 +280,19 @@ impl Change<'_> {
         self.put(Key::Request(request.clone()), Row::Request(Box::new(row)))
     }
 
+    pub(super) fn job_log(
+        &self,
+        run: RunId,
+        position: Position,
+    ) -> Result<Option<Box<JobLogRow>>, BaseError> {
+        let key = Key::JobLog(run, position);
+        match self.get(&key)? {
+            Some(Row::JobLog(row)) => Ok(Some(row)),
+            Some(_) => Err(mixed_up(&key)),
+            None => Ok(None),
+        }
+    }
+
     /// For rows that nothing reads by key: the expiry index and the job log.
     pub(super) fn put_plain(&mut self, key: Key, row: Row) -> Result<(), BaseError> {
         self.put(key, row)
@@ -308,6 +326,16 @@ impl Change<'_> {
             return Ok(Arc::clone(&newest.spec));
         }
         self.body(job, revision)?.map(|old| old.spec).ok_or_else(missing)
+    }
+
+    /// Whether a job of this group is known, live or not.
+    pub(super) fn knows_a_job_of(&self, group: &NodeGroup) -> Result<bool, BaseError> {
+        let first = TaskId::new("\u{20}").expect("a space is printable");
+        let last = TaskId::new("\u{10ffff}").expect("a printable character");
+        let (from, to) = (Key::TaskKey(group.clone(), first), Key::TaskKey(group.clone(), last));
+        let finished = |at| Key::Finished(group.clone(), at, RunId::default());
+        Ok(!self.scan(&from, &to, 1)?.is_empty()
+            || !self.scan(&finished(Timestamp::ZERO), &finished(Timestamp::MAX), 1)?.is_empty())
     }
 
     /// The live runs of a job.

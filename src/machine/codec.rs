@@ -64,6 +64,7 @@ mod command_tag {
     pub(super) const BIZ_LOG: u8 = 14;
     pub(super) const EXPIRE: u8 = 15;
     pub(super) const SET_LIMITS: u8 = 16;
+    pub(super) const DELETE_GROUP: u8 = 30;
 }
 
 /// The tags of replies, which are sent between JobTrackers and never stored.
@@ -147,6 +148,7 @@ fn put_command(out: &mut BytesMut, command: &Command) {
         Command::BizLog(c) => put_frame(out, t::BIZ_LOG, c, &[]),
         Command::Expire => put_frame(out, t::EXPIRE, &(), &[]),
         Command::SetLimits(c) => put_frame(out, t::SET_LIMITS, c, &[]),
+        Command::DeleteGroup(c) => put_frame(out, t::DELETE_GROUP, c, &[]),
     }
 }
 
@@ -170,6 +172,7 @@ fn take_command(bytes: &mut Bytes) -> Result<Command, CodecError> {
         t::BIZ_LOG => Command::BizLog(frame.body()?),
         t::EXPIRE => frame.body::<()>().map(|()| Command::Expire)?,
         t::SET_LIMITS => Command::SetLimits(frame.body()?),
+        t::DELETE_GROUP => Command::DeleteGroup(frame.body()?),
         unknown => return Err(CodecError::Tag(unknown)),
     })
 }
@@ -247,6 +250,8 @@ pub fn put_row(out: &mut BytesMut, row: &Row) {
         Row::Answer(r) => put_frame(out, tag::ANSWER, r.as_ref(), &[]),
         Row::Request(r) => put_frame(out, tag::REQUEST, r.as_ref(), &[]),
         Row::RequestAge => put_frame(out, tag::REQUEST_AGE, &(), &[]),
+        Row::NodeEvent(r) => put_frame(out, tag::NODE_EVENT, r.as_ref(), &[]),
+        Row::LogAge(r) => put_frame(out, tag::LOG_AGE, r, &[]),
         Row::Meta(r) => put_frame(out, tag::META, r.as_ref(), &[]),
         Row::Mark(r) => put_frame(out, tag::MARK, r, &[]),
     }
@@ -274,6 +279,8 @@ pub fn decode_row(mut bytes: Bytes) -> Result<Row, CodecError> {
         tag::ANSWER => Row::Answer(Box::new(frame.body()?)),
         tag::REQUEST => Row::Request(Box::new(frame.body()?)),
         tag::REQUEST_AGE => frame.body::<()>().map(|()| Row::RequestAge)?,
+        tag::NODE_EVENT => Row::NodeEvent(Box::new(frame.body()?)),
+        tag::LOG_AGE => Row::LogAge(frame.body()?),
         tag::META => Row::Meta(Box::new(frame.body()?)),
         tag::MARK => Row::Mark(frame.body()?),
         unknown => return Err(CodecError::Tag(unknown)),

@@ -39,6 +39,7 @@ pub enum Command {
     BizLog(BizLog),
     Expire,
     SetLimits(Limits),
+    DeleteGroup(DeleteGroup),
 }
 
 /// How a mutating request is recognised when it comes again.
@@ -234,4 +235,10 @@ pub struct ExecutionLines {
     /// The number of the first line within its execution; lines that are known already are dropped.
     pub first: u64,
     pub lines: Vec<BizLogLine>,
+}
+
+/// Forgets a node group that has no jobs, kept runs or online TaskTrackers; else it is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeleteGroup {
+    pub node_group: NodeGroup,
 }

@@ -4,6 +4,7 @@
 //! call rebuilds everything when the machine is opened, so an index can only mirror its rows.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use super::key::Key;
 use super::limits::PLAN_AHEAD_MIN;
@@ -32,6 +33,39 @@ pub struct Indexes {
     by_session: BTreeMap<SessionId, BTreeSet<ExecutionId>>,
     sessions: BTreeMap<SessionId, (NodeGroup, Identity)>,
     needs_plan: BTreeSet<JobId>,
+    /// What of each group lives and has no other index that is by group.
+    by_group: BTreeMap<NodeGroup, OfGroup>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct OfGroup {
+    waiting: u64,
+    cron: u64,
+    repeat: u64,
+    /// Periodic jobs of which only executing runs are left.
+    ending: u64,
+}
+
+/// What of a node group lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GroupCounts {
+    /// Runs that are not due yet, or wait for a retry.
+    pub waiting: u64,
+    pub ready: u64,
+    pub executing: u64,
+    /// Cron jobs that still have instants.
+    pub cron: u64,
+    /// Repeat jobs that still have instants.
+    pub repeat: u64,
+    /// Periodic jobs of which only live runs are left.
+    pub ending: u64,
+}
+
+impl GroupCounts {
+    /// Live runs and periodic jobs: nothing lives if it is 0.
+    pub fn live(&self) -> u64 {
+        self.waiting + self.ready + self.executing + self.cron + self.repeat + self.ending
+    }
 }
 
 /// The ready runs of one node group.
@@ -113,6 +147,54 @@ impl Indexes {
         self.sessions.iter().map(|(session, who)| (*session, who))
     }
 
+    /// What waits, after `after`, in the order in which it ripens.
+    pub fn waiting_after(
+        &self,
+        after: Option<(Timestamp, i32, Waiter)>,
+    ) -> impl Iterator<Item = (Timestamp, i32, Waiter)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.waiting.range((from, Bound::Unbounded)).copied()
+    }
+
+    /// What executes, after `after`, in the order of its start.
+    pub fn executing_after(&self, after: Option<ExecutionId>) -> impl Iterator<Item = (ExecutionId, RunId)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.executing.range((from, Bound::Unbounded)).map(|(execution, (run, _))| (*execution, *run))
+    }
+
+    /// The ready runs of a group after `after`, in the order of dispatch.
+    pub fn ready_after(
+        &self,
+        group: &NodeGroup,
+        after: Option<ReadyRank>,
+    ) -> impl Iterator<Item = ReadyRank> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let kinds = self.ready.get(group).into_iter().flat_map(|ready| ready.kinds.values());
+        let mut kinds: Vec<_> =
+            kinds.map(|ranks| ranks.range((from, Bound::Unbounded)).copied().peekable()).collect();
+        std::iter::from_fn(move || {
+            let heads = kinds.iter_mut().enumerate();
+            let heads = heads.filter_map(|(at, ranks)| ranks.peek().map(|rank| (*rank, at)));
+            let (_, first) = heads.min()?;
+            kinds[first].next()
+        })
+    }
+
+    /// The groups of which something lives or a TaskTracker is known.
+    pub fn groups(&self) -> BTreeSet<&NodeGroup> {
+        let of_sessions = self.sessions.values().map(|(group, _)| group);
+        self.by_group.keys().chain(self.ready.keys()).chain(of_sessions).collect()
+    }
+
+    /// What of a group lives: as long as there are sessions.
+    pub fn group(&self, group: &NodeGroup) -> GroupCounts {
+        let OfGroup { waiting, cron, repeat, ending } = self.by_group.get(group).copied().unwrap_or_default();
+        let ready = self.ready.get(group).map_or(0, ReadyGroup::len) as u64;
+        let sessions = self.sessions.iter().filter(|(_, (of, _))| of == group);
+        let executing = sessions.map(|(session, _)| self.executing_on(*session) as u64).sum();
+        GroupCounts { waiting, ready, executing, cron, repeat, ending }
+    }
+
     pub fn needs_plan(&self) -> impl Iterator<Item = JobId> {
         self.needs_plan.iter().copied()
     }
@@ -127,6 +209,7 @@ impl Indexes {
             ("by session", self.by_session == other.by_session),
             ("sessions", self.sessions == other.sessions),
             ("needs plan", self.needs_plan == other.needs_plan),
+            ("by group", self.by_group == other.by_group),
         ];
         same.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
     }
@@ -175,7 +258,9 @@ impl Indexes {
             | Key::Client(_)
             | Key::Answer(..)
             | Key::Request(_)
-            | Key::RequestAge(..) => {}
+            | Key::RequestAge(..)
+            | Key::NodeEvent(_)
+            | Key::LogAge(..) => {}
         }
     }
 
@@ -183,6 +268,7 @@ impl Indexes {
         match &live.state {
             LiveState::Waiting { until } => {
                 self.waiting.insert((*until, live.priority, Waiter::Run(run)));
+                self.count(&live.node_group, |of| of.waiting += 1);
             }
             LiveState::Ready { .. } => {
                 let group = self.ready.entry(live.node_group.clone()).or_default();
@@ -203,6 +289,7 @@ impl Indexes {
         match &live.state {
             LiveState::Waiting { until } => {
                 self.waiting.remove(&(*until, live.priority, Waiter::Run(run)));
+                self.count(&live.node_group, |of| of.waiting -= 1);
             }
             LiveState::Ready { .. } if planted::is(Bug::ReadyEntryStays) => {}
             LiveState::Ready { .. } => self.remove_ready(run, live),
@@ -235,7 +322,19 @@ impl Indexes {
         }
     }
 
+    fn count(&mut self, group: &NodeGroup, change: impl FnOnce(&mut OfGroup)) {
+        if !self.by_group.contains_key(group) {
+            self.by_group.insert(group.clone(), OfGroup::default());
+        }
+        let Some(of) = self.by_group.get_mut(group) else { return };
+        change(of);
+        if *of == OfGroup::default() {
+            self.by_group.remove(group);
+        }
+    }
+
     fn insert_periodic(&mut self, job: JobId, row: &PeriodicRow) {
+        self.count(&row.node_group, |of| *of.of_rhythm(&row.rhythm) += 1);
         if let Some(at) = row.ripens_at() {
             self.waiting.insert((at, 0, Waiter::Instant(job)));
         }
@@ -245,10 +344,21 @@ impl Indexes {
     }
 
     fn remove_periodic(&mut self, job: JobId, row: &PeriodicRow) {
+        self.count(&row.node_group, |of| *of.of_rhythm(&row.rhythm) -= 1);
         if let Some(at) = row.ripens_at() {
             self.waiting.remove(&(at, 0, Waiter::Instant(job)));
         }
         self.needs_plan.remove(&job);
+    }
+}
+
+impl OfGroup {
+    fn of_rhythm(&mut self, rhythm: &Rhythm) -> &mut u64 {
+        match rhythm {
+            Rhythm::Planned { .. } => &mut self.cron,
+            Rhythm::Grid { .. } => &mut self.repeat,
+            Rhythm::Stopped { .. } => &mut self.ending,
+        }
     }
 }
 

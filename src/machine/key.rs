@@ -28,6 +28,10 @@ pub enum Key {
     Answer(ClientId, u64),
     Request(RequestId),
     RequestAge(Timestamp, RequestId),
+    /// The history of nodes, in the order of the log.
+    NodeEvent(Position),
+    /// For the job log's retention: the first of the lines that one command wrote about a run.
+    LogAge(Position, RunId),
 }
 
 /// The stored tags, one a table.
@@ -48,6 +52,8 @@ pub(crate) mod tag {
     pub(crate) const ANSWER: u8 = 14;
     pub(crate) const REQUEST: u8 = 15;
     pub(crate) const REQUEST_AGE: u8 = 16;
+    pub(crate) const NODE_EVENT: u8 = 26;
+    pub(crate) const LOG_AGE: u8 = 27;
 }
 
 impl Key {
@@ -69,6 +75,8 @@ impl Key {
             Key::Answer(..) => tag::ANSWER,
             Key::Request(_) => tag::REQUEST,
             Key::RequestAge(..) => tag::REQUEST_AGE,
+            Key::NodeEvent(_) => tag::NODE_EVENT,
+            Key::LogAge(..) => tag::LOG_AGE,
         }
     }
 
@@ -117,6 +125,11 @@ impl Key {
             Key::RequestAge(at, request) => {
                 number(out, at.as_millis());
                 name(out, request.as_str());
+            }
+            Key::NodeEvent(position) => number(out, position.as_u64()),
+            Key::LogAge(position, run) => {
+                number(out, position.as_u64());
+                run_id(out, *run);
             }
         }
     }
@@ -176,6 +189,8 @@ impl Key {
             tag::ANSWER => Key::Answer(ClientId::from_u64(rest.number()?), rest.number()?),
             tag::REQUEST => Key::Request(RequestId::new(rest.name()?).ok()?),
             tag::REQUEST_AGE => Key::RequestAge(rest.time()?, RequestId::new(rest.name()?).ok()?),
+            tag::NODE_EVENT => Key::NodeEvent(Position::from_u64(rest.number()?)),
+            tag::LOG_AGE => Key::LogAge(Position::from_u64(rest.number()?), rest.run_id()?),
             _ => return None,
         };
         rest.0.is_empty().then_some(key)
@@ -278,6 +293,8 @@ mod tests {
             (any::<u64>(), any::<u64>()).prop_map(|(id, seq)| Key::Answer(ClientId::from_u64(id), seq)),
             any_name().prop_map(|r| Key::Request(RequestId::new(r).unwrap())),
             (any_time(), any_name()).prop_map(|(at, r)| Key::RequestAge(at, RequestId::new(r).unwrap())),
+            any::<u64>().prop_map(|at| Key::NodeEvent(Position::from_u64(at))),
+            (any::<u64>(), any_run()).prop_map(|(at, run)| Key::LogAge(Position::from_u64(at), run)),
         ]
     }
 

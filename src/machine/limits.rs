@@ -42,6 +42,14 @@ pub struct Limits {
     pub client_kept: Millis,
     /// Biz log bytes of one execution, a line's end included; what comes later is counted and dropped.
     pub biz_log_bytes_max: u32,
+    /// How long a written line of the job log is kept.
+    pub job_log_kept: Millis,
+    /// What all written lines of the job log may take, each with what it costs beside its text; the oldest go first.
+    pub job_log_bytes_max: u64,
+    /// How long an event in the history of nodes is kept.
+    pub node_events_kept: Millis,
+    /// How many events the history of nodes keeps; the oldest go first.
+    pub node_events_max: u64,
 }
 
 impl Default for Limits {
@@ -54,6 +62,10 @@ impl Default for Limits {
             offline_kept: Millis::from_secs(7 * 24 * 3600),
             client_kept: Millis::from_secs(7 * 24 * 3600),
             biz_log_bytes_max: 64 << 10,
+            job_log_kept: Millis::from_secs(7 * 24 * 3600),
+            job_log_bytes_max: 1 << 30,
+            node_events_kept: Millis::from_secs(30 * 24 * 3600),
+            node_events_max: 100_000,
         }
     }
 }

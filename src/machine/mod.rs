@@ -14,13 +14,16 @@ mod effect;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
 mod index;
+mod job_log;
 mod key;
 mod layer;
 pub mod limits;
+mod node_history;
 mod query;
 mod queue;
 pub mod reply;
 pub mod row;
+mod scan;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -34,7 +37,7 @@ pub use base::{Base, BaseError, NoBase, RawRow};
 pub use check::Violation;
 pub use command::{Command, LogEntry};
 pub use effect::Effect;
-pub use index::{Indexes, ReadyGroup, ReadyRank, Waiter};
+pub use index::{GroupCounts, Indexes, ReadyGroup, ReadyRank, Waiter};
 pub use key::Key;
 pub use layer::Layer;
 pub use query::{JobFilter, JobState, JobView, LogView, LogWhat, Page, RunState, RunView, TrackerView};

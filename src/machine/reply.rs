@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::row::Fate;
-use crate::domain::{ClientId, ExecutionId, FieldError, JobId, JobSpec, RunId, SessionId, Timestamp};
+use crate::domain::{
+    ClientId, ExecutionId, FieldError, JobId, JobSpec, NodeGroup, RunId, SessionId, Timestamp,
+};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
@@ -118,6 +120,14 @@ pub enum Refusal {
     RequestMismatch,
     /// The limits would break a promise.
     BadLimits(String),
+    UnknownGroup(NodeGroup),
+    /// The node group has jobs that live, finished runs that are kept, or TaskTrackers that are online.
+    GroupInUse {
+        node_group: NodeGroup,
+        live: u64,
+        kept: u64,
+        online: u64,
+    },
 }
 
 impl fmt::Display for Refusal {
@@ -143,6 +153,12 @@ impl fmt::Display for Refusal {
                 f.write_str("the sequence or request id was used for another request")
             }
             Refusal::BadLimits(problem) => write!(f, "limits refused: {problem}"),
+            Refusal::UnknownGroup(group) => write!(f, "no node group {group} is known"),
+            Refusal::GroupInUse { node_group, live, kept, online } => write!(
+                f,
+                "node group {node_group} is in use: {live} live jobs, {kept} finished runs kept, {online} \
+                 TaskTrackers online"
+            ),
         }
     }
 }

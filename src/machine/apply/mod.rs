@@ -4,6 +4,7 @@ mod biz_log;
 mod cancel;
 mod client_open;
 mod complete;
+mod delete_group;
 mod dispatch;
 mod expire;
 mod plan;
@@ -42,5 +43,6 @@ pub(super) fn apply(change: &mut Change<'_>, command: &Command) -> Result<Reply,
         Command::BizLog(log) => biz_log::apply(change, log),
         Command::Expire => expire::apply(change),
         Command::SetLimits(limits) => set_limits::apply(change, limits),
+        Command::DeleteGroup(delete) => delete_group::apply(change, delete),
     }
 }

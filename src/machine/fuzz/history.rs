@@ -161,6 +161,10 @@ impl Seen {
                 offline_kept: Millis::from_secs(source.number()),
                 client_kept: Millis::from_secs(source.number()),
                 biz_log_bytes_max: source.byte().into(),
+                job_log_kept: Millis::from_secs(source.number()),
+                job_log_bytes_max: source.number(),
+                node_events_kept: Millis::from_secs(source.number()),
+                node_events_max: source.number(),
             }),
         }
     }

@@ -13,16 +13,16 @@ use crate::domain::{
     RepeatSchedule, RequestId, RetryPolicy, RunId, Schedule, SessionId, TaskId, Timestamp, TraceContext,
 };
 use crate::machine::command::{
-    BizLog, Cancel, ClientOpen, Command, Complete, Completion, Dispatch, ExecutionLines, Fingerprint,
-    JobPlan, JobRef, LogEntry, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return,
-    SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
+    BizLog, Cancel, ClientOpen, Command, Complete, Completion, DeleteGroup, Dispatch, ExecutionLines,
+    Fingerprint, JobPlan, JobRef, LogEntry, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry,
+    Return, SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::{CancelAnswer, CompleteAnswer, Refusal, Reply, SubmitAnswer};
 use crate::machine::row::{
     Answer, AnswerRow, Attempt, AttemptEnd, BodyRow, ClientRow, Fate, GroupRow, JobLogKind, JobLogRow,
-    JobRow, LedgerRow, LiveRun, LiveState, MetaRow, PeriodicRow, RequestRow, Rhythm, Row, SkipReason, Stop,
-    TaskKeyRow, TrackerRow, TrackerState,
+    JobRow, LedgerRow, LiveRun, LiveState, LogAgeRow, MetaRow, NodeEvent, NodeEventRow, NodeType,
+    PeriodicRow, RequestRow, Rhythm, Row, SkipReason, Stop, TaskKeyRow, TrackerRow, TrackerState,
 };
 
 fn name<T: Clone + std::fmt::Debug + 'static>(new: fn(String) -> T) -> BoxedStrategy<T> {
@@ -194,15 +194,17 @@ fn reclaim_reason() -> BoxedStrategy<ReclaimReason> {
 }
 
 pub(super) fn limits() -> BoxedStrategy<Limits> {
-    (any::<(u32, u64, u32)>(), span(), span(), span(), span())
+    let spans = [span(), span(), span(), span(), span(), span()];
+    (any::<(u32, u64, u32, u64, u64)>(), spans)
         .prop_map(
             |(
-                (reclaims_max, finished_runs_max, biz_log_bytes_max),
-                request_window,
-                finished_kept,
-                offline_kept,
-                client_kept,
+                (reclaims_max, finished_runs_max, biz_log_bytes_max, job_log_bytes_max, node_events_max),
+                [request_window, finished_kept, offline_kept, client_kept, job_log_kept, node_events_kept],
             )| Limits {
+                job_log_kept,
+                job_log_bytes_max,
+                node_events_kept,
+                node_events_max,
                 reclaims_max,
                 request_window,
                 finished_kept,
@@ -283,6 +285,7 @@ pub(super) fn command() -> BoxedStrategy<Command> {
         vec(execution_lines(), 0..3).prop_map(|lines| Command::BizLog(BizLog { lines })),
         Just(Command::Expire),
         limits().prop_map(Command::SetLimits),
+        group().prop_map(|node_group| Command::DeleteGroup(DeleteGroup { node_group })),
     ];
     prop_oneof![asked, rest].boxed()
 }
@@ -342,6 +345,13 @@ fn refusal() -> BoxedStrategy<Refusal> {
         job().prop_map(Refusal::PlanOutdated),
         Just(Refusal::RequestMismatch),
         text().prop_map(Refusal::BadLimits),
+        group().prop_map(Refusal::UnknownGroup),
+        (group(), any::<[u64; 3]>()).prop_map(|(node_group, [live, kept, online])| Refusal::GroupInUse {
+            node_group,
+            live,
+            kept,
+            online
+        }),
     ]
     .boxed()
 }
@@ -450,8 +460,9 @@ fn periodic() -> BoxedStrategy<PeriodicRow> {
             }),
             any::<bool>().prop_map(|restart| Rhythm::Stopped { restart }),
         ];
-    (any::<(u32, u64, u32)>(), rhythm, at(), option::of((any::<u64>(), skip_reason())))
-        .prop_map(|((revision, next_number, live), rhythm, settled, last_skip)| PeriodicRow {
+    (group(), any::<(u32, u64, u32)>(), rhythm, at(), option::of((any::<u64>(), skip_reason())))
+        .prop_map(|(node_group, (revision, next_number, live), rhythm, settled, last_skip)| PeriodicRow {
+            node_group,
             revision,
             rhythm,
             settled,
@@ -535,15 +546,36 @@ fn group_row() -> BoxedStrategy<GroupRow> {
 }
 
 fn meta() -> BoxedStrategy<MetaRow> {
-    (any::<[u64; 3]>(), at(), limits(), any::<u32>(), client())
-        .prop_map(|([id_base, applied, digest], now, limits, feature_level, clients_swept)| MetaRow {
-            id_base,
-            applied,
-            now,
-            digest,
-            limits,
-            feature_level,
-            clients_swept,
+    (any::<[u64; 5]>(), at(), limits(), any::<u32>(), client())
+        .prop_map(|(numbers, now, limits, feature_level, clients_swept)| {
+            let [id_base, applied, digest, node_events, job_log_bytes] = numbers;
+            MetaRow {
+                id_base,
+                applied,
+                now,
+                digest,
+                limits,
+                feature_level,
+                clients_swept,
+                node_events,
+                job_log_bytes,
+            }
+        })
+        .boxed()
+}
+
+fn node_event() -> BoxedStrategy<NodeEventRow> {
+    let node_type =
+        prop::sample::select(vec![NodeType::JobTracker, NodeType::TaskTracker, NodeType::JobClient]);
+    let event = prop_oneof![Just(NodeEvent::Online), offline_reason().prop_map(NodeEvent::Offline)];
+    (at(), node_type, option::of(group()), identity(), any::<u64>(), event)
+        .prop_map(|(at, node_type, node_group, identity, id, event)| NodeEventRow {
+            at,
+            node_type,
+            node_group,
+            identity,
+            id,
+            event,
         })
         .boxed()
 }
@@ -575,6 +607,8 @@ pub(super) fn row() -> BoxedStrategy<Row> {
             answer
         }))),
         Just(Row::RequestAge),
+        node_event().prop_map(|row| Row::NodeEvent(Box::new(row))),
+        (at(), position()).prop_map(|(at, last)| Row::LogAge(LogAgeRow { at, last })),
         meta().prop_map(|row| Row::Meta(Box::new(row))),
         payload().prop_map(Row::Mark),
     ];

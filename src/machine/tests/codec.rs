@@ -137,6 +137,8 @@ fn keys() -> String {
         Key::Answer(client, 6),
         Key::Request(request.clone()),
         Key::RequestAge(at, request),
+        Key::NodeEvent(Position::new(45, 0)),
+        Key::LogAge(Position::new(44, 5), run),
     ];
     let line = |key: &Key| format!("key {}\n    {key:?}\n", hex(&key.to_bytes()));
     keys.iter().map(line).collect()

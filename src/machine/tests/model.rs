@@ -32,6 +32,10 @@ pub(super) struct Model {
     requests: BTreeMap<RequestId, (Timestamp, (Fingerprint, Reply))>,
     /// When a periodic job ended: its own end keeps it like a finished run would.
     ends: BTreeSet<(Timestamp, JobId)>,
+    /// The history of nodes: when, who, which session, whether it came.
+    pub(super) events: Vec<(Timestamp, (NodeGroup, Identity), SessionId, bool)>,
+    /// Groups that were ever counted.
+    groups: BTreeSet<NodeGroup>,
     /// How often something rare happened.
     pub(super) rare: BTreeMap<&'static str, u64>,
 }
@@ -277,6 +281,7 @@ impl Model {
                 }
                 Err(wrong) => Reply::Refused(wrong.into()),
             },
+            Command::DeleteGroup(delete) => self.delete_group(&delete.node_group),
         }
     }
 
@@ -335,6 +340,7 @@ impl Model {
         match (holder, spec.on_conflict) {
             (None, _) => {
                 let job = JobId(self.id());
+                self.groups.insert(spec.node_group.clone());
                 self.keys.insert(key, job);
                 let new = Job {
                     spec: Arc::clone(spec),
@@ -670,6 +676,13 @@ impl Model {
             Some((session, true, start, since)) if start == online.start => (session, since),
             Some(_) | None => (SessionId(self.id()), self.now),
         };
+        if known.is_none_or(|(old, ..)| old != session) {
+            if let Some((old, true, ..)) = known {
+                self.event(&key, old, false);
+                self.rare("replaced session");
+            }
+            self.event(&key, session, true);
+        }
         if let Some((old, ..)) = known.filter(|(old, ..)| *old != session) {
             for execution in self.executions_of(old) {
                 if online.holds.contains(&execution) {
@@ -688,13 +701,41 @@ impl Model {
 
     fn offline(&mut self, session: SessionId) -> Reply {
         let now = self.now;
-        let Some(tracker) = self.trackers.values_mut().find(|it| it.session == session && it.online) else {
+        let found = self.trackers.iter_mut().find(|(_, it)| it.session == session && it.online);
+        let Some((who, tracker)) = found else {
             return Reply::Refused(Refusal::UnknownSession(session));
         };
         (tracker.online, tracker.since) = (false, now);
+        let who = who.clone();
+        self.event(&who, session, false);
         for execution in self.executions_of(session) {
             self.reclaim(execution, ReclaimReason::TrackerSilent);
         }
+        Reply::Done
+    }
+
+    fn event(&mut self, who: &(NodeGroup, Identity), session: SessionId, came: bool) {
+        self.id();
+        self.events.push((self.now, who.clone(), session, came));
+    }
+
+    fn delete_group(&mut self, group: &NodeGroup) -> Reply {
+        let trackers = || self.trackers.iter().filter(|((of, _), _)| of == group);
+        if !self.groups.contains(group) && trackers().next().is_none() {
+            return Reply::Refused(Refusal::UnknownGroup(group.clone()));
+        }
+        let online = trackers().filter(|(_, it)| it.online).count() as u64;
+        let jobs: Vec<&Job> = self.jobs.values().filter(|job| job.spec.node_group == *group).collect();
+        let runs: usize = jobs.iter().map(|job| job.live()).sum();
+        let live = (runs + jobs.iter().filter(|job| job.rhythm.is_some()).count()) as u64;
+        let kept = jobs.iter().flat_map(|job| job.runs.values()).filter(|run| !run.is_live()).count() as u64;
+        if online + live + kept > 0 || !jobs.is_empty() {
+            self.rare("group in use");
+            return Reply::Refused(Refusal::GroupInUse { node_group: group.clone(), live, kept, online });
+        }
+        self.trackers.retain(|(of, _), _| of != group);
+        self.groups.remove(group);
+        self.rare("group deleted");
         Reply::Done
     }
 
@@ -903,6 +944,11 @@ impl Model {
         self.requests.retain(|_, (at, _)| *at >= now - limits.request_window);
         self.clients.retain(|_, client| client.used >= now - limits.client_kept);
         self.trackers.retain(|_, it| it.online || it.since >= now - limits.offline_kept);
+        let before = self.events.len();
+        self.events.retain(|(at, ..)| *at >= now - limits.node_events_kept);
+        let most = usize::try_from(limits.node_events_max).unwrap_or(usize::MAX);
+        self.events.drain(..self.events.len().saturating_sub(most));
+        *self.rare.entry("event forgotten").or_default() += (before - self.events.len()) as u64;
     }
 }
 

@@ -16,13 +16,13 @@ use crate::domain::{
     RequestId, RetryPolicy, RunId, Schedule, SessionId, TaskId, Timestamp,
 };
 use crate::machine::command::{
-    BizLog, Cancel, ClientOpen, Command, Complete, Completion, Dispatch, ExecutionLines, Fingerprint,
-    JobPlan, JobRef, LogEntry, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return,
-    SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
+    BizLog, Cancel, ClientOpen, Command, Complete, Completion, DeleteGroup, Dispatch, ExecutionLines,
+    Fingerprint, JobPlan, JobRef, LogEntry, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry,
+    Return, SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::Reply;
-use crate::machine::row::{LiveState, Rhythm, Row};
+use crate::machine::row::{LiveState, NodeEvent, Rhythm, Row};
 use crate::machine::{Key, Layer, Machine, NoBase};
 
 const SEEDS: u64 = 24;
@@ -54,6 +54,10 @@ const RARE: &[(&str, u64)] = &[
     ("terminated", 20),
     ("retried by hand", 25),
     ("expired", 300),
+    ("replaced session", 20),
+    ("event forgotten", 20),
+    ("group in use", 5),
+    ("group deleted", 1),
     ("opened from disk", 100),
     ("replayed entries", 500),
     ("read through three layers", 100),
@@ -253,6 +257,7 @@ impl World {
             86..=88 => vec![self.retry()],
             // The model has no budget, so the machine gets enough of them.
             89 | 90 => vec![Command::Expire; 8],
+            91 if self.chance.one_in(3) => vec![self.delete_group()],
             91 => vec![self.limits()],
             92 | 93 => vec![Command::ClientOpen(ClientOpen { identity: Identity::new("c").unwrap() })],
             94..=96 => vec![self.biz_log()],
@@ -433,8 +438,18 @@ impl World {
             request_window: minute,
             client_kept: minute,
             offline_kept: minute,
+            job_log_kept: Millis::new(chance.of(&[5000, 9_000_000])),
+            job_log_bytes_max: chance.of(&[0, 90_000, 1 << 30]),
+            node_events_kept: Millis::new(chance.of(&[30_000, 9_000_000])),
+            node_events_max: chance.of(&[3, 10, 100]),
             ..Limits::default()
         })
+    }
+
+    /// Mostly a group that is in use; the last one is rarely used.
+    fn delete_group(&mut self) -> Command {
+        let group = self.chance.of(&["trade", "stock", "nobody"]);
+        Command::DeleteGroup(DeleteGroup { node_group: NodeGroup::new(group).unwrap() })
     }
 
     fn biz_log(&mut self) -> Command {
@@ -514,7 +529,7 @@ fn differing_lines(machine: &str, model: &str) -> String {
 
 /// All rows but the machine's own, which each keeps in its own time.
 fn rows(machine: &Machine) -> Vec<(Key, Row)> {
-    let last = Key::RequestAge(Timestamp::MAX, RequestId::new("\u{10ffff}").unwrap());
+    let last = Key::LogAge(Position::MAX, RunId::default());
     let rows = machine.tables().scan(Bound::Included(&Key::Job(JobId::default())), &last);
     rows.map(|row| row.unwrap()).collect()
 }
@@ -554,6 +569,9 @@ fn view_of_model(model: &Model) -> String {
     }
     for ((group, who), it) in &model.trackers {
         writeln!(text, "{group}/{who} {} {} {}", it.session, it.online, it.capacity).unwrap();
+    }
+    for (at, (group, who), session, came) in &model.events {
+        writeln!(text, "event {at} {group}/{who} {session} came {came}").unwrap();
     }
     text
 }
@@ -602,6 +620,11 @@ fn view_of_machine(machine: &Machine) -> String {
             (Key::Tracker(group, who), Row::Tracker(it)) => {
                 writeln!(trackers, "{group}/{who} {} {} {}", it.session, it.is_online(), it.capacity)
                     .unwrap();
+            }
+            (Key::NodeEvent(_), Row::NodeEvent(it)) => {
+                let (group, came) = (it.node_group.unwrap(), it.event == NodeEvent::Online);
+                let session = SessionId::from_u64(it.id);
+                writeln!(trackers, "event {} {group}/{} {session} came {came}", it.at, it.identity).unwrap();
             }
             _ => {}
         }

@@ -16,9 +16,9 @@ use crate::domain::{
     Schedule, SessionId, TaskId, Timestamp,
 };
 use crate::machine::command::{
-    BizLog, Cancel, ClientOpen, Complete, Completion, Dispatch, ExecutionLines, Fingerprint, JobPlan, JobRef,
-    OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SkippedRange, Submit, Terminate,
-    TrackerOffline, TrackerOnline,
+    BizLog, Cancel, ClientOpen, Complete, Completion, DeleteGroup, Dispatch, ExecutionLines, Fingerprint,
+    JobPlan, JobRef, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SkippedRange,
+    Submit, Terminate, TrackerOffline, TrackerOnline,
 };
 use crate::machine::limits::Limits;
 use crate::machine::{Command, LogEntry};
@@ -131,6 +131,9 @@ impl<'a> Words<'a> {
             "tick" => Command::Tick,
             "log" => Command::BizLog(BizLog { lines: vec![self.lines()] }),
             "expire" => Command::Expire,
+            "delete-group" => {
+                Command::DeleteGroup(DeleteGroup { node_group: NodeGroup::new(self.get(1)).unwrap() })
+            }
             "limits" => Command::SetLimits(self.limits(limits)),
             verb => panic!("{verb:?} is no verb"),
         }
@@ -285,6 +288,10 @@ impl<'a> Words<'a> {
             offline_kept: self.span("offline").unwrap_or(now.offline_kept),
             client_kept: self.span("clients").unwrap_or(now.client_kept),
             biz_log_bytes_max: self.number("biz").unwrap_or(now.biz_log_bytes_max),
+            job_log_kept: self.span("log").unwrap_or(now.job_log_kept),
+            job_log_bytes_max: self.number("logbytes").unwrap_or(now.job_log_bytes_max),
+            node_events_kept: self.span("events").unwrap_or(now.node_events_kept),
+            node_events_max: self.number("eventsmax").unwrap_or(now.node_events_max),
         }
     }
 }

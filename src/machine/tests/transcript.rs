@@ -6,8 +6,8 @@ use crate::domain::{JobId, NodeGroup, Position, RunId, Timestamp};
 use crate::machine::index::Waiter;
 use crate::machine::reply::{CancelAnswer, CompleteAnswer, Push, Refusal, Reply, SubmitAnswer};
 use crate::machine::row::{
-    Attempt, AttemptEnd, Fate, JobLogKind, LedgerRow, LiveRun, LiveState, PeriodicRow, Rhythm, Row,
-    TrackerState,
+    Attempt, AttemptEnd, Fate, JobLogKind, LedgerRow, LiveRun, LiveState, NodeEvent, PeriodicRow, Rhythm,
+    Row, TrackerState,
 };
 use crate::machine::{Applied, Effect, Key, Machine, Tables};
 
@@ -127,6 +127,12 @@ pub(super) fn show(machine: &Machine, words: &[&str]) -> Vec<String> {
         ["trackers"] => {
             rows(tables, &Key::first_tracker(), &Key::first_group()).iter().map(tracker).collect()
         }
+        ["nodes"] => {
+            let (from, to) = (Key::NodeEvent(Position::MIN), Key::NodeEvent(Position::MAX));
+            rows(tables, &from, &to).iter().map(node_event).collect()
+        }
+        ["counts", group] => vec![format!("{:?}", tables.indexes().group(&NodeGroup::new(group).unwrap()))],
+        ["logbytes"] => vec![tables.meta().job_log_bytes.to_string()],
         ["due"] => {
             let due = machine.tables().indexes().due(Timestamp::MAX);
             due.map(|waiter| match waiter {
@@ -164,7 +170,7 @@ fn rows(tables: &Tables, from: &Key, to: &Key) -> Vec<(Key, Row)> {
 
 /// How many rows each table has.
 fn tags(tables: &Tables) -> Vec<String> {
-    let last = Key::Request(crate::domain::RequestId::new("\u{10ffff}").unwrap());
+    let last = Key::LogAge(Position::MAX, RunId::default());
     let mut names = std::collections::BTreeMap::<String, usize>::new();
     for (key, _) in rows(tables, &Key::Job(JobId(Position::MIN)), &last) {
         let name = format!("{key:?}");
@@ -277,6 +283,17 @@ fn tracker((key, row): &(Key, Row)) -> String {
         ms(row.since),
         row.capacity
     )
+}
+
+fn node_event((key, row): &(Key, Row)) -> String {
+    let (Key::NodeEvent(position), Row::NodeEvent(row)) = (key, row) else { return format!("{key:?}") };
+    let group = row.node_group.as_ref().map(ToString::to_string).unwrap_or_default();
+    let event = match row.event {
+        NodeEvent::Online => "online".into(),
+        NodeEvent::Offline(reason) => format!("offline {reason:?}"),
+    };
+    let id = Position::from_u64(row.id);
+    format!("{position} at {} {:?} {group}/{} {id} {event}", ms(row.at), row.node_type, row.identity)
 }
 
 fn job_log(tables: &Tables, run: RunId) -> Vec<String> {
