@@ -253,7 +253,8 @@ impl JobClient {
             }
         };
         let call = |via, idempotency| {
-            let request = pb::CancelRequest { target: Some(target.clone()), idempotency };
+            let request =
+                pb::CancelRequest { target: Some(target.clone()), idempotency, reason: String::new() };
             async move { jobs(via).cancel(request).await }
         };
         Ok(handle::cancel_answer(self.mutate(call).await?))

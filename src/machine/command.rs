@@ -92,6 +92,8 @@ pub struct Submit {
 pub struct Cancel {
     pub request: RequestKey,
     pub job: JobRef,
+    /// For the job log; at most [`super::limits::REASON_CHARS_MAX`] characters.
+    pub reason: String,
 }
 
 /// Stops the execution of a run; there is no further attempt.
@@ -99,6 +101,8 @@ pub struct Cancel {
 pub struct Terminate {
     pub request: RequestKey,
     pub run: RunId,
+    /// For the job log; at most [`super::limits::REASON_CHARS_MAX`] characters.
+    pub reason: String,
 }
 
 /// Runs a finished run again, by hand.

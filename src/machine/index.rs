@@ -188,11 +188,16 @@ impl Indexes {
 
     /// What of a group lives: as long as there are sessions.
     pub fn group(&self, group: &NodeGroup) -> GroupCounts {
-        let OfGroup { waiting, cron, repeat, ending } = self.by_group.get(group).copied().unwrap_or_default();
-        let ready = self.ready.get(group).map_or(0, ReadyGroup::len) as u64;
         let sessions = self.sessions.iter().filter(|(_, (of, _))| of == group);
         let executing = sessions.map(|(session, _)| self.executing_on(*session) as u64).sum();
-        GroupCounts { waiting, ready, executing, cron, repeat, ending }
+        GroupCounts { executing, ..self.group_but_for_executing(group) }
+    }
+
+    /// The same without what executes, at once.
+    pub fn group_but_for_executing(&self, group: &NodeGroup) -> GroupCounts {
+        let OfGroup { waiting, cron, repeat, ending } = self.by_group.get(group).copied().unwrap_or_default();
+        let ready = self.ready.get(group).map_or(0, ReadyGroup::len) as u64;
+        GroupCounts { waiting, ready, executing: 0, cron, repeat, ending }
     }
 
     pub fn needs_plan(&self) -> impl Iterator<Item = JobId> {

@@ -14,6 +14,7 @@ const LINE_BYTES: u64 = 64;
 pub(super) fn cost(row: &JobLogRow) -> u64 {
     let text = match &row.what {
         JobLogKind::Biz { text, .. } => text.len() as u64,
+        JobLogKind::Act { why, .. } => why.reason.len() as u64,
         JobLogKind::BizDropped { .. } | JobLogKind::StaleCompletion { .. } => 0,
     };
     LINE_BYTES + text

@@ -20,6 +20,10 @@ pub const PLAN_AHEAD_MIN: usize = 4;
 pub const LIVE_RUNS_MAX: u32 = 1024;
 /// Ended attempts that a run remembers; older ones are counted only.
 pub const ATTEMPTS_KEPT: usize = 16;
+/// Characters of the reason that somebody gives for an act.
+pub const REASON_CHARS_MAX: usize = 256;
+/// Lines about a job itself that its log keeps; the oldest go first, since a job may live for ever.
+pub const JOB_LINES_MAX: usize = 100;
 /// Answers that a client session remembers.
 pub const CLIENT_WINDOW: u64 = 1024;
 /// Rows that one `Expire` may remove.

@@ -69,17 +69,17 @@ impl Tables {
     pub fn scan<'a>(
         &'a self,
         from: Bound<&Key>,
-        to: &'a Key,
-    ) -> impl Iterator<Item = Result<(Key, Row), BaseError>> + 'a {
+        to: &Key,
+    ) -> impl Iterator<Item = Result<(Key, Row), BaseError>> + use<'a> {
         Scan::forward(self.newest_first(), self.base.as_ref(), from, to)
     }
 
     /// The rows from `from` up to but without `to`, from the last one back. Bounded by whoever takes from it.
     pub fn scan_back<'a>(
         &'a self,
-        from: &'a Key,
-        to: &'a Key,
-    ) -> impl Iterator<Item = Result<(Key, Row), BaseError>> + 'a {
+        from: &Key,
+        to: &Key,
+    ) -> impl Iterator<Item = Result<(Key, Row), BaseError>> + use<'a> {
         Scan::back(self.newest_first(), self.base.as_ref(), from, to)
     }
 

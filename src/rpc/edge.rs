@@ -55,6 +55,8 @@ fn refusal_fault(refusal: &Refusal) -> Fault {
         Refusal::KeyTaken(_) => Reason::JobExists,
         Refusal::PlanOutdated(_) => Reason::Internal,
         Refusal::BadLimits(_) => Reason::InvalidArgument,
+        Refusal::UnknownGroup(_) => Reason::GroupNotFound,
+        Refusal::GroupInUse { .. } => Reason::GroupInUse,
     };
     Fault::not_applied(reason, refusal.to_string())
 }

@@ -49,10 +49,14 @@ fn command(command: &Command) -> Value {
             }})
         }
         Command::Cancel(cancel) => {
-            json!({"cancel": {"request": request(&cancel.request), "job": job_ref(&cancel.job)}})
+            json!({"cancel": {
+                "request": request(&cancel.request), "job": job_ref(&cancel.job), "reason": cancel.reason,
+            }})
         }
         Command::Terminate(asked) => {
-            json!({"terminate": {"request": request(&asked.request), "run": text(asked.run)}})
+            json!({"terminate": {
+                "request": request(&asked.request), "run": text(asked.run), "reason": asked.reason,
+            }})
         }
         Command::Retry(asked) => {
             json!({"retry": {"request": request(&asked.request), "run": text(asked.run)}})
@@ -91,6 +95,9 @@ fn command(command: &Command) -> Value {
         }
         Command::Expire => json!({"expire": {}}),
         Command::SetLimits(limits) => json!({"set_limits": self::limits(limits)}),
+        Command::DeleteGroup(delete) => {
+            json!({"delete_group": {"node_group": text(&delete.node_group)}})
+        }
     }
 }
 
@@ -196,6 +203,8 @@ fn limits(limits: &Limits) -> Value {
         "finished_kept_ms": limits.finished_kept.get(), "finished_runs_max": limits.finished_runs_max,
         "offline_kept_ms": limits.offline_kept.get(), "client_kept_ms": limits.client_kept.get(),
         "biz_log_bytes_max": limits.biz_log_bytes_max,
+        "job_log_kept_ms": limits.job_log_kept.get(), "job_log_bytes_max": limits.job_log_bytes_max,
+        "node_events_kept_ms": limits.node_events_kept.get(), "node_events_max": limits.node_events_max,
     })
 }
 
@@ -246,6 +255,11 @@ fn refusal(refusal: &Refusal) -> Value {
         Refusal::PlanOutdated(job) => json!({"reason": "plan_outdated", "job": text(job)}),
         Refusal::RequestMismatch => json!({"reason": "request_mismatch"}),
         Refusal::BadLimits(problem) => json!({"reason": "bad_limits", "problem": problem}),
+        Refusal::UnknownGroup(group) => json!({"reason": "unknown_group", "node_group": text(group)}),
+        Refusal::GroupInUse { node_group, live, kept, online } => json!({
+            "reason": "group_in_use", "node_group": text(node_group), "live": live, "kept": kept,
+            "online": online,
+        }),
     }
 }
 

@@ -10,7 +10,7 @@ use tonic::{Code, Status};
 use super::{edge, export as log_export, job_service, page, session};
 use crate::domain::{ExecutionId, JobId, RunId, Timestamp};
 use crate::jobtracker::session::FromTracker;
-use crate::machine::codec;
+use crate::machine::{LogPlace, Place, codec};
 use crate::machine::command::RequestKey;
 use crate::store::types::log_id;
 use crate::store::{AppliedEntry, AppliedOutcome};
@@ -32,7 +32,7 @@ pub(crate) fn request(data: &[u8]) {
             edge::request_key(message.idempotency.clone(), "cancel", &message).map(drop)
         }),
         2 => with(rest, |message: pb::ListJobsRequest| {
-            page::after::<JobId>(&message.page_token)?;
+            page::after::<Place>(&message.page_token)?;
             page::size(message.page_size);
             job_service::filter(&message).map(drop)
         }),
@@ -131,6 +131,8 @@ pub(crate) fn page(data: &[u8]) {
     page_of::<ExecutionId>(token);
     page_of::<page::LogPlace>(token);
     page_of::<u64>(token);
+    page_of::<Place>(token);
+    page_of::<LogPlace>(token);
 }
 
 fn page_of<T: std::str::FromStr + ToString + PartialEq + std::fmt::Debug>(token: &str) {

@@ -112,7 +112,7 @@ impl World {
     fn cancel_at(&mut self, delay: Ms, job: JobRef) {
         let request = self.key();
         let has_key = request != RequestKey::None;
-        self.ask(delay, Command::Cancel(Cancel { request, job }), has_key);
+        self.ask(delay, Command::Cancel(Cancel { request, job, reason: String::new() }), has_key);
     }
 
     fn cancel(&mut self) {
@@ -137,7 +137,7 @@ impl World {
             let run = *self.rng.pick(&runs);
             let request = self.key();
             let has_key = request != RequestKey::None;
-            self.ask(2, Command::Terminate(Terminate { request, run }), has_key);
+            self.ask(2, Command::Terminate(Terminate { request, run, reason: String::new() }), has_key);
         }
     }
 

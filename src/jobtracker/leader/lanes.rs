@@ -164,7 +164,7 @@ pub fn weight_of(message: &FromTracker) -> (Lane, usize) {
         FromTracker::Returned { executions, .. } => ids(executions.len()),
         FromTracker::Unknown(executions) => ids(executions.len()),
         FromTracker::Heartbeat { running, .. } => ids(running.len()),
-        FromTracker::Accepting(_) | FromTracker::Left => ids(0),
+        FromTracker::Accepting(_) | FromTracker::Resize(_) | FromTracker::Left => ids(0),
     }
 }
 
@@ -194,7 +194,8 @@ pub fn weight(command: &Command) -> usize {
         | Command::Reclaim(_)
         | Command::Tick
         | Command::Expire
-        | Command::SetLimits(_) => 0,
+        | Command::SetLimits(_)
+        | Command::DeleteGroup(_) => 0,
     };
     COMMAND_BYTES + variable
 }

@@ -184,7 +184,8 @@ pub fn lane_of(command: &Command) -> Lane {
         | Command::Cancel(_)
         | Command::Terminate(_)
         | Command::Retry(_)
-        | Command::SetLimits(_) => Lane::Request,
+        | Command::SetLimits(_)
+        | Command::DeleteGroup(_) => Lane::Request,
         Command::BizLog(_) => Lane::Log,
         Command::TrackerOnline(_)
         | Command::TrackerOffline(_)

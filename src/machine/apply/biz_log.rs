@@ -48,7 +48,7 @@ fn append(
     if dropped > 0 {
         let all = live.log_dropped.map_or(0, |(_, before)| before) + dropped;
         let what = JobLogKind::BizDropped { lines: all };
-        let row = JobLogRow { at: change.now(), execution: lines.execution, what };
+        let row = JobLogRow { at: change.now(), execution: Some(lines.execution), what };
         let line = match live.log_dropped {
             Some((line, _)) if job_log::rewrite(change, run, line, &row)? => line,
             Some(_) | None => written.add(change, row),
@@ -61,5 +61,5 @@ fn append(
 
 fn biz(of: &ExecutionLines, line: &BizLogLine) -> JobLogRow {
     let what = JobLogKind::Biz { level: line.level, text: line.text.clone() };
-    JobLogRow { at: line.at, execution: of.execution, what }
+    JobLogRow { at: line.at, execution: Some(of.execution), what }
 }

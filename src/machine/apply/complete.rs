@@ -126,7 +126,7 @@ fn write_down_stale(change: &mut Change<'_>, result: &Completion) -> Result<(), 
     let Some(job) = change.job(result.run.job)? else { return Ok(()) };
     change.count(&job.spec.node_group, |group| group.stale += 1)?;
     let what = JobLogKind::StaleCompletion { action: result.outcome.action };
-    let row = JobLogRow { at: change.now(), execution: result.execution, what };
+    let row = JobLogRow { at: change.now(), execution: Some(result.execution), what };
     job_log::write(change, result.run, row);
     Ok(())
 }

@@ -100,7 +100,7 @@ impl Forgetting {
             change.delete(key)?;
             change.delete(Key::Ledger(run))?;
             // The end of a job is a row of its own, and no run.
-            forgotten += u64::from(run.number != u64::MAX);
+            forgotten += u64::from(!run.is_whole());
             self.jobs.insert(run.job);
         }
         if forgotten > 0 {
@@ -109,8 +109,13 @@ impl Forgetting {
         Ok(forgotten)
     }
 
-    /// Forgets a run's log; false if there is more than may be removed now.
+    /// Forgets a run's log, not the job's; false if there is more than may be removed now.
     fn log_of(&mut self, change: &mut Change<'_>, run: RunId) -> Result<bool, BaseError> {
+        if run.is_whole() {
+            // What was done to the job is forgotten with the job.
+            self.budget = self.budget.saturating_sub(1);
+            return Ok(true);
+        }
         self.budget -= job_log::forget(change, run, Position::MIN, Position::MAX, self.budget)?;
         let is_done = self.budget > 0;
         self.budget = self.budget.saturating_sub(1);
@@ -132,6 +137,7 @@ fn forget_job_if_bare(change: &mut Change<'_>, id: JobId) -> Result<(), BaseErro
     if key.is_some() {
         change.delete(Key::TaskKey(job.spec.node_group.clone(), job.spec.task_id.clone()))?;
     }
+    job_log::forget(change, RunId::of_whole(id), Position::MIN, Position::MAX, usize::MAX)?;
     change.delete(Key::Job(id))
 }
 

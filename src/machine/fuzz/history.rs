@@ -126,7 +126,11 @@ impl Seen {
             8..=10 => Command::Complete(Complete { results: source.some(3, |source| self.result(source)) }),
             11 => Command::Tick,
             12 => Command::Plan(Plan { jobs: source.some(2, |source| self.plan(source, at)) }),
-            13 => Command::Cancel(Cancel { request: self.request(source), job: self.job_ref(source) }),
+            13 => Command::Cancel(Cancel {
+                request: self.request(source),
+                job: self.job_ref(source),
+                reason: String::new(),
+            }),
             14 => Command::Reclaim(Reclaim {
                 executions: self.executions(source),
                 reason: source.of(&[
@@ -139,7 +143,11 @@ impl Seen {
             }),
             15 => Command::Return(Return { executions: self.executions(source), began: source.flag() }),
             16 => Command::Retry(Retry { request: self.request(source), run: self.run(source) }),
-            17 => Command::Terminate(Terminate { request: self.request(source), run: self.run(source) }),
+            17 => Command::Terminate(Terminate {
+                request: self.request(source),
+                run: self.run(source),
+                reason: String::new(),
+            }),
             18 => self.rarely(source),
             _ => Command::Expire,
         }

@@ -14,7 +14,7 @@ at 40 limits kept=1000 -> ok
 at 5000 expire -> ok
 at 5000 delete-group trade -> ok
 show rows
-    | NodeEvent 2
+    | LogAge 2, NodeEvent 2
 at 5000 delete-group trade -> refused: no node group trade is known
 # A group of which only a TaskTracker is known.
 at 6000 online w2 empty 4 -> session 13.0

@@ -20,9 +20,9 @@ use crate::machine::command::{
 use crate::machine::limits::Limits;
 use crate::machine::reply::{CancelAnswer, CompleteAnswer, Refusal, Reply, SubmitAnswer};
 use crate::machine::row::{
-    Answer, AnswerRow, Attempt, AttemptEnd, BodyRow, ClientRow, Fate, GroupRow, JobLogKind, JobLogRow,
-    JobRow, LedgerRow, LiveRun, LiveState, LogAgeRow, MetaRow, NodeEvent, NodeEventRow, NodeType,
-    PeriodicRow, RequestRow, Rhythm, Row, SkipReason, Stop, TaskKeyRow, TrackerRow, TrackerState,
+    Answer, AnswerRow, Attempt, AttemptEnd, BodyRow, ClientRow, Fate, GroupRow, JobAct, JobLogKind,
+    JobLogRow, JobRow, LedgerRow, LiveRun, LiveState, LogAgeRow, MetaRow, NodeEvent, NodeEventRow, NodeType,
+    PeriodicRow, RequestRow, Rhythm, Row, SkipReason, Stop, TaskKeyRow, TrackerRow, TrackerState, Why,
 };
 
 fn name<T: Clone + std::fmt::Debug + 'static>(new: fn(String) -> T) -> BoxedStrategy<T> {
@@ -266,8 +266,16 @@ pub(super) fn command() -> BoxedStrategy<Command> {
         identity().prop_map(|identity| Command::ClientOpen(ClientOpen { identity })),
         (request(), vec(spec(), 0..3), vec(any::<u32>(), 0..3))
             .prop_map(|(request, jobs, refused)| Command::Submit(Submit { request, jobs, refused })),
-        (request(), job_ref).prop_map(|(request, job)| Command::Cancel(Cancel { request, job })),
-        (request(), run()).prop_map(|(request, run)| Command::Terminate(Terminate { request, run })),
+        (request(), job_ref, text()).prop_map(|(request, job, reason)| Command::Cancel(Cancel {
+            request,
+            job,
+            reason
+        })),
+        (request(), run(), text()).prop_map(|(request, run, reason)| Command::Terminate(Terminate {
+            request,
+            run,
+            reason
+        })),
         (request(), run()).prop_map(|(request, run)| Command::Retry(Retry { request, run })),
         online().prop_map(Command::TrackerOnline),
         (session(), offline_reason())
@@ -518,13 +526,31 @@ fn tracker() -> BoxedStrategy<TrackerRow> {
         .boxed()
 }
 
+fn job_act() -> BoxedStrategy<JobAct> {
+    prop_oneof![
+        any::<u32>().prop_map(JobAct::Updated),
+        prop::sample::select(vec![JobAct::Cancelled, JobAct::Suspended, JobAct::Resumed]),
+        run().prop_map(JobAct::Triggered),
+        run().prop_map(JobAct::Retried),
+        execution().prop_map(JobAct::Terminated),
+    ]
+    .boxed()
+}
+
+fn why() -> BoxedStrategy<Why> {
+    (option::of(client()), text()).prop_map(|(by, reason)| Why { by, reason }).boxed()
+}
+
 fn job_log() -> BoxedStrategy<JobLogRow> {
     let what = prop_oneof![
         (level(), text()).prop_map(|(level, text)| JobLogKind::Biz { level, text }),
         any::<u64>().prop_map(|lines| JobLogKind::BizDropped { lines }),
         action().prop_map(|action| JobLogKind::StaleCompletion { action }),
+        (job_act(), why()).prop_map(|(act, why)| JobLogKind::Act { act, why }),
     ];
-    (at(), execution(), what).prop_map(|(at, execution, what)| JobLogRow { at, execution, what }).boxed()
+    (at(), option::of(execution()), what)
+        .prop_map(|(at, execution, what)| JobLogRow { at, execution, what })
+        .boxed()
 }
 
 fn group_row() -> BoxedStrategy<GroupRow> {

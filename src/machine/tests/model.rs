@@ -488,6 +488,9 @@ impl Model {
             });
             return CancelAnswer::AlreadyFinished(id, fate);
         }
+        // The line in the job log.
+        self.id();
+        let job = self.jobs.get_mut(&id).expect("looked up just now");
         if let Some(rhythm) = &mut job.rhythm {
             rhythm.next = Next::Stopped { restart: false };
         }
@@ -510,6 +513,7 @@ impl Model {
             return Reply::Refused(Refusal::NotExecuting(id));
         };
         run.stop = run.stop.or(Some(Stop::Terminate));
+        self.id();
         self.rare("terminated");
         Reply::Terminating(execution)
     }
@@ -533,6 +537,7 @@ impl Model {
         self.jobs.get_mut(&id.job).expect("its run is known").alive = true;
         let now = self.now;
         self.make(id.job, now, true);
+        self.id();
         self.rare("retried by hand");
         Reply::Retried(new)
     }

@@ -26,7 +26,7 @@ use crate::machine::row::{LiveState, NodeEvent, Rhythm, Row};
 use crate::machine::{Key, Layer, Machine, NoBase};
 
 const SEEDS: u64 = 24;
-const STEPS: usize = 400;
+const STEPS: usize = 450;
 /// The calendar of all cron jobs: an instant each this many milliseconds.
 const PERIOD: u64 = 700;
 
@@ -257,10 +257,10 @@ impl World {
             86..=88 => vec![self.retry()],
             // The model has no budget, so the machine gets enough of them.
             89 | 90 => vec![Command::Expire; 8],
-            91 if self.chance.one_in(3) => vec![self.delete_group()],
             91 => vec![self.limits()],
             92 | 93 => vec![Command::ClientOpen(ClientOpen { identity: Identity::new("c").unwrap() })],
-            94..=96 => vec![self.biz_log()],
+            94 => self.delete_group(),
+            95 | 96 => vec![self.biz_log()],
             _ => {
                 vec![Command::Tick, self.plan(), Command::Tick, self.dispatch(), self.cancel(), self.submit()]
             }
@@ -384,7 +384,7 @@ impl World {
             true => JobRef::Id(self.job()),
             false => JobRef::Key(group(&mut self.chance), task),
         };
-        Command::Cancel(Cancel { request, job })
+        Command::Cancel(Cancel { request, job, reason: String::new() })
     }
 
     fn job(&mut self) -> JobId {
@@ -399,7 +399,7 @@ impl World {
 
     fn terminate(&mut self) -> Command {
         let run = if self.chance.one_in(3) { self.run() } else { self.execution().1 };
-        Command::Terminate(Terminate { request: self.request(), run })
+        Command::Terminate(Terminate { request: self.request(), run, reason: String::new() })
     }
 
     fn retry(&mut self) -> Command {
@@ -409,8 +409,9 @@ impl World {
     fn online(&mut self) -> Command {
         let holds = self.some_executions();
         let chance = &mut self.chance;
+        let idle = || NodeGroup::new("idle").unwrap();
         Command::TrackerOnline(TrackerOnline {
-            node_group: group(chance),
+            node_group: if chance.one_in(15) { idle() } else { group(chance) },
             identity: Identity::new(chance.of(&["w1", "w2", "w3"])).unwrap(),
             start: chance.below(3),
             capacity: chance.of(&[0, 1, 3, 9, 9]),
@@ -446,10 +447,14 @@ impl World {
         })
     }
 
-    /// Mostly a group that is in use; the last one is rarely used.
-    fn delete_group(&mut self) -> Command {
-        let group = self.chance.of(&["trade", "stock", "nobody"]);
-        Command::DeleteGroup(DeleteGroup { node_group: NodeGroup::new(group).unwrap() })
+    /// Mostly a group that is in use; that of an idle TaskTracker when that has left.
+    fn delete_group(&mut self) -> Vec<Command> {
+        let group = NodeGroup::new(self.chance.of(&["trade", "stock", "idle", "idle", "nobody"])).unwrap();
+        let idle = self.model.trackers.iter().find(|((of, _), _)| *of == group && of.as_str() == "idle");
+        let leaves = idle.filter(|(_, it)| it.online).map(|(_, it)| {
+            Command::TrackerOffline(TrackerOffline { session: it.session, reason: OfflineReason::Left })
+        });
+        leaves.into_iter().chain([Command::DeleteGroup(DeleteGroup { node_group: group })]).collect()
     }
 
     fn biz_log(&mut self) -> Command {

@@ -21,7 +21,8 @@ use crate::machine::command::{
     Submit, Terminate, TrackerOffline, TrackerOnline,
 };
 use crate::machine::limits::Limits;
-use crate::machine::{Command, LogEntry};
+use crate::machine::reply::Reply;
+use crate::machine::{Applied, Command, LogEntry};
 
 /// What the story has named so far.
 #[derive(Debug, Default)]
@@ -30,6 +31,28 @@ pub(super) struct Names {
     pub(super) clients: BTreeMap<String, ClientId>,
     /// Of which run an execution is, for a completion that does not say.
     pub(super) runs: BTreeMap<ExecutionId, RunId>,
+}
+
+impl Names {
+    /// Later lines may use the names that this one gave.
+    pub(super) fn remember(&mut self, entry: &LogEntry, applied: &Applied) {
+        let name = |who: &Identity| who.as_str().to_owned();
+        for (command, reply) in entry.commands.iter().zip(&applied.replies) {
+            match (command, reply) {
+                (Command::TrackerOnline(online), Reply::Online(session)) => {
+                    self.sessions.insert(name(&online.identity), *session);
+                }
+                (Command::ClientOpen(open), Reply::ClientOpened(client)) => {
+                    self.clients.insert(name(&open.identity), *client);
+                }
+                (Command::Dispatch(_), Reply::Dispatched(dispatched)) => {
+                    let runs = dispatched.pushes.iter().map(|push| (push.execution, push.run));
+                    self.runs.extend(runs);
+                }
+                _ => {}
+            }
+        }
+    }
 }
 
 /// `at 1000 submit t1 trade + dispatch w1 4`: one entry.
@@ -116,8 +139,10 @@ impl<'a> Words<'a> {
                 let refused = self.option("refused").map(list).unwrap_or_default();
                 Command::Submit(Submit { request, jobs: self.jobs(), refused })
             }
-            "cancel" => Command::Cancel(Cancel { request, job: self.job() }),
-            "terminate" => Command::Terminate(Terminate { request, run: parse(self.get(1)) }),
+            "cancel" => Command::Cancel(Cancel { request, job: self.job(), reason: self.reason() }),
+            "terminate" => {
+                Command::Terminate(Terminate { request, run: parse(self.get(1)), reason: self.reason() })
+            }
             "retry" => Command::Retry(Retry { request, run: parse(self.get(1)) }),
             "online" => Command::TrackerOnline(self.online()),
             "offline" => Command::TrackerOffline(self.offline()),
@@ -137,6 +162,10 @@ impl<'a> Words<'a> {
             "limits" => Command::SetLimits(self.limits(limits)),
             verb => panic!("{verb:?} is no verb"),
         }
+    }
+
+    fn reason(&self) -> String {
+        self.option("why").unwrap_or_default().to_owned()
     }
 
     fn job(&self) -> JobRef {

@@ -29,6 +29,7 @@ stories! {
     e5_a_group_in_use_is_not_deleted
     e2_cancel_in_every_state
     expiry
+    job_log
     job_log_retention
     limits
     misfire

@@ -96,6 +96,8 @@ pub(super) struct Session {
     /// The last that it heard was that none is, so it sends nothing until it hears otherwise.
     said_full: bool,
     draining: Option<Draining>,
+    /// How many executions an operator wants at a time, in place of the own capacity.
+    slots: Option<u32>,
     over: bool,
 }
 
@@ -126,6 +128,7 @@ impl Session {
             announce: false,
             said_full: false,
             draining: None,
+            slots: None,
             over: false,
         }
     }
@@ -187,7 +190,7 @@ impl Session {
             return 0;
         }
         let running = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
-        self.me.capacity.saturating_sub(running)
+        self.slots.unwrap_or(self.me.capacity).saturating_sub(running)
     }
 
     fn greet(&mut self, now: Millis, acts: &mut Vec<Act>) {
@@ -226,7 +229,8 @@ impl Session {
                 self.stop(order.execution, StopCause::Terminated(order.reason), plus(now, grace), acts);
             }
             FromCluster::Ask(ask) => acts.push(Act::Send(ToCluster::AskAnswer(self.standing(ask)))),
-            FromCluster::Drain(pb::Drain {}) => self.drain(Millis::new(u64::MAX), now),
+            FromCluster::Drain(told) => self.drained(&told, now),
+            FromCluster::Resize(pb::Resize { slots }) => self.resized(slots),
             FromCluster::BizLogsAck(ack) => {
                 ack.executions.iter().for_each(|one| self.lines.acknowledged(one.execution, one.up_to));
             }

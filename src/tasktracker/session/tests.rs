@@ -129,6 +129,7 @@ fn say(act: &Act) -> String {
             if hello.draining { " draining" } else { "" }
         ),
         Act::Send(ToCluster::Pull(pull)) => format!("pull {}", pull.free_slots),
+        Act::Send(ToCluster::Resize(wish)) => format!("resize {}", wish.slots),
         Act::Send(ToCluster::Completed(completed)) => {
             format!("completed [{}] free {}", results(&completed.results), completed.free_slots)
         }
@@ -293,6 +294,28 @@ fn an_execution_that_was_interrupted_without_a_stream_is_given_back_when_it_is_p
     assert_eq!(story.heard(FromCluster::HeartbeatAck(pb::HeartbeatAck { sequence: u64::MAX })), "pull 1");
     assert_eq!(story.push(5, 2), "returned [5] INTERRUPTED", "its fence is used up");
     assert_eq!(story.push(7, 2), "begin 7");
+}
+
+#[test]
+fn an_operators_number_of_slots_interrupts_nothing_and_takes_effect_as_executions_end() {
+    let mut story = Story::attached(2);
+    story.push(1, 1);
+    story.push(2, 1);
+    assert_eq!(story.heard(FromCluster::Resize(pb::Resize { slots: 1 })), "pull 0");
+    assert_eq!(story.ends(1, Action::ExecuteSuccess), "keep 1; completed [1 SUCCESS] free 0");
+    assert_eq!(story.ends(2, Action::ExecuteSuccess), "keep 2; completed [2 SUCCESS] free 1");
+    assert_eq!(story.heard(FromCluster::Resize(pb::Resize { slots: 5 })), "pull 5");
+    assert_eq!(story.heard(FromCluster::Resize(pb::Resize { slots: 5 })), "");
+}
+
+#[test]
+fn an_operators_drain_ends_the_process_only_if_it_says_so() {
+    let mut story = Story::attached(2);
+    story.push(1, 1);
+    let drain = |leave| FromCluster::Drain(pb::Drain { draining: true, leave, reason: "disk".into() });
+    assert_eq!(story.heard(drain(false)), "");
+    assert_eq!(story.push(2, 1), "begin 2", "it was dispatched before the drain");
+    assert_eq!(story.heard(drain(true)), "leave");
 }
 
 #[test]

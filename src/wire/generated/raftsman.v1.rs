@@ -2530,6 +2530,9 @@ pub struct CancelRequest {
     /// Makes the call safe to repeat.
     #[prost(message, optional, tag = "3")]
     pub idempotency: ::core::option::Option<Idempotency>,
+    /// For people; shown in the job log. At most 256 printable characters.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
     /// Which job.
     #[prost(oneof = "cancel_request::Target", tags = "1, 2")]
     pub target: ::core::option::Option<cancel_request::Target>,
@@ -2569,7 +2572,7 @@ pub struct TerminateRequest {
     /// Which run.
     #[prost(string, tag = "1")]
     pub run_id: ::prost::alloc::string::String,
-    /// For people; shown in the job log.
+    /// For people; shown in the job log. At most 256 printable characters.
     #[prost(string, tag = "2")]
     pub reason: ::prost::alloc::string::String,
     /// Makes the call safe to repeat.
@@ -3327,6 +3330,10 @@ pub enum JobLogType {
     Suspend = 13,
     /// The job was resumed.
     Resume = 14,
+    /// The job was made to run by hand.
+    Trigger = 15,
+    /// A result came again, or came late and changed nothing.
+    Resend = 16,
 }
 impl JobLogType {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -3350,6 +3357,8 @@ impl JobLogType {
             Self::Returned => "JOB_LOG_TYPE_RETURNED",
             Self::Suspend => "JOB_LOG_TYPE_SUSPEND",
             Self::Resume => "JOB_LOG_TYPE_RESUME",
+            Self::Trigger => "JOB_LOG_TYPE_TRIGGER",
+            Self::Resend => "JOB_LOG_TYPE_RESEND",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3370,6 +3379,8 @@ impl JobLogType {
             "JOB_LOG_TYPE_RETURNED" => Some(Self::Returned),
             "JOB_LOG_TYPE_SUSPEND" => Some(Self::Suspend),
             "JOB_LOG_TYPE_RESUME" => Some(Self::Resume),
+            "JOB_LOG_TYPE_TRIGGER" => Some(Self::Trigger),
+            "JOB_LOG_TYPE_RESEND" => Some(Self::Resend),
             _ => None,
         }
     }
@@ -4768,7 +4779,7 @@ pub mod node_service_server {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SessionRequest {
     /// Exactly one.
-    #[prost(oneof = "session_request::Message", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
+    #[prost(oneof = "session_request::Message", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
     pub message: ::core::option::Option<session_request::Message>,
 }
 /// Nested message and enum types in `SessionRequest`.
@@ -4803,13 +4814,16 @@ pub mod session_request {
         /// No new pushes, please; with `done`: good bye.
         #[prost(message, tag = "9")]
         Leave(super::Leave),
+        /// From now on I run so many at a time.
+        #[prost(message, tag = "10")]
+        Resize(super::Resize),
     }
 }
 /// To the TaskTracker.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SessionResponse {
     /// Exactly one.
-    #[prost(oneof = "session_response::Message", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
+    #[prost(oneof = "session_response::Message", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
     pub message: ::core::option::Option<session_response::Message>,
 }
 /// Nested message and enum types in `SessionResponse`.
@@ -4838,12 +4852,15 @@ pub mod session_response {
         /// Do you have these?
         #[prost(message, tag = "7")]
         Ask(super::Ask),
-        /// Finish what you have and leave.
+        /// An operator drains you, or no longer does.
         #[prost(message, tag = "8")]
         Drain(super::Drain),
         /// These lines are committed.
         #[prost(message, tag = "9")]
         BizLogsAck(super::BizLogsAck),
+        /// An operator wants you to run so many at a time from now on.
+        #[prost(message, tag = "10")]
+        Resize(super::Resize),
     }
 }
 /// The first message of every stream.
@@ -5219,9 +5236,29 @@ pub struct ExecutionStanding {
     #[prost(enumeration = "Standing", tag = "2")]
     pub standing: i32,
 }
-/// Finish what you have and leave.
+/// An operator drains a TaskTracker: it gets nothing new until a Drain with `draining = false` comes, on whatever stream.
+/// What it executes goes on.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Drain {
+    /// Whether nothing new comes.
+    #[prost(bool, tag = "1")]
+    pub draining: bool,
+    /// With `draining`: finish what you have and leave.
+    #[prost(bool, tag = "2")]
+    pub leave: bool,
+    /// What the operator said, for people.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// How many executions a TaskTracker runs at a time. What executes is never interrupted for it: a smaller number takes
+/// effect as executions end. From the TaskTracker it is its own wish, in place of what its Hello said; an operator's
+/// number goes before it and is told again after each Welcome.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Drain {}
+pub struct Resize {
+    /// 1 to 4,096.
+    #[prost(uint32, tag = "1")]
+    pub slots: u32,
+}
 /// The TaskTracker wants no new pushes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Leave {
