@@ -21,7 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("dispatch", &["domain", "machine", "calendar", "planted"]),
     ("store", &["domain", "machine", "planted", "failpoint"]),
     ("link", &["domain", "wire"]),
-    ("client", &["domain", "wire", "link"]),
+    ("client", &["domain", "wire", "link", "planted"]),
     ("tasktracker", &["domain", "wire", "link", "process", "planted", "failpoint"]),
     ("raft", &["domain", "machine", "store", "wire", "planted", "failpoint"]),
     (

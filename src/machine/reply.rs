@@ -120,6 +120,8 @@ pub enum Refusal {
     RequestMismatch,
     /// The limits would break a promise.
     BadLimits(String),
+    /// The limits are not those that were to be replaced.
+    LimitsChanged,
     UnknownGroup(NodeGroup),
     /// The node group has jobs that live, finished runs that are kept, or TaskTrackers that are online.
     GroupInUse {
@@ -153,6 +155,7 @@ impl fmt::Display for Refusal {
                 f.write_str("the sequence or request id was used for another request")
             }
             Refusal::BadLimits(problem) => write!(f, "limits refused: {problem}"),
+            Refusal::LimitsChanged => f.write_str("the limits were changed meanwhile"),
             Refusal::UnknownGroup(group) => write!(f, "no node group {group} is known"),
             Refusal::GroupInUse { node_group, live, kept, online } => write!(
                 f,

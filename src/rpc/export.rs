@@ -10,7 +10,7 @@ use crate::domain::{Backoff, DstRule, OnConflict, RepeatSchedule};
 use crate::machine::command::{
     Completion, ExecutionLines, JobPlan, JobRef, OfflineReason, ReclaimReason, RequestKey,
 };
-use crate::machine::limits::Limits;
+use crate::machine::limits::{FIELDS, LimitField, LimitUnit, Limits};
 use crate::machine::reply::{CancelAnswer, CompleteAnswer, Push, Refusal, SubmitAnswer};
 use crate::machine::row::{Fate, SkipReason};
 use crate::machine::{Command, Reply};
@@ -94,7 +94,7 @@ fn command(command: &Command) -> Value {
             json!({"biz_log": {"executions": lines}})
         }
         Command::Expire => json!({"expire": {}}),
-        Command::SetLimits(limits) => json!({"set_limits": self::limits(limits)}),
+        Command::SetLimits(set) => json!({"set_limits": self::limits(&set.limits)}),
         Command::DeleteGroup(delete) => {
             json!({"delete_group": {"node_group": text(&delete.node_group)}})
         }
@@ -197,15 +197,13 @@ fn lines(lines: &ExecutionLines) -> Value {
     json!({"execution": execution(lines.execution), "first": lines.first, "lines": lines.lines.len()})
 }
 
+/// Named like the fields of the command line, spans in milliseconds.
 fn limits(limits: &Limits) -> Value {
-    json!({
-        "reclaims_max": limits.reclaims_max, "request_window_ms": limits.request_window.get(),
-        "finished_kept_ms": limits.finished_kept.get(), "finished_runs_max": limits.finished_runs_max,
-        "offline_kept_ms": limits.offline_kept.get(), "client_kept_ms": limits.client_kept.get(),
-        "biz_log_bytes_max": limits.biz_log_bytes_max,
-        "job_log_kept_ms": limits.job_log_kept.get(), "job_log_bytes_max": limits.job_log_bytes_max,
-        "node_events_kept_ms": limits.node_events_kept.get(), "node_events_max": limits.node_events_max,
-    })
+    let field = |field: &LimitField| match field.unit {
+        LimitUnit::Millis => (format!("{}_ms", field.name), Value::from(field.get(limits))),
+        LimitUnit::Count | LimitUnit::Bytes => (field.name.to_owned(), Value::from(field.get(limits))),
+    };
+    FIELDS.iter().map(field).collect()
 }
 
 fn submit_answer(answer: &SubmitAnswer) -> Value {
@@ -255,6 +253,7 @@ fn refusal(refusal: &Refusal) -> Value {
         Refusal::PlanOutdated(job) => json!({"reason": "plan_outdated", "job": text(job)}),
         Refusal::RequestMismatch => json!({"reason": "request_mismatch"}),
         Refusal::BadLimits(problem) => json!({"reason": "bad_limits", "problem": problem}),
+        Refusal::LimitsChanged => json!({"reason": "limits_changed"}),
         Refusal::UnknownGroup(group) => json!({"reason": "unknown_group", "node_group": text(group)}),
         Refusal::GroupInUse { node_group, live, kept, online } => json!({
             "reason": "group_in_use", "node_group": text(node_group), "live": live, "kept": kept,

@@ -11,6 +11,7 @@ pub(crate) mod fuzz;
 mod health;
 mod job_service;
 mod leadership_service;
+mod limits;
 mod log_export;
 mod node_service;
 mod page;

@@ -22,6 +22,7 @@ mod context;
 #[cfg(feature = "cli")]
 mod http;
 mod journal;
+mod kept;
 mod pool;
 mod run;
 mod runner;

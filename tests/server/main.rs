@@ -4,6 +4,8 @@
 
 mod bad_input;
 mod cluster;
+mod fail_store;
+mod gates;
 mod jobs;
 mod log_export;
 mod members;

@@ -15,7 +15,7 @@ use crate::domain::{
 use crate::machine::command::{
     BizLog, Cancel, ClientOpen, Command, Complete, Completion, DeleteGroup, Dispatch, ExecutionLines,
     Fingerprint, JobPlan, JobRef, LogEntry, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry,
-    Return, SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
+    Return, SetLimits, SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::{CancelAnswer, CompleteAnswer, Refusal, Reply, SubmitAnswer};
@@ -292,7 +292,8 @@ pub(super) fn command() -> BoxedStrategy<Command> {
         Just(Command::Tick),
         vec(execution_lines(), 0..3).prop_map(|lines| Command::BizLog(BizLog { lines })),
         Just(Command::Expire),
-        limits().prop_map(Command::SetLimits),
+        (limits(), proptest::option::of(limits()))
+            .prop_map(|(limits, instead_of)| Command::SetLimits(SetLimits { limits, instead_of })),
         group().prop_map(|node_group| Command::DeleteGroup(DeleteGroup { node_group })),
     ];
     prop_oneof![asked, rest].boxed()
@@ -353,6 +354,7 @@ fn refusal() -> BoxedStrategy<Refusal> {
         job().prop_map(Refusal::PlanOutdated),
         Just(Refusal::RequestMismatch),
         text().prop_map(Refusal::BadLimits),
+        Just(Refusal::LimitsChanged),
         group().prop_map(Refusal::UnknownGroup),
         (group(), any::<[u64; 3]>()).prop_map(|(node_group, [live, kept, online])| Refusal::GroupInUse {
             node_group,

@@ -18,7 +18,7 @@ use crate::domain::{
 use crate::machine::command::{
     BizLog, Cancel, ClientOpen, Command, Complete, Completion, DeleteGroup, Dispatch, ExecutionLines,
     Fingerprint, JobPlan, JobRef, LogEntry, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry,
-    Return, SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
+    Return, SetLimits, SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::Reply;
@@ -433,7 +433,7 @@ impl World {
     fn limits(&mut self) -> Command {
         let chance = &mut self.chance;
         let minute = Millis::from_secs(60);
-        Command::SetLimits(Limits {
+        let limits = Limits {
             reclaims_max: chance.of(&[0, 1, 2, 5, 2000]),
             finished_kept: Millis::new(chance.of(&[5000, 60_000, 9_000_000])),
             request_window: minute,
@@ -444,7 +444,9 @@ impl World {
             node_events_kept: Millis::new(chance.of(&[30_000, 9_000_000])),
             node_events_max: chance.of(&[3, 10, 100]),
             ..Limits::default()
-        })
+        };
+        let others = Limits { finished_runs_max: 77, ..limits };
+        Command::SetLimits(SetLimits { limits, instead_of: (limits.reclaims_max == 1).then_some(others) })
     }
 
     /// Mostly a group that is in use; that of an idle TaskTracker when that has left.

@@ -17,8 +17,8 @@ use crate::domain::{
 };
 use crate::machine::command::{
     BizLog, Cancel, ClientOpen, Complete, Completion, DeleteGroup, Dispatch, ExecutionLines, Fingerprint,
-    JobPlan, JobRef, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SkippedRange,
-    Submit, Terminate, TrackerOffline, TrackerOnline,
+    JobPlan, JobRef, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SetLimits,
+    SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::Reply;
@@ -159,7 +159,10 @@ impl<'a> Words<'a> {
             "delete-group" => {
                 Command::DeleteGroup(DeleteGroup { node_group: NodeGroup::new(self.get(1)).unwrap() })
             }
-            "limits" => Command::SetLimits(self.limits(limits)),
+            "limits" => Command::SetLimits(SetLimits {
+                limits: self.limits(limits),
+                instead_of: self.span("if-window").map(|request_window| Limits { request_window, ..limits }),
+            }),
             verb => panic!("{verb:?} is no verb"),
         }
     }

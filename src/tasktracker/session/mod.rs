@@ -16,9 +16,8 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use prost::Message as _;
-
 use super::StopCause;
+use super::kept::{self, Left};
 use super::pool::Ended;
 use crate::domain::{Action, Millis, Outcome};
 use crate::wire::{Reason, pb, read_duration, result_to_wire, timestamp};
@@ -102,8 +101,11 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// `owed` are the results that an earlier process left behind.
-    pub(super) fn new(me: Me, owed: Vec<pb::ExecutionResult>) -> Session {
+    /// `left` are the results that an earlier process left behind, with what was said before them.
+    pub(super) fn new(me: Me, left: Left) -> Session {
+        let Left { owed, lines: said } = left;
+        let mut lines = Lines::default();
+        said.into_iter().for_each(|of| lines.add(of.execution, of.lines));
         let unsent = owed.iter().map(|result| result.execution).collect::<BTreeSet<u64>>();
         Session {
             me,
@@ -121,7 +123,7 @@ impl Session {
             returned: BTreeMap::new(),
             heartbeats: Heartbeats::new(HEARTBEAT_DEFAULT, STOP_WORKING_DEFAULT),
             grace: GRACE_DEFAULT,
-            lines: Lines::default(),
+            lines,
             lines_due: None,
             progress: BTreeMap::new(),
             cut_off: false,
@@ -355,7 +357,10 @@ impl Session {
             run_id: running.run_id,
             ..result_to_wire(ended.execution, outcome)
         };
-        acts.push(Act::Keep(vec![(execution, result.encode_to_vec().into())]));
+        acts.push(Act::Keep(vec![kept::result(&result)]));
+        if let Some(said) = self.lines.unacknowledged(execution) {
+            acts.push(Act::KeepLines(vec![kept::lines(&said)]));
+        }
         self.highest_finished = self.highest_finished.max(execution);
         self.owed.insert(execution, result);
         self.unsent.insert(execution);

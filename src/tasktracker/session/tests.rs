@@ -30,7 +30,8 @@ impl Story {
             host: "h".into(),
         };
         let result = |n: &u64| pb::ExecutionResult { execution: e(*n), action: 1, ..Default::default() };
-        Story { session: Session::new(me, owed.iter().map(result).collect()), now: 0 }
+        let left = Left { owed: owed.iter().map(result).collect(), lines: Vec::new() };
+        Story { session: Session::new(me, left), now: 0 }
     }
 
     fn on(&mut self, event: Event) -> String {
@@ -152,6 +153,9 @@ fn say(act: &Act) -> String {
         Act::Stop(execution, cause) => format!("stop {} ({cause})", execution.as_u64() >> 20),
         Act::Kill(execution) => format!("kill {}", execution.as_u64() >> 20),
         Act::Keep(records) => format!("keep {}", short(&records.iter().map(|(n, _)| *n).collect::<Vec<_>>())),
+        Act::KeepLines(records) => {
+            format!("keep lines {}", short(&records.iter().map(|(n, _)| *n & !(1 << 63)).collect::<Vec<_>>()))
+        }
         Act::Forget(executions) => format!("forget {}", short(executions)),
         Act::LimitLines(bytes) => format!("limit lines {bytes}"),
         Act::Reopen { why, after } => format!("reopen ({why}) after {:?}", after.map(Millis::get)),
@@ -417,7 +421,7 @@ fn lines_are_gathered_and_go_before_the_result() {
     assert_eq!(story.until(100), "100: lines [line 1]");
     story.on(Event::Lines(ExecutionId::from_u64(e(5)), vec![line(2)]));
     let told = story.ends(5, Action::ExecuteSuccess);
-    assert_eq!(told, "keep 5; lines [line 2]; completed [5 SUCCESS] free 1");
+    assert_eq!(told, "keep 5; keep lines 5; lines [line 2]; completed [5 SUCCESS] free 1");
     assert_eq!(
         story.reattach(1),
         "hello session \"1.0\" running [] owed [5]; lines [line 1, line 2]; completed [5 SUCCESS] free 1"
