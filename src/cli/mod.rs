@@ -17,6 +17,7 @@ mod failure;
 #[cfg(any(test, feature = "fuzzing"))]
 #[cfg(feature = "server")]
 pub(crate) mod fuzz;
+mod import;
 mod job;
 #[cfg(feature = "server")]
 mod jobtracker;
@@ -108,6 +109,7 @@ enum Command {
     Node(node::NodeCommand),
     Cluster(cluster::ClusterCommand),
     Log(log::LogCommand),
+    Import(import::ImportCommand),
     FailStore(fail_store::FailStoreCommand),
     #[cfg(feature = "server")]
     Config(config::ConfigCommand),
@@ -174,6 +176,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Node(node) => interruptible(node.run(&global)).await,
         Command::Cluster(cluster) => interruptible(cluster.run(&global)).await,
         Command::Log(log) => interruptible(log.run(&global)).await,
+        Command::Import(import) => interruptible(import.run(&global)).await,
         Command::FailStore(store) => interruptible(store.run(&global)).await,
         #[cfg(feature = "server")]
         Command::Config(config) => config.run(&global),

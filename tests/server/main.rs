@@ -8,6 +8,7 @@ mod fail_store;
 mod gates;
 mod jobs;
 mod log_export;
+mod lts_commands;
 mod members;
 mod probes;
 mod requests;
