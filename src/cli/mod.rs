@@ -17,6 +17,7 @@ mod failure;
 #[cfg(any(test, feature = "fuzzing"))]
 #[cfg(feature = "server")]
 pub(crate) mod fuzz;
+mod group;
 mod import;
 mod job;
 #[cfg(feature = "server")]
@@ -32,6 +33,7 @@ mod planted;
 #[cfg(test)]
 #[cfg(feature = "server")]
 mod reference;
+mod span;
 mod tasktracker;
 mod version;
 
@@ -107,6 +109,8 @@ enum Command {
     Cron(self::cron::CronCommand),
     #[command(visible_alias = "nodes")]
     Node(node::NodeCommand),
+    #[command(visible_alias = "groups")]
+    Group(group::GroupCommand),
     Cluster(cluster::ClusterCommand),
     Log(log::LogCommand),
     Import(import::ImportCommand),
@@ -174,6 +178,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Job(job) => interruptible(job.run(&global)).await,
         Command::Cron(cron) => cron.run(&global),
         Command::Node(node) => interruptible(node.run(&global)).await,
+        Command::Group(group) => interruptible(group.run(&global)).await,
         Command::Cluster(cluster) => interruptible(cluster.run(&global)).await,
         Command::Log(log) => interruptible(log.run(&global)).await,
         Command::Import(import) => interruptible(import.run(&global)).await,
@@ -219,6 +224,11 @@ mod tests {
             "raftsman job kill 42.0/3",
             "raftsman worker list",
             "raftsman nodes list -o json",
+            "raftsman node history -g trade --went --since 1h",
+            "raftsman groups ls",
+            "raftsman job list --queue executing --tasktracker w1 --all",
+            "raftsman job logs --type fixed-dead --failed --since 15m --newest",
+            "raftsman job logs 42.0 -f",
             "raftsman cluster transfer-leader",
             "raftsman cron preview @daily",
             "raftsman ver",

@@ -7,6 +7,7 @@ mod cluster;
 mod fail_store;
 mod gates;
 mod jobs;
+mod lists;
 mod log_export;
 mod lts_commands;
 mod members;
