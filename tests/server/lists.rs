@@ -67,7 +67,8 @@ async fn queues_are_listed_page_by_page_counted_and_their_tokens_are_of_their_fi
     let executing = jobs.list_jobs(executing).await.expect("it lists").into_inner();
     let run = executing.jobs[0].run.clone().expect("it is a run");
     assert_eq!((names(&executing.jobs), run.attempts[0].tasktracker.as_str()), (vec!["now-0".into()], "w1"));
-    assert!(run.attempts[0].dispatch_time <= executing.read.and_then(|read| read.time));
+    let ms = |at: Option<prost_types::Timestamp>| at.map(|at| (at.seconds, at.nanos));
+    assert!(ms(run.attempts[0].dispatch_time) <= ms(executing.read.and_then(|read| read.time)));
     let counts = jobs.count_jobs(pb::CountJobsRequest::default()).await.expect("it counts").into_inner();
     let total = counts.total.expect("there is a total");
     assert_eq!((total.waiting, total.ready, total.executing, total.submitted), (7, 1, 1, 9));

@@ -19,6 +19,8 @@ use crate::machine::query::{LogView, Page};
 use crate::machine::row::{JobRow, Row};
 use crate::machine::tables::Tables;
 
+/// Runs that a place knows to have been read in part.
+const WITHIN_MAX: usize = 8;
 /// Runs that one page looks into, so that a rare match does not hold the lock for long.
 const RUNS_MAX: usize = 1_000;
 
@@ -68,7 +70,7 @@ enum Section {
 }
 
 /// Where a search goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogPlace {
     section: Section,
     /// The time that parts what has ended from what ended late; of late ones the time up to which they are read.
@@ -78,8 +80,9 @@ pub struct LogPlace {
     run: RunId,
     /// The last line about a job itself that was done with.
     act: Position,
-    /// The last line of the run that comes next.
-    within: Option<(RunId, LineKey)>,
+    /// The last line of each run that was read in part: mostly of the one that comes next, but another may have come
+    /// before it meanwhile.
+    within: Vec<(RunId, LineKey)>,
 }
 
 /// What is looked into next: a run, or what one command wrote about a job itself.
@@ -145,7 +148,7 @@ impl LogPlace {
             (LogOf::Job(_) | LogOf::Run(_), LogOrder::Newest) => (Section::Live, highest),
             (LogOf::Job(_) | LogOf::Run(_), LogOrder::Oldest) => (Section::Live, lowest),
         };
-        LogPlace { section, parting: Timestamp::MAX, at, run, act, within: None }
+        LogPlace { section, parting: Timestamp::MAX, at, run, act, within: Vec::new() }
     }
 }
 
@@ -190,22 +193,28 @@ impl<F: Fn(&LogView) -> bool> Search<'_, F> {
             match (self.order, self.place.section) {
                 (LogOrder::Oldest, Section::Ended) => {
                     let run = RunId::default();
-                    self.place = LogPlace { section: Section::Live, run, within: None, ..self.place };
+                    self.move_on(Section::Live, |place| place.run = run);
                 }
                 (LogOrder::Oldest, Section::Live) => {
-                    let (section, at) = (Section::Late, self.place.parting);
-                    let run = RunId::default();
-                    self.place = LogPlace { section, parting: now, at, run, within: None, ..self.place };
+                    self.move_on(Section::Late, |place| {
+                        (place.at, place.run, place.parting) = (place.parting, RunId::default(), now);
+                    });
                 }
                 (LogOrder::Newest, Section::Live) => {
-                    let (section, run) = (Section::Ended, RunId::of_whole(JobId(Position::MAX)));
-                    self.place = LogPlace { section, at: now, run, within: None, ..self.place };
+                    let run = RunId::of_whole(JobId(Position::MAX));
+                    self.move_on(Section::Ended, |place| (place.at, place.run) = (now, run));
                 }
                 (LogOrder::Oldest, Section::Late) | (LogOrder::Newest, Section::Ended | Section::Late) => {
                     return Ok(true);
                 }
             }
         }
+    }
+
+    fn move_on(&mut self, section: Section, to: impl FnOnce(&mut LogPlace)) {
+        self.place.section = section;
+        self.place.within.clear();
+        to(&mut self.place);
     }
 
     fn live(&mut self) -> Result<bool, BaseError> {
@@ -240,7 +249,7 @@ impl<F: Fn(&LogView) -> bool> Search<'_, F> {
 
     fn ended(&mut self) -> Result<bool, BaseError> {
         let groups = self.tables.groups_with_history(self.filter.node_group.as_ref())?;
-        let (tables, place, now) = (self.tables, self.place, self.tables.meta().now);
+        let (tables, place, now) = (self.tables, self.place.clone(), self.tables.meta().now);
         let from = self.filter.at.from.unwrap_or_default();
         let (runs, acts): (Units<'_>, Units<'_>) = match self.order {
             LogOrder::Oldest => {
@@ -289,7 +298,8 @@ impl<F: Fn(&LogView) -> bool> Search<'_, F> {
             return Ok(false);
         }
         self.budget -= 1;
-        let after = self.place.within.take().filter(|(run, _)| *run == unit.run).map(|(_, line)| line);
+        let after = self.place.within.iter().find(|(run, _)| *run == unit.run).map(|(_, line)| *line);
+        self.place.within.retain(|(run, _)| *run != unit.run);
         let Some(job) = self.job(unit.run.job)? else { return Ok(true) };
         let of_group = self.filter.node_group.as_ref().is_none_or(|group| *group == job.spec.node_group);
         if !of_group || self.filter.task_id.as_ref().is_some_and(|task| *task != job.spec.task_id) {
@@ -314,7 +324,9 @@ impl<F: Fn(&LogView) -> bool> Search<'_, F> {
             if self.lines.len() == self.limit {
                 let last =
                     self.lines.last().filter(|last| last.view.run == unit.run).map(|last| last.view.key());
-                self.place.within = last.or(after).map(|line| (unit.run, line));
+                self.place.within.extend(last.or(after).map(|line| (unit.run, line)));
+                let too_many = self.place.within.len().saturating_sub(WITHIN_MAX);
+                self.place.within.drain(..too_many);
                 return Ok(false);
             }
             let (node_group, task_id) = (job.spec.node_group.clone(), job.spec.task_id.clone());
@@ -405,10 +417,9 @@ impl fmt::Display for LogPlace {
         };
         let (parting, at) = (self.parting.as_millis(), self.at.as_millis());
         write!(f, "{section} {parting} {at} {} {}", self.run, self.act)?;
-        match self.within {
-            Some((run, (at, rank, only))) => write!(f, " {run} {} {rank} {only}", at.as_millis()),
-            None => Ok(()),
-        }
+        let within =
+            |(run, (at, rank, only)): &(RunId, LineKey)| write!(f, " {run} {} {rank} {only}", at.as_millis());
+        self.within.iter().try_for_each(within)
     }
 }
 
@@ -423,11 +434,14 @@ impl FromStr for LogPlace {
             "t" => Section::Late,
             _ => return Err(ParsePlaceError),
         };
-        let within = match within {
-            [] => None,
-            [run, at, rank, only] => Some((read(run)?, (time(at)?, read(rank)?, read(only)?))),
-            _ => return Err(ParsePlaceError),
+        if within.len() % 4 != 0 || within.len() > 4 * WITHIN_MAX {
+            return Err(ParsePlaceError);
+        }
+        let one = |words: &[&str]| match words {
+            [run, at, rank, only] => Ok((read(run)?, (time(at)?, read(rank)?, read(only)?))),
+            _ => Err(ParsePlaceError),
         };
+        let within = within.chunks(4).map(one).collect::<Result<_, _>>()?;
         let (parting, at, run, act) = (time(parting)?, time(at)?, read(run)?, read(act)?);
         Ok(LogPlace { section, parting, at, run, act, within })
     }
