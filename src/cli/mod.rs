@@ -3,6 +3,7 @@
 //! Data goes to stdout, everything else to stderr; the exit code tells scripts what happened (`failure`). Not here: what
 //! the calls do (`client`, `tasktracker`, `jobtracker`).
 
+mod alarm;
 mod cluster;
 #[cfg(feature = "server")]
 mod config;
@@ -112,6 +113,8 @@ enum Command {
     #[command(visible_alias = "groups")]
     Group(group::GroupCommand),
     Cluster(cluster::ClusterCommand),
+    #[command(visible_alias = "alarms")]
+    Alarm(alarm::AlarmCommand),
     Log(log::LogCommand),
     Import(import::ImportCommand),
     FailStore(fail_store::FailStoreCommand),
@@ -180,6 +183,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Node(node) => interruptible(node.run(&global)).await,
         Command::Group(group) => interruptible(group.run(&global)).await,
         Command::Cluster(cluster) => interruptible(cluster.run(&global)).await,
+        Command::Alarm(alarm) => interruptible(alarm.run(&global)).await,
         Command::Log(log) => interruptible(log.run(&global)).await,
         Command::Import(import) => interruptible(import.run(&global)).await,
         Command::FailStore(store) => interruptible(store.run(&global)).await,
@@ -230,6 +234,8 @@ mod tests {
             "raftsman job logs --type fixed-dead --failed --since 15m --newest",
             "raftsman job logs 42.0 -f",
             "raftsman cluster transfer-leader",
+            "raftsman alarms ls --raised",
+            "raftsman alarm silence dead_run trade --for 2h",
             "raftsman cron preview @daily",
             "raftsman ver",
         ];

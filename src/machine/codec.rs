@@ -65,6 +65,9 @@ mod command_tag {
     pub(super) const EXPIRE: u8 = 15;
     pub(super) const SET_LIMITS: u8 = 16;
     pub(super) const DELETE_GROUP: u8 = 30;
+    pub(super) const SET_ALARMS: u8 = 40;
+    pub(super) const ALARMS_TOLD: u8 = 41;
+    pub(super) const SILENCE_ALARM: u8 = 42;
 }
 
 /// The tags of replies, which are sent between JobTrackers and never stored.
@@ -149,6 +152,9 @@ fn put_command(out: &mut BytesMut, command: &Command) {
         Command::Expire => put_frame(out, t::EXPIRE, &(), &[]),
         Command::SetLimits(c) => put_frame(out, t::SET_LIMITS, c, &[]),
         Command::DeleteGroup(c) => put_frame(out, t::DELETE_GROUP, c, &[]),
+        Command::SetAlarms(c) => put_frame(out, t::SET_ALARMS, c, &[]),
+        Command::AlarmsTold(c) => put_frame(out, t::ALARMS_TOLD, c, &[]),
+        Command::SilenceAlarm(c) => put_frame(out, t::SILENCE_ALARM, c, &[]),
     }
 }
 
@@ -173,6 +179,9 @@ fn take_command(bytes: &mut Bytes) -> Result<Command, CodecError> {
         t::EXPIRE => frame.body::<()>().map(|()| Command::Expire)?,
         t::SET_LIMITS => Command::SetLimits(frame.body()?),
         t::DELETE_GROUP => Command::DeleteGroup(frame.body()?),
+        t::SET_ALARMS => Command::SetAlarms(frame.body()?),
+        t::ALARMS_TOLD => Command::AlarmsTold(frame.body()?),
+        t::SILENCE_ALARM => Command::SilenceAlarm(frame.body()?),
         unknown => return Err(CodecError::Tag(unknown)),
     })
 }
@@ -252,6 +261,8 @@ pub fn put_row(out: &mut BytesMut, row: &Row) {
         Row::RequestAge => put_frame(out, tag::REQUEST_AGE, &(), &[]),
         Row::NodeEvent(r) => put_frame(out, tag::NODE_EVENT, r.as_ref(), &[]),
         Row::LogAge(r) => put_frame(out, tag::LOG_AGE, r, &[]),
+        Row::Alarm(r) => put_frame(out, tag::ALARM, r.as_ref(), &[]),
+        Row::Silence(r) => put_frame(out, tag::SILENCE, r.as_ref(), &[]),
         Row::Meta(r) => put_frame(out, tag::META, r.as_ref(), &[]),
         Row::Mark(r) => put_frame(out, tag::MARK, r, &[]),
     }
@@ -281,6 +292,8 @@ pub fn decode_row(mut bytes: Bytes) -> Result<Row, CodecError> {
         tag::REQUEST_AGE => frame.body::<()>().map(|()| Row::RequestAge)?,
         tag::NODE_EVENT => Row::NodeEvent(Box::new(frame.body()?)),
         tag::LOG_AGE => Row::LogAge(frame.body()?),
+        tag::ALARM => Row::Alarm(Box::new(frame.body()?)),
+        tag::SILENCE => Row::Silence(Box::new(frame.body()?)),
         tag::META => Row::Meta(Box::new(frame.body()?)),
         tag::MARK => Row::Mark(frame.body()?),
         unknown => return Err(CodecError::Tag(unknown)),

@@ -4,7 +4,10 @@
 //! One tag byte, then numbers in big endian and names ended by a zero byte (names hold no control characters). A tag
 //! never changes its meaning and is never used again.
 
-use crate::domain::{ClientId, Identity, JobId, NodeGroup, Position, RequestId, RunId, TaskId, Timestamp};
+use crate::domain::{
+    AlarmRule, AlarmSubject, ClientId, Identity, JobId, NodeGroup, Position, RequestId, RunId, TaskId,
+    Timestamp,
+};
 
 /// Where a row is. The order of the variants is the order of their tags.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +36,9 @@ pub enum Key {
     NodeEvent(Position),
     /// For the job log's retention: the first of the lines that one command wrote about a run.
     LogAge(Position, RunId),
+    Alarm(AlarmRule, AlarmSubject),
+    /// Of one subject; none stands for all of the rule.
+    Silence(AlarmRule, Option<AlarmSubject>),
 }
 
 /// The stored tags, one a table.
@@ -55,6 +61,8 @@ pub(crate) mod tag {
     pub(crate) const REQUEST_AGE: u8 = 16;
     pub(crate) const NODE_EVENT: u8 = 26;
     pub(crate) const LOG_AGE: u8 = 27;
+    pub(crate) const ALARM: u8 = 36;
+    pub(crate) const SILENCE: u8 = 37;
 }
 
 impl Key {
@@ -78,6 +86,8 @@ impl Key {
             Key::RequestAge(..) => tag::REQUEST_AGE,
             Key::NodeEvent(_) => tag::NODE_EVENT,
             Key::LogAge(..) => tag::LOG_AGE,
+            Key::Alarm(..) => tag::ALARM,
+            Key::Silence(..) => tag::SILENCE,
         }
     }
 
@@ -132,6 +142,14 @@ impl Key {
                 number(out, position.as_u64());
                 run_id(out, *run);
             }
+            Key::Alarm(rule, subject) => {
+                out.push(rule.number());
+                name(out, subject.as_str());
+            }
+            Key::Silence(rule, subject) => {
+                out.push(rule.number());
+                name(out, subject.as_ref().map_or("", |subject| subject.as_str()));
+            }
         }
     }
 
@@ -160,6 +178,29 @@ impl Key {
     /// After every group's key.
     pub fn first_client() -> Key {
         Key::Client(ClientId::default())
+    }
+
+    /// After every key of this version.
+    pub fn end() -> Key {
+        let last = AlarmSubject::new("\u{10ffff}".repeat(2)).expect("it is printable");
+        Key::Silence(*AlarmRule::ALL.last().expect("there are rules"), Some(last))
+    }
+
+    /// The alarms of a rule, up to but without the second key.
+    pub fn alarms_of(rule: AlarmRule) -> (Key, Key) {
+        let name = |name: &str| AlarmSubject::new(name).expect("it is printable");
+        (Key::Alarm(rule, name("\u{20}")), Key::Alarm(rule, name(&"\u{10ffff}".repeat(2))))
+    }
+
+    /// All alarms, up to but without the second key.
+    pub fn alarms() -> (Key, Key) {
+        let first = AlarmRule::ALL.first().expect("there are rules");
+        (Key::alarms_of(*first).0, Key::Silence(*first, None))
+    }
+
+    /// All silences, up to but without the second key.
+    pub fn silences() -> (Key, Key) {
+        (Key::alarms().1, Key::end())
     }
 
     /// The key that these bytes are, or `None` if they are no key.
@@ -192,6 +233,12 @@ impl Key {
             tag::REQUEST_AGE => Key::RequestAge(rest.time()?, RequestId::new(rest.name()?).ok()?),
             tag::NODE_EVENT => Key::NodeEvent(Position::from_u64(rest.number()?)),
             tag::LOG_AGE => Key::LogAge(Position::from_u64(rest.number()?), rest.run_id()?),
+            tag::ALARM => Key::Alarm(rest.rule()?, AlarmSubject::new(rest.name()?).ok()?),
+            tag::SILENCE => {
+                let rule = rest.rule()?;
+                let subject = Some(rest.name()?).filter(|subject| !subject.is_empty());
+                Key::Silence(rule, subject.map(AlarmSubject::new).transpose().ok()?)
+            }
             _ => return None,
         };
         rest.0.is_empty().then_some(key)
@@ -219,6 +266,10 @@ impl<'a> Reader<'a> {
         let (byte, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(*byte)
+    }
+
+    fn rule(&mut self) -> Option<AlarmRule> {
+        AlarmRule::from_number(self.byte()?)
     }
 
     fn number(&mut self) -> Option<u64> {
@@ -261,6 +312,10 @@ mod tests {
         "[ -~é-ÿ]{1,12}"
     }
 
+    fn any_rule() -> impl Strategy<Value = AlarmRule> {
+        proptest::sample::select(AlarmRule::ALL)
+    }
+
     fn any_run() -> impl Strategy<Value = RunId> {
         (any::<u64>(), 0..9u64).prop_map(|(job, number)| RunId { job: JobId::from_u64(job), number })
     }
@@ -296,6 +351,9 @@ mod tests {
             (any_time(), any_name()).prop_map(|(at, r)| Key::RequestAge(at, RequestId::new(r).unwrap())),
             any::<u64>().prop_map(|at| Key::NodeEvent(Position::from_u64(at))),
             (any::<u64>(), any_run()).prop_map(|(at, run)| Key::LogAge(Position::from_u64(at), run)),
+            (any_rule(), any_name()).prop_map(|(rule, s)| Key::Alarm(rule, AlarmSubject::new(s).unwrap())),
+            (any_rule(), proptest::option::of(any_name()))
+                .prop_map(|(rule, s)| Key::Silence(rule, s.map(|s| AlarmSubject::new(s).unwrap()))),
         ]
     }
 

@@ -2,8 +2,10 @@
 //!
 //! One binary for all of them: each binary that names openraft costs a minute to build.
 
+mod alarms;
 mod bad_input;
 mod cluster;
+mod connections;
 mod fail_store;
 mod gates;
 mod jobs;

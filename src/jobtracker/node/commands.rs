@@ -184,8 +184,9 @@ pub fn lane_of(command: &Command) -> Lane {
         | Command::Cancel(_)
         | Command::Terminate(_)
         | Command::Retry(_)
-        | Command::SetLimits(_)
-        | Command::DeleteGroup(_) => Lane::Request,
+        | Command::SilenceAlarm(_)
+        | Command::DeleteGroup(_)
+        | Command::SetLimits(_) => Lane::Request,
         Command::BizLog(_) => Lane::Log,
         Command::TrackerOnline(_)
         | Command::TrackerOffline(_)
@@ -195,6 +196,8 @@ pub fn lane_of(command: &Command) -> Lane {
         | Command::Reclaim(_)
         | Command::Plan(_)
         | Command::Tick
-        | Command::Expire => Lane::Drain,
+        | Command::Expire
+        | Command::SetAlarms(_)
+        | Command::AlarmsTold(_) => Lane::Drain,
     }
 }

@@ -7,9 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::alarm_model::Alarms;
 use crate::domain::{
-    Action, ClientId, ExecutionId, Identity, JobId, JobSpec, Millis, MisfirePolicy, NodeGroup, OnConflict,
-    Position, RequestId, RunId, Schedule, SessionId, TaskId, Timestamp,
+    Action, AlarmId, ClientId, ExecutionId, Identity, JobId, JobSpec, Millis, MisfirePolicy, NodeGroup,
+    OnConflict, Position, RequestId, RunId, Schedule, SessionId, TaskId, Timestamp,
 };
 use crate::machine::command::{
     Command, Completion, Fingerprint, JobPlan, JobRef, LogEntry, ReclaimReason, RequestKey, TrackerOnline,
@@ -30,6 +31,7 @@ pub(super) struct Model {
     pub(super) trackers: BTreeMap<(NodeGroup, Identity), Tracker>,
     pub(super) clients: BTreeMap<ClientId, Client>,
     requests: BTreeMap<RequestId, (Timestamp, (Fingerprint, Reply))>,
+    pub(super) alarms: Alarms,
     /// When a periodic job ended: its own end keeps it like a finished run would.
     ends: BTreeSet<(Timestamp, JobId)>,
     /// The history of nodes: when, who, which session, whether it came.
@@ -285,6 +287,21 @@ impl Model {
                 Err(wrong) => Reply::Refused(wrong.into()),
             },
             Command::DeleteGroup(delete) => self.delete_group(&delete.node_group),
+            Command::SetAlarms(set) => {
+                for one in &set.changes {
+                    let id = AlarmId(Position::new(self.index, self.ordinal));
+                    self.ordinal += u32::from(self.alarms.change(self.now, id, one));
+                }
+                Reply::Done
+            }
+            Command::AlarmsTold(told) => {
+                told.told.iter().for_each(|one| self.alarms.told(one));
+                Reply::Done
+            }
+            Command::SilenceAlarm(silence) => {
+                self.alarms.silence(self.now, silence);
+                Reply::Done
+            }
         }
     }
 
@@ -957,6 +974,7 @@ impl Model {
         let most = usize::try_from(limits.node_events_max).unwrap_or(usize::MAX);
         self.events.drain(..self.events.len().saturating_sub(most));
         *self.rare.entry("event forgotten").or_default() += (before - self.events.len()) as u64;
+        self.alarms.expire(now);
     }
 }
 
