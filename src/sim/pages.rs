@@ -9,7 +9,8 @@ use crate::machine::{Entry, JobFilter, Machine, Place, Queue, RunState};
 /// Each page is read so many entries after the one before.
 pub(super) const PAGE_EVERY: u64 = 7;
 const PAGE_ROWS: usize = 3;
-const QUEUES: [Queue; 3] = [Queue::Ready, Queue::Waiting, Queue::Executing];
+/// Here a run that went and came back says so; an instant that waits for a plan in between does not.
+const QUEUES: [Queue; 2] = [Queue::Ready, Queue::Executing];
 
 /// A reading that is under way.
 #[derive(Debug, Default)]
@@ -66,6 +67,6 @@ fn told(entry: &Entry) -> String {
     match entry.view.run.as_ref().map(|run| (run.id, &run.state)) {
         Some((run, RunState::Live(live))) => format!("{run} {:?} {}", live.state, live.executions),
         Some((run, RunState::Ended(row))) => format!("{run} {:?}", row.fate),
-        None => format!("{} {:?}", entry.view.id, entry.view.periodic.as_ref().map(|row| row.settled)),
+        None => entry.view.id.to_string(),
     }
 }
