@@ -27,6 +27,7 @@ mod json;
 mod limits;
 mod log;
 mod logging;
+mod monitor;
 mod node;
 mod output;
 #[cfg(feature = "planted-bugs")]
@@ -112,6 +113,8 @@ enum Command {
     Node(node::NodeCommand),
     #[command(visible_alias = "groups")]
     Group(group::GroupCommand),
+    #[command(visible_alias = "stats")]
+    Monitor(monitor::MonitorCommand),
     Cluster(cluster::ClusterCommand),
     #[command(visible_alias = "alarms")]
     Alarm(alarm::AlarmCommand),
@@ -182,6 +185,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Cron(cron) => cron.run(&global),
         Command::Node(node) => interruptible(node.run(&global)).await,
         Command::Group(group) => interruptible(group.run(&global)).await,
+        Command::Monitor(monitor) => interruptible(monitor.run(&global)).await,
         Command::Cluster(cluster) => interruptible(cluster.run(&global)).await,
         Command::Alarm(alarm) => interruptible(alarm.run(&global)).await,
         Command::Log(log) => interruptible(log.run(&global)).await,

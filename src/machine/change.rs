@@ -20,6 +20,7 @@ use super::row::{
     AnswerRow, BodyRow, ClientRow, GroupRow, JobAct, JobLogKind, JobLogRow, JobRow, LedgerRow, LiveRun,
     MetaRow, PeriodicRow, RequestRow, Row, TaskKeyRow, TrackerRow, Why,
 };
+use super::stats::GroupStats;
 use super::tables::{Tables, Write};
 use crate::domain::{
     AlarmRule, AlarmSubject, ClientId, Identity, JobId, JobSpec, Millis, NodeGroup, Position, RequestId,
@@ -111,6 +112,25 @@ impl<'a> Change<'a> {
     /// What the written lines of the job log take.
     pub(super) fn job_log_bytes(&mut self) -> &mut u64 {
         &mut self.meta.job_log_bytes
+    }
+
+    /// How many rows the series have.
+    pub(super) fn stats_rows(&self) -> u64 {
+        self.meta.stats_rows
+    }
+
+    /// Puts a row of the series, and counts it if it is new.
+    pub(super) fn put_stats(&mut self, key: Key, row: Row) -> Result<(), BaseError> {
+        if self.get(&key)?.is_none() {
+            self.meta.stats_rows += 1;
+        }
+        self.put(key, row)
+    }
+
+    /// Takes away a row of the series that is there.
+    pub(super) fn delete_stats(&mut self, key: Key) -> Result<(), BaseError> {
+        self.meta.stats_rows = self.meta.stats_rows.saturating_sub(1);
+        self.delete(key)
     }
 
     /// The indexes as they were before this command.
@@ -222,6 +242,8 @@ impl Change<'_> {
     table!(Arc<LedgerRow> as Ledger, get ledger(run: RunId) by Key::Ledger(run));
     table!(Arc<TrackerRow> as Tracker, get tracker(group: &NodeGroup, who: &Identity) by Key::Tracker(group.clone(), who.clone()));
     table!(Box<GroupRow> as Group, get group_row(group: &NodeGroup) by Key::Group(group.clone()));
+    table!(Box<GroupRow> as Sampled, get sampled(group: &NodeGroup) by Key::Sampled(group.clone()));
+    table!(Box<GroupStats> as GroupStats, get group_stats(minute: Timestamp, group: &NodeGroup) by Key::GroupStats(minute, group.clone()));
     table!(ClientRow as Client, get client(client: ClientId) by Key::Client(client));
     table!(Box<AnswerRow> as Answer, get answer(client: ClientId, sequence: u64) by Key::Answer(client, sequence));
     table!(Box<RequestRow> as Request, get request(request: &RequestId) by Key::Request(request.clone()));

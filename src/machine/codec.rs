@@ -65,6 +65,7 @@ mod command_tag {
     pub(super) const EXPIRE: u8 = 15;
     pub(super) const SET_LIMITS: u8 = 16;
     pub(super) const DELETE_GROUP: u8 = 30;
+    pub(super) const STATS: u8 = 32;
     pub(super) const SET_ALARMS: u8 = 40;
     pub(super) const ALARMS_TOLD: u8 = 41;
     pub(super) const SILENCE_ALARM: u8 = 42;
@@ -152,6 +153,7 @@ fn put_command(out: &mut BytesMut, command: &Command) {
         Command::Expire => put_frame(out, t::EXPIRE, &(), &[]),
         Command::SetLimits(c) => put_frame(out, t::SET_LIMITS, c, &[]),
         Command::DeleteGroup(c) => put_frame(out, t::DELETE_GROUP, c, &[]),
+        Command::Stats(c) => put_frame(out, t::STATS, c, &[]),
         Command::SetAlarms(c) => put_frame(out, t::SET_ALARMS, c, &[]),
         Command::AlarmsTold(c) => put_frame(out, t::ALARMS_TOLD, c, &[]),
         Command::SilenceAlarm(c) => put_frame(out, t::SILENCE_ALARM, c, &[]),
@@ -179,6 +181,7 @@ fn take_command(bytes: &mut Bytes) -> Result<Command, CodecError> {
         t::EXPIRE => frame.body::<()>().map(|()| Command::Expire)?,
         t::SET_LIMITS => Command::SetLimits(frame.body()?),
         t::DELETE_GROUP => Command::DeleteGroup(frame.body()?),
+        t::STATS => Command::Stats(frame.body()?),
         t::SET_ALARMS => Command::SetAlarms(frame.body()?),
         t::ALARMS_TOLD => Command::AlarmsTold(frame.body()?),
         t::SILENCE_ALARM => Command::SilenceAlarm(frame.body()?),
@@ -261,6 +264,10 @@ pub fn put_row(out: &mut BytesMut, row: &Row) {
         Row::RequestAge => put_frame(out, tag::REQUEST_AGE, &(), &[]),
         Row::NodeEvent(r) => put_frame(out, tag::NODE_EVENT, r.as_ref(), &[]),
         Row::LogAge(r) => put_frame(out, tag::LOG_AGE, r, &[]),
+        Row::Sampled(r) => put_frame(out, tag::SAMPLED, r.as_ref(), &[]),
+        Row::GroupStats(r) => put_frame(out, tag::GROUP_STATS, r.as_ref(), &[]),
+        Row::TrackerStats(r) => put_frame(out, tag::TRACKER_STATS, r.as_ref(), &[]),
+        Row::JobTrackerStats(r) => put_frame(out, tag::JOBTRACKER_STATS, r.as_ref(), &[]),
         Row::Alarm(r) => put_frame(out, tag::ALARM, r.as_ref(), &[]),
         Row::Silence(r) => put_frame(out, tag::SILENCE, r.as_ref(), &[]),
         Row::Meta(r) => put_frame(out, tag::META, r.as_ref(), &[]),
@@ -292,6 +299,10 @@ pub fn decode_row(mut bytes: Bytes) -> Result<Row, CodecError> {
         tag::REQUEST_AGE => frame.body::<()>().map(|()| Row::RequestAge)?,
         tag::NODE_EVENT => Row::NodeEvent(Box::new(frame.body()?)),
         tag::LOG_AGE => Row::LogAge(frame.body()?),
+        tag::SAMPLED => Row::Sampled(Box::new(frame.body()?)),
+        tag::GROUP_STATS => Row::GroupStats(Box::new(frame.body()?)),
+        tag::TRACKER_STATS => Row::TrackerStats(Box::new(frame.body()?)),
+        tag::JOBTRACKER_STATS => Row::JobTrackerStats(Box::new(frame.body()?)),
         tag::ALARM => Row::Alarm(Box::new(frame.body()?)),
         tag::SILENCE => Row::Silence(Box::new(frame.body()?)),
         tag::META => Row::Meta(Box::new(frame.body()?)),

@@ -67,6 +67,10 @@ pub struct Limits {
     pub node_events_kept: Millis,
     /// How many events the history of nodes keeps; the oldest go first.
     pub node_events_max: u64,
+    /// How long series are kept.
+    pub stats_kept: Millis,
+    /// How many rows the series have at most: one a minute for each node group, TaskTracker and JobTracker.
+    pub stats_rows_max: u64,
 }
 
 impl Default for Limits {
@@ -83,6 +87,8 @@ impl Default for Limits {
             job_log_bytes_max: 1 << 30,
             node_events_kept: Millis::from_secs(30 * 24 * 3600),
             node_events_max: 100_000,
+            stats_kept: Millis::from_secs(3 * 24 * 3600),
+            stats_rows_max: 1_000_000,
         }
     }
 }
@@ -184,6 +190,20 @@ pub const FIELDS: &[LimitField] = &[
         meaning: "how many events the history of nodes keeps; the oldest go first",
         get: |limits| limits.node_events_max,
         set: |limits, value| limits.node_events_max = value,
+    },
+    LimitField {
+        name: "stats_kept",
+        unit: LimitUnit::Millis,
+        meaning: "how long series are kept",
+        get: |limits| limits.stats_kept.get(),
+        set: |limits, value| limits.stats_kept = Millis::new(value),
+    },
+    LimitField {
+        name: "stats_rows_max",
+        unit: LimitUnit::Count,
+        meaning: "how many rows the series have: one a minute for each node group, TaskTracker and JobTracker",
+        get: |limits| limits.stats_rows_max,
+        set: |limits, value| limits.stats_rows_max = value,
     },
 ];
 

@@ -11,6 +11,7 @@ mod change;
 mod check;
 pub mod codec;
 pub mod command;
+mod depth;
 mod effect;
 mod feed;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -27,6 +28,8 @@ mod queue;
 pub mod reply;
 pub mod row;
 mod scan;
+pub mod series;
+pub mod stats;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -39,6 +42,7 @@ use xxhash_rust::xxh3::Xxh3;
 pub use base::{Base, BaseError, NoBase, RawRow};
 pub use check::Violation;
 pub use command::{Command, LogEntry};
+pub use depth::Depth;
 pub use effect::Effect;
 pub use feed::{Cursor, Fed, Feed, LineNumber, LineRef};
 pub use index::{GroupCounts, Indexes, ReadyGroup, ReadyRank, Waiter};

@@ -100,6 +100,7 @@ fn command(command: &Command) -> Value {
         Command::DeleteGroup(delete) => {
             json!({"delete_group": {"node_group": text(&delete.node_group)}})
         }
+        Command::Stats(told) => super::export_stats::stats(told),
         Command::SetAlarms(set) => {
             let changes: Vec<Value> = set.changes.iter().map(alarm_change).collect();
             json!({"set_alarms": {"changes": changes}})

@@ -54,6 +54,10 @@ fn append(
             Some(_) | None => written.add(change, row),
         };
         live.log_dropped = Some((line, all));
+        // Rare, so that lines that are kept cost no more for it.
+        change.count(&live.node_group, |group| {
+            group.log_lines_dropped = group.log_lines_dropped.saturating_add(dropped);
+        })?;
     }
     written.done(change);
     change.put_live(run, live)

@@ -35,6 +35,7 @@ pub(super) fn apply(change: &mut Change<'_>, delete: &DeleteGroup) -> Result<Rep
     for who in offline {
         change.delete(Key::Tracker(group.clone(), who))?;
     }
+    change.delete(Key::Sampled(group.clone()))?;
     change.delete(Key::Group(group.clone()))?;
     Ok(Reply::Done)
 }

@@ -16,6 +16,7 @@ mod return_;
 mod set_alarms;
 mod set_limits;
 mod silence_alarm;
+mod stats;
 mod submit;
 mod terminate;
 mod tick;
@@ -47,6 +48,7 @@ pub(super) fn apply(change: &mut Change<'_>, command: &Command) -> Result<Reply,
         Command::Expire => expire::apply(change),
         Command::SetLimits(limits) => set_limits::apply(change, limits),
         Command::DeleteGroup(delete) => delete_group::apply(change, delete),
+        Command::Stats(told) => stats::apply(change, told),
         Command::SetAlarms(set) => set_alarms::apply(change, set),
         Command::AlarmsTold(told) => alarms_told::apply(change, told),
         Command::SilenceAlarm(silence) => silence_alarm::apply(change, silence),

@@ -26,6 +26,7 @@ stories! {
     biz_log
     capacity
     cron_stalled
+    depths
     due_before_the_end
     e5_a_group_in_use_is_not_deleted
     e2_cancel_in_every_state
@@ -45,6 +46,7 @@ stories! {
     retries
     retry_by_hand
     return_a_push
+    series
     start_deadline
     terminate
     trigger_time
