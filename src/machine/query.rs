@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::base::BaseError;
 use super::key::Key;
 use super::row::{
-    Attempt, AttemptEnd, Fate, JobAct, JobLogKind, JobRow, LedgerRow, LiveRun, LiveState, PeriodicRow, Row,
-    Stop, TrackerRow, Why,
+    Attempt, AttemptEnd, Fate, Hold, JobAct, JobLogKind, JobRow, LedgerRow, LiveRun, LiveState, PeriodicRow,
+    Row, Stop, TrackerRow, Why,
 };
 use super::tables::Tables;
 use crate::domain::{
@@ -252,6 +252,14 @@ impl Tables {
             *fates.entry(name).or_default() += count;
         }
         Ok(fates)
+    }
+
+    /// Who paused a node group, if it is paused.
+    pub fn paused(&self, group: &NodeGroup) -> Result<Option<Hold>, BaseError> {
+        match self.get(&Key::Paused(group.clone()))? {
+            Some(Row::Paused(hold)) => Ok(Some(*hold)),
+            Some(_) | None => Ok(None),
+        }
     }
 
     /// All TaskTrackers that are known, online or not.

@@ -17,9 +17,7 @@ pub(super) fn apply(change: &mut Change<'_>, delete: &DeleteGroup) -> Result<Rep
         .map(|(_, (_, who))| who.clone())
         .collect();
     let row = change.group_row(group)?;
-    if row.is_none() && trackers.is_empty() {
-        return Ok(Reply::Refused(Refusal::UnknownGroup(group.clone())));
-    }
+    let is_known = row.is_some() || !trackers.is_empty();
     let (mut online, mut offline) = (0, Vec::new());
     for who in trackers {
         match change.tracker(group, &who)? {
@@ -32,10 +30,14 @@ pub(super) fn apply(change: &mut Change<'_>, delete: &DeleteGroup) -> Result<Rep
     if live + kept + online > 0 || change.knows_a_job_of(group)? {
         return Ok(Reply::Refused(Refusal::GroupInUse { node_group: group.clone(), live, kept, online }));
     }
+    if !is_known {
+        return Ok(Reply::Refused(Refusal::UnknownGroup(group.clone())));
+    }
     for who in offline {
         change.delete(Key::Tracker(group.clone(), who))?;
     }
     change.delete(Key::Sampled(group.clone()))?;
+    change.delete(Key::Paused(group.clone()))?;
     change.delete(Key::Group(group.clone()))?;
     Ok(Reply::Done)
 }
