@@ -36,6 +36,7 @@ mod planted;
 #[cfg(test)]
 #[cfg(feature = "server")]
 mod reference;
+mod span;
 mod tasktracker;
 mod version;
 
@@ -236,6 +237,11 @@ mod tests {
             "raftsman group pause trade --reason disk",
             "raftsman job update 42.0 --priority 1 --timeout none",
             "raftsman nodes list -o json",
+            "raftsman node history -g trade --went --since 1h",
+            "raftsman groups ls",
+            "raftsman job list --queue executing --tasktracker w1 --all",
+            "raftsman job logs --type fixed-dead --failed --since 15m --newest",
+            "raftsman job logs 42.0 -f",
             "raftsman cluster transfer-leader",
             "raftsman alarms ls --raised",
             "raftsman alarm silence dead_run trade --for 2h",

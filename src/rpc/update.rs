@@ -339,13 +339,21 @@ mod tests {
             problems(pb::Job::default(), &["repeat.interval"]),
         ]
         .join("\n");
-        expect_test::expect![[r#""#]].assert_eq(&told);
+        expect_test::expect![[r#"
+            cron.expression: "0 0 0 31 2 ?" never fires after 2030-03-17T17:46:40.000Z; name a day that exists and a year that is not over
+            kind: is empty; give 1 to 64 printable characters
+            job.cron: is named in update_mask and not given
+            update_mask.repeat.interval: is of a repeat job, and the job is cron; a job changes its type by being submitted again with on_conflict REPLACE"#]].assert_eq(&told);
     }
 
     #[test]
     fn unknown_paths_are_refused_by_name() {
         let told = ["task_id", "trace", "nonsense", ""]
             .map(|path| paths(vec![path.to_owned()]).expect_err("it cannot be changed").message().to_owned());
-        expect_test::expect![[r#""#]].assert_eq(&told.join("\n"));
+        expect_test::expect![[r#"
+            update_mask.task_id: is what the job is known by; submit another job
+            update_mask.trace: is about the submit and cannot be changed later
+            update_mask.nonsense: is no field that can be changed; those are node_group, kind, content_type, payload, params, priority, trigger_time, trigger_delay, cron, cron.expression, cron.time_zone, cron.dst, repeat, repeat.interval, repeat.count, repeat.first_time, retry, retry.retries_max, retry.fixed, retry.exponential, run_timeout, start_deadline, rely_on_previous_cycle, misfire, misfire_after
+            update_mask.: is no field that can be changed; those are node_group, kind, content_type, payload, params, priority, trigger_time, trigger_delay, cron, cron.expression, cron.time_zone, cron.dst, repeat, repeat.interval, repeat.count, repeat.first_time, retry, retry.retries_max, retry.fixed, retry.exponential, run_timeout, start_deadline, rely_on_previous_cycle, misfire, misfire_after"#]].assert_eq(&told.join("\n"));
     }
 }

@@ -10,6 +10,7 @@ mod fail_store;
 mod gates;
 mod holds;
 mod jobs;
+mod lists;
 mod log_export;
 mod lts_commands;
 mod members;
