@@ -44,6 +44,8 @@ const PAGE_ROWS: i32 = 1_000;
 /// until it is purged, an allocator keeps what it has had.
 const RISE_MAX: f64 = 0.15;
 const SLACK_BYTES: f64 = (16 << 20) as f64;
+/// Minutes from which on a series is judged.
+const JUDGED_FROM: usize = 12;
 
 /// As the binary has it.
 #[global_allocator]
@@ -324,10 +326,11 @@ impl Series {
         println!("minute {minute:>3}: {}", all.join(", "));
     }
 
-    /// The series that do not keep their level, by the slope of a straight line through their last two thirds.
+    /// The series that do not keep their level, by the slope of a straight line through their last two thirds. Short
+    /// ones have no level yet.
     fn rising(&self) -> Vec<String> {
         let rises = |(what, series): (&String, &Vec<f64>)| {
-            let level = &series[series.len() / 3..];
+            let level = series.get(series.len() / 3..).filter(|_| series.len() >= JUDGED_FROM)?;
             let mean = level.iter().sum::<f64>() / level.len() as f64;
             let middle = (level.len() as f64 - 1.0) / 2.0;
             let (mut over, mut under) = (0.0, 0.0);
