@@ -64,6 +64,9 @@ mod command_tag {
     pub(super) const BIZ_LOG: u8 = 14;
     pub(super) const EXPIRE: u8 = 15;
     pub(super) const SET_LIMITS: u8 = 16;
+    pub(super) const SET_ALARMS: u8 = 40;
+    pub(super) const ALARMS_TOLD: u8 = 41;
+    pub(super) const SILENCE_ALARM: u8 = 42;
 }
 
 /// The tags of replies, which are sent between JobTrackers and never stored.
@@ -147,6 +150,9 @@ fn put_command(out: &mut BytesMut, command: &Command) {
         Command::BizLog(c) => put_frame(out, t::BIZ_LOG, c, &[]),
         Command::Expire => put_frame(out, t::EXPIRE, &(), &[]),
         Command::SetLimits(c) => put_frame(out, t::SET_LIMITS, c, &[]),
+        Command::SetAlarms(c) => put_frame(out, t::SET_ALARMS, c, &[]),
+        Command::AlarmsTold(c) => put_frame(out, t::ALARMS_TOLD, c, &[]),
+        Command::SilenceAlarm(c) => put_frame(out, t::SILENCE_ALARM, c, &[]),
     }
 }
 
@@ -170,6 +176,9 @@ fn take_command(bytes: &mut Bytes) -> Result<Command, CodecError> {
         t::BIZ_LOG => Command::BizLog(frame.body()?),
         t::EXPIRE => frame.body::<()>().map(|()| Command::Expire)?,
         t::SET_LIMITS => Command::SetLimits(frame.body()?),
+        t::SET_ALARMS => Command::SetAlarms(frame.body()?),
+        t::ALARMS_TOLD => Command::AlarmsTold(frame.body()?),
+        t::SILENCE_ALARM => Command::SilenceAlarm(frame.body()?),
         unknown => return Err(CodecError::Tag(unknown)),
     })
 }
@@ -247,6 +256,8 @@ pub fn put_row(out: &mut BytesMut, row: &Row) {
         Row::Answer(r) => put_frame(out, tag::ANSWER, r.as_ref(), &[]),
         Row::Request(r) => put_frame(out, tag::REQUEST, r.as_ref(), &[]),
         Row::RequestAge => put_frame(out, tag::REQUEST_AGE, &(), &[]),
+        Row::Alarm(r) => put_frame(out, tag::ALARM, r.as_ref(), &[]),
+        Row::Silence(r) => put_frame(out, tag::SILENCE, r.as_ref(), &[]),
         Row::Meta(r) => put_frame(out, tag::META, r.as_ref(), &[]),
         Row::Mark(r) => put_frame(out, tag::MARK, r, &[]),
     }
@@ -274,6 +285,8 @@ pub fn decode_row(mut bytes: Bytes) -> Result<Row, CodecError> {
         tag::ANSWER => Row::Answer(Box::new(frame.body()?)),
         tag::REQUEST => Row::Request(Box::new(frame.body()?)),
         tag::REQUEST_AGE => frame.body::<()>().map(|()| Row::RequestAge)?,
+        tag::ALARM => Row::Alarm(Box::new(frame.body()?)),
+        tag::SILENCE => Row::Silence(Box::new(frame.body()?)),
         tag::META => Row::Meta(Box::new(frame.body()?)),
         tag::MARK => Row::Mark(frame.body()?),
         unknown => return Err(CodecError::Tag(unknown)),

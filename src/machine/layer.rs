@@ -124,6 +124,8 @@ fn payload_bytes(row: &Row) -> usize {
         | Row::Client(_)
         | Row::Request(_)
         | Row::RequestAge
+        | Row::Alarm(_)
+        | Row::Silence(_)
         | Row::Meta(_)
         | Row::Mark(_) => 0,
     }

@@ -2,12 +2,15 @@
 //!
 //! One binary for all of them: each binary that names openraft costs a minute to build.
 
+mod alarms;
 mod bad_input;
 mod cluster;
+mod connections;
 mod fail_store;
 mod gates;
 mod jobs;
 mod log_export;
+mod lts_commands;
 mod members;
 mod probes;
 mod requests;

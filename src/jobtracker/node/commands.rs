@@ -184,6 +184,7 @@ pub fn lane_of(command: &Command) -> Lane {
         | Command::Cancel(_)
         | Command::Terminate(_)
         | Command::Retry(_)
+        | Command::SilenceAlarm(_)
         | Command::SetLimits(_) => Lane::Request,
         Command::BizLog(_) => Lane::Log,
         Command::TrackerOnline(_)
@@ -194,6 +195,8 @@ pub fn lane_of(command: &Command) -> Lane {
         | Command::Reclaim(_)
         | Command::Plan(_)
         | Command::Tick
-        | Command::Expire => Lane::Drain,
+        | Command::Expire
+        | Command::SetAlarms(_)
+        | Command::AlarmsTold(_) => Lane::Drain,
     }
 }

@@ -1,5 +1,6 @@
 //! The match: each command goes to the file that has its name. Nothing else lives here.
 
+mod alarms_told;
 mod biz_log;
 mod cancel;
 mod client_open;
@@ -11,7 +12,9 @@ mod reclaim;
 mod request;
 mod retry;
 mod return_;
+mod set_alarms;
 mod set_limits;
+mod silence_alarm;
 mod submit;
 mod terminate;
 mod tick;
@@ -42,5 +45,8 @@ pub(super) fn apply(change: &mut Change<'_>, command: &Command) -> Result<Reply,
         Command::BizLog(log) => biz_log::apply(change, log),
         Command::Expire => expire::apply(change),
         Command::SetLimits(limits) => set_limits::apply(change, limits),
+        Command::SetAlarms(set) => set_alarms::apply(change, set),
+        Command::AlarmsTold(told) => alarms_told::apply(change, told),
+        Command::SilenceAlarm(silence) => silence_alarm::apply(change, silence),
     }
 }
