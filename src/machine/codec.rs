@@ -64,6 +64,7 @@ mod command_tag {
     pub(super) const BIZ_LOG: u8 = 14;
     pub(super) const EXPIRE: u8 = 15;
     pub(super) const SET_LIMITS: u8 = 16;
+    pub(super) const STATS: u8 = 32;
     pub(super) const SET_ALARMS: u8 = 40;
     pub(super) const ALARMS_TOLD: u8 = 41;
     pub(super) const SILENCE_ALARM: u8 = 42;
@@ -150,6 +151,7 @@ fn put_command(out: &mut BytesMut, command: &Command) {
         Command::BizLog(c) => put_frame(out, t::BIZ_LOG, c, &[]),
         Command::Expire => put_frame(out, t::EXPIRE, &(), &[]),
         Command::SetLimits(c) => put_frame(out, t::SET_LIMITS, c, &[]),
+        Command::Stats(c) => put_frame(out, t::STATS, c, &[]),
         Command::SetAlarms(c) => put_frame(out, t::SET_ALARMS, c, &[]),
         Command::AlarmsTold(c) => put_frame(out, t::ALARMS_TOLD, c, &[]),
         Command::SilenceAlarm(c) => put_frame(out, t::SILENCE_ALARM, c, &[]),
@@ -176,6 +178,7 @@ fn take_command(bytes: &mut Bytes) -> Result<Command, CodecError> {
         t::BIZ_LOG => Command::BizLog(frame.body()?),
         t::EXPIRE => frame.body::<()>().map(|()| Command::Expire)?,
         t::SET_LIMITS => Command::SetLimits(frame.body()?),
+        t::STATS => Command::Stats(frame.body()?),
         t::SET_ALARMS => Command::SetAlarms(frame.body()?),
         t::ALARMS_TOLD => Command::AlarmsTold(frame.body()?),
         t::SILENCE_ALARM => Command::SilenceAlarm(frame.body()?),
@@ -256,6 +259,10 @@ pub fn put_row(out: &mut BytesMut, row: &Row) {
         Row::Answer(r) => put_frame(out, tag::ANSWER, r.as_ref(), &[]),
         Row::Request(r) => put_frame(out, tag::REQUEST, r.as_ref(), &[]),
         Row::RequestAge => put_frame(out, tag::REQUEST_AGE, &(), &[]),
+        Row::Sampled(r) => put_frame(out, tag::SAMPLED, r.as_ref(), &[]),
+        Row::GroupStats(r) => put_frame(out, tag::GROUP_STATS, r.as_ref(), &[]),
+        Row::TrackerStats(r) => put_frame(out, tag::TRACKER_STATS, r.as_ref(), &[]),
+        Row::JobTrackerStats(r) => put_frame(out, tag::JOBTRACKER_STATS, r.as_ref(), &[]),
         Row::Alarm(r) => put_frame(out, tag::ALARM, r.as_ref(), &[]),
         Row::Silence(r) => put_frame(out, tag::SILENCE, r.as_ref(), &[]),
         Row::Meta(r) => put_frame(out, tag::META, r.as_ref(), &[]),
@@ -285,6 +292,10 @@ pub fn decode_row(mut bytes: Bytes) -> Result<Row, CodecError> {
         tag::ANSWER => Row::Answer(Box::new(frame.body()?)),
         tag::REQUEST => Row::Request(Box::new(frame.body()?)),
         tag::REQUEST_AGE => frame.body::<()>().map(|()| Row::RequestAge)?,
+        tag::SAMPLED => Row::Sampled(Box::new(frame.body()?)),
+        tag::GROUP_STATS => Row::GroupStats(Box::new(frame.body()?)),
+        tag::TRACKER_STATS => Row::TrackerStats(Box::new(frame.body()?)),
+        tag::JOBTRACKER_STATS => Row::JobTrackerStats(Box::new(frame.body()?)),
         tag::ALARM => Row::Alarm(Box::new(frame.body()?)),
         tag::SILENCE => Row::Silence(Box::new(frame.body()?)),
         tag::META => Row::Meta(Box::new(frame.body()?)),
