@@ -16,7 +16,7 @@ use super::index::Indexes;
 use super::key::Key;
 use super::limits::{JOB_LINES_MAX, Limits};
 use super::row::{
-    AnswerRow, BodyRow, ClientRow, GroupRow, JobAct, JobLogKind, JobLogRow, JobRow, LedgerRow, LiveRun,
+    AnswerRow, BodyRow, ClientRow, GroupRow, Hold, JobAct, JobLogKind, JobLogRow, JobRow, LedgerRow, LiveRun,
     MetaRow, PeriodicRow, RequestRow, Row, TaskKeyRow, TrackerRow, Why,
 };
 use super::stats::GroupStats;
@@ -243,6 +243,7 @@ impl Change<'_> {
     table!(Box<GroupStats> as GroupStats, get group_stats(minute: Timestamp, group: &NodeGroup) by Key::GroupStats(minute, group.clone()));
     table!(ClientRow as Client, get client(client: ClientId) by Key::Client(client));
     table!(Box<AnswerRow> as Answer, get answer(client: ClientId, sequence: u64) by Key::Answer(client, sequence));
+    table!(Box<Hold> as Paused, get paused(group: &NodeGroup) by Key::Paused(group.clone()));
     table!(Box<RequestRow> as Request, get request(request: &RequestId) by Key::Request(request.clone()));
     table!(Box<AlarmRow> as Alarm, get alarm(rule: AlarmRule, subject: &AlarmSubject) by Key::Alarm(rule, subject.clone()));
     table!(Box<SilenceRow> as Silence, get silence(rule: AlarmRule, subject: Option<&AlarmSubject>) by Key::Silence(rule, subject.cloned()));
@@ -289,6 +290,10 @@ impl Change<'_> {
         row: TrackerRow,
     ) -> Result<(), BaseError> {
         self.put(Key::Tracker(group.clone(), who.clone()), Row::Tracker(Arc::new(row)))
+    }
+
+    pub(super) fn put_paused(&mut self, group: &NodeGroup, row: Hold) -> Result<(), BaseError> {
+        self.put(Key::Paused(group.clone()), Row::Paused(Box::new(row)))
     }
 
     pub(super) fn put_client(&mut self, client: ClientId, row: ClientRow) -> Result<(), BaseError> {

@@ -18,7 +18,7 @@ use super::limits::{
 };
 use super::queue::end::tally;
 use super::row::{
-    Attempt, AttemptEnd, BodyRow, ClientRow, Fate, GroupRow, JobRow, LedgerRow, LiveRun, LiveState,
+    Attempt, AttemptEnd, BodyRow, ClientRow, Fate, GroupRow, Hold, JobRow, LedgerRow, LiveRun, LiveState,
     PeriodicRow, Rhythm, Row, TaskKeyRow, TrackerRow,
 };
 use super::stats::{MINUTE, minute_of};
@@ -118,6 +118,7 @@ struct Rows {
     clients: BTreeMap<ClientId, ClientRow>,
     answers: BTreeSet<(ClientId, u64)>,
     requests: BTreeSet<(Timestamp, RequestId)>,
+    paused: BTreeMap<NodeGroup, Hold>,
     request_ages: BTreeSet<(Timestamp, RequestId)>,
     stats: Vec<(Timestamp, Key)>,
     sampled: BTreeMap<NodeGroup, GroupRow>,
@@ -166,6 +167,7 @@ impl Rows {
             (Key::RequestAge(at, id), Row::RequestAge) => {
                 self.request_ages.insert((at, id));
             }
+            (Key::Paused(group), Row::Paused(row)) => drop(self.paused.insert(group, *row)),
             (Key::Sampled(group), Row::Sampled(row)) => drop(self.sampled.insert(group, *row)),
             (key @ Key::GroupStats(minute, _), Row::GroupStats(_))
             | (key @ Key::TrackerStats(minute, ..), Row::TrackerStats(_))
@@ -327,8 +329,8 @@ fn periodic_rows_count_their_runs(rows: &Rows, found: &mut Vec<Violation>) {
         if periodic.live == 0 && periodic.is_exhausted() {
             found.push(Violation::Job(*id, "nothing of it will come and it has not ended".into()));
         }
-        if rows.jobs.get(id).is_some_and(|job| job.revision != periodic.revision) {
-            found.push(Violation::Job(*id, "its rhythm is of another revision".into()));
+        if rows.jobs.get(id).is_some_and(|job| job.schedule_revision != periodic.revision) {
+            found.push(Violation::Job(*id, "its rhythm follows another schedule than its newest".into()));
         }
         rhythm_is_in_order(*id, periodic, found);
     }
@@ -356,14 +358,15 @@ fn bodies_are_used(rows: &Rows, found: &mut Vec<Violation>) {
     let mut users = BTreeMap::<(JobId, u32), u32>::new();
     for (run, live) in &rows.live {
         let newest = rows.jobs.get(&run.job).map_or(0, |job| job.revision);
-        if live.superseded != (live.revision < newest) {
+        let is_newest = live.revision == newest;
+        if live.revision > newest || live.superseded && is_newest {
             let text = format!("it runs revision {} of {newest}", live.revision);
             found.push(Violation::Run(*run, text));
         }
-        if live.superseded && live.execution().is_none() {
-            found.push(Violation::Run(*run, "it is superseded and waits for another attempt".into()));
+        if !is_newest && live.execution().is_none() {
+            found.push(Violation::Run(*run, "it waits for an attempt with an old revision".into()));
         }
-        if live.superseded {
+        if !is_newest {
             *users.entry((run.job, live.revision)).or_default() += 1;
         }
     }
@@ -377,6 +380,7 @@ fn bodies_are_used(rows: &Rows, found: &mut Vec<Violation>) {
 /// What one run or skipped range settled.
 struct Settled {
     number: u64,
+    /// The revision whose schedule it is of.
     revision: u32,
     first: Timestamp,
     last: Timestamp,
@@ -387,7 +391,7 @@ struct Settled {
 fn settled_of(rows: &Rows, job: JobId) -> Vec<Settled> {
     let live = rows.live_of(job).filter(|(_, live)| !live.by_hand).map(|(run, live)| Settled {
         number: run.number,
-        revision: live.revision,
+        revision: live.schedule_revision,
         first: live.due,
         last: live.due,
         count: 1,
@@ -397,7 +401,7 @@ fn settled_of(rows: &Rows, job: JobId) -> Vec<Settled> {
             Fate::Skipped { last, count, .. } => (last, count),
             Fate::Succeeded | Fate::Failed | Fate::Dead | Fate::Cancelled => (row.due, 1),
         };
-        Settled { number: run.number, revision: row.revision, first: row.due, last, count }
+        Settled { number: run.number, revision: row.schedule_revision, first: row.due, last, count }
     });
     let mut settled: Vec<Settled> = live.chain(ended).collect();
     settled.sort_by_key(|settled| settled.number);
@@ -438,7 +442,7 @@ fn are_by_hand(rows: &Rows, job: JobId, mut numbers: std::ops::Range<u64>) -> bo
 
 fn grid_has_no_hole(id: JobId, job: &JobRow, settled: &[Settled], rows: &Rows, found: &mut Vec<Violation>) {
     let Schedule::Repeat(repeat) = &job.spec.schedule else { return };
-    let newest: Vec<&Settled> = settled.iter().filter(|one| one.revision == job.revision).collect();
+    let newest: Vec<&Settled> = settled.iter().filter(|one| one.revision == job.schedule_revision).collect();
     for one in &newest {
         let steps = one.last.since(one.first).get() / repeat.interval.get().max(1);
         if steps + 1 != one.count {
@@ -466,17 +470,23 @@ fn grid_has_no_hole(id: JobId, job: &JobRow, settled: &[Settled], rows: &Rows, f
     }
 }
 
-/// One entry for each ledger row; a run with the greatest number stands for the end of the job itself.
+/// One entry for each ledger row, in the group in which its run ended; a run with the greatest number stands for the end of the job itself.
 fn the_finished_index_mirrors_the_ledger(rows: &Rows, found: &mut Vec<Violation>) {
     let mut kept = BTreeMap::<NodeGroup, u64>::new();
     let mut expected = BTreeSet::new();
     for (run, row) in &rows.ledger {
-        let Some(job) = rows.jobs.get(&run.job) else { continue };
-        *kept.entry(job.spec.node_group.clone()).or_default() += 1;
-        expected.insert((job.spec.node_group.clone(), row.ended, *run));
+        if rows.jobs.contains_key(&run.job) {
+            expected.insert((row.ended, *run));
+        }
     }
-    let actual: BTreeSet<_> = rows.finished.iter().filter(|(_, _, run)| !run.is_whole()).cloned().collect();
-    for (_, _, run) in expected.symmetric_difference(&actual) {
+    let mut actual = BTreeSet::new();
+    for (group, ended, run) in rows.finished.iter().filter(|(_, _, run)| !run.is_whole()) {
+        *kept.entry(group.clone()).or_default() += 1;
+        if !actual.insert((*ended, *run)) {
+            found.push(Violation::Run(*run, "it is in the index of finished runs twice".into()));
+        }
+    }
+    for (_, run) in expected.symmetric_difference(&actual) {
         found.push(Violation::Run(*run, "the index of finished runs and the ledger differ".into()));
     }
     for (group, row) in &rows.groups {
@@ -550,6 +560,9 @@ fn indexes_mirror_rows(tables: &Tables, rows: &Rows, found: &mut Vec<Violation>)
     for ((group, who), row) in &rows.trackers {
         let key = Key::Tracker(group.clone(), who.clone());
         rebuilt.update(&key, None, Some(&Row::Tracker(Arc::clone(row))));
+    }
+    for (group, hold) in &rows.paused {
+        rebuilt.update(&Key::Paused(group.clone()), None, Some(&Row::Paused(Box::new(hold.clone()))));
     }
     found.extend(tables.indexes().differences(&rebuilt).into_iter().map(Violation::IndexDiffers));
 }

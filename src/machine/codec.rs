@@ -64,6 +64,12 @@ mod command_tag {
     pub(super) const BIZ_LOG: u8 = 14;
     pub(super) const EXPIRE: u8 = 15;
     pub(super) const SET_LIMITS: u8 = 16;
+    pub(super) const UPDATE: u8 = 34;
+    pub(super) const PAUSE_QUEUE: u8 = 35;
+    pub(super) const RESUME_QUEUE: u8 = 36;
+    pub(super) const DRAIN: u8 = 37;
+    pub(super) const UNDRAIN: u8 = 38;
+    pub(super) const SET_SLOTS: u8 = 39;
     pub(super) const STATS: u8 = 32;
     pub(super) const SET_ALARMS: u8 = 40;
     pub(super) const ALARMS_TOLD: u8 = 41;
@@ -82,6 +88,8 @@ mod reply_tag {
     pub(super) const COMPLETED: u8 = 9;
     pub(super) const REFUSED: u8 = 10;
     pub(super) const AGAIN: u8 = 11;
+    pub(super) const UPDATED: u8 = 34;
+    pub(super) const SWITCHED: u8 = 35;
 }
 
 /// An entry as the log stores it and as JobTrackers send it.
@@ -151,6 +159,12 @@ fn put_command(out: &mut BytesMut, command: &Command) {
         Command::BizLog(c) => put_frame(out, t::BIZ_LOG, c, &[]),
         Command::Expire => put_frame(out, t::EXPIRE, &(), &[]),
         Command::SetLimits(c) => put_frame(out, t::SET_LIMITS, c, &[]),
+        Command::Update(c) => put_frame(out, t::UPDATE, c, &[]),
+        Command::PauseQueue(c) => put_frame(out, t::PAUSE_QUEUE, c, &[]),
+        Command::ResumeQueue(c) => put_frame(out, t::RESUME_QUEUE, c, &[]),
+        Command::Drain(c) => put_frame(out, t::DRAIN, c, &[]),
+        Command::Undrain(c) => put_frame(out, t::UNDRAIN, c, &[]),
+        Command::SetSlots(c) => put_frame(out, t::SET_SLOTS, c, &[]),
         Command::Stats(c) => put_frame(out, t::STATS, c, &[]),
         Command::SetAlarms(c) => put_frame(out, t::SET_ALARMS, c, &[]),
         Command::AlarmsTold(c) => put_frame(out, t::ALARMS_TOLD, c, &[]),
@@ -178,6 +192,12 @@ fn take_command(bytes: &mut Bytes) -> Result<Command, CodecError> {
         t::BIZ_LOG => Command::BizLog(frame.body()?),
         t::EXPIRE => frame.body::<()>().map(|()| Command::Expire)?,
         t::SET_LIMITS => Command::SetLimits(frame.body()?),
+        t::UPDATE => Command::Update(frame.body()?),
+        t::PAUSE_QUEUE => Command::PauseQueue(frame.body()?),
+        t::RESUME_QUEUE => Command::ResumeQueue(frame.body()?),
+        t::DRAIN => Command::Drain(frame.body()?),
+        t::UNDRAIN => Command::Undrain(frame.body()?),
+        t::SET_SLOTS => Command::SetSlots(frame.body()?),
         t::STATS => Command::Stats(frame.body()?),
         t::SET_ALARMS => Command::SetAlarms(frame.body()?),
         t::ALARMS_TOLD => Command::AlarmsTold(frame.body()?),
@@ -202,6 +222,8 @@ pub fn encode_reply(reply: &Reply) -> Bytes {
         Reply::Online(r) => put_frame(&mut out, t::ONLINE, r, &[]),
         Reply::Completed(r) => put_frame(&mut out, t::COMPLETED, r, &[]),
         Reply::Refused(r) => put_frame(&mut out, t::REFUSED, r, &[]),
+        Reply::Updated(r) => put_frame(&mut out, t::UPDATED, r, &[]),
+        Reply::Switched(r) => put_frame(&mut out, t::SWITCHED, r, &[]),
         Reply::Again(first) => put_frame(&mut out, t::AGAIN, &encode_reply(first), &[]),
     }
     out.freeze()
@@ -225,6 +247,8 @@ pub fn decode_reply(mut bytes: Bytes) -> Result<Reply, CodecError> {
         t::ONLINE => Reply::Online(frame.body()?),
         t::COMPLETED => Reply::Completed(frame.body()?),
         t::REFUSED => Reply::Refused(frame.body()?),
+        t::UPDATED => Reply::Updated(frame.body()?),
+        t::SWITCHED => Reply::Switched(frame.body()?),
         t::AGAIN => match decode_reply(frame.body()?)? {
             Reply::Again(_) => {
                 return Err(CodecError::Body { tag: t::AGAIN, problem: "an answer within an answer".into() });
@@ -259,6 +283,7 @@ pub fn put_row(out: &mut BytesMut, row: &Row) {
         Row::Answer(r) => put_frame(out, tag::ANSWER, r.as_ref(), &[]),
         Row::Request(r) => put_frame(out, tag::REQUEST, r.as_ref(), &[]),
         Row::RequestAge => put_frame(out, tag::REQUEST_AGE, &(), &[]),
+        Row::Paused(r) => put_frame(out, tag::PAUSED, r.as_ref(), &[]),
         Row::Sampled(r) => put_frame(out, tag::SAMPLED, r.as_ref(), &[]),
         Row::GroupStats(r) => put_frame(out, tag::GROUP_STATS, r.as_ref(), &[]),
         Row::TrackerStats(r) => put_frame(out, tag::TRACKER_STATS, r.as_ref(), &[]),
@@ -292,6 +317,7 @@ pub fn decode_row(mut bytes: Bytes) -> Result<Row, CodecError> {
         tag::ANSWER => Row::Answer(Box::new(frame.body()?)),
         tag::REQUEST => Row::Request(Box::new(frame.body()?)),
         tag::REQUEST_AGE => frame.body::<()>().map(|()| Row::RequestAge)?,
+        tag::PAUSED => Row::Paused(Box::new(frame.body()?)),
         tag::SAMPLED => Row::Sampled(Box::new(frame.body()?)),
         tag::GROUP_STATS => Row::GroupStats(Box::new(frame.body()?)),
         tag::TRACKER_STATS => Row::TrackerStats(Box::new(frame.body()?)),

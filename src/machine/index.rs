@@ -33,6 +33,9 @@ pub struct Indexes {
     executing: BTreeMap<ExecutionId, (RunId, SessionId)>,
     by_session: BTreeMap<SessionId, BTreeSet<ExecutionId>>,
     sessions: BTreeMap<SessionId, (NodeGroup, Identity)>,
+    /// How many executions each known TaskTracker may have at a time.
+    slots: BTreeMap<SessionId, u32>,
+    paused: BTreeSet<NodeGroup>,
     needs_plan: BTreeSet<JobId>,
 }
 
@@ -138,6 +141,21 @@ impl Indexes {
         self.sessions.iter().map(|(session, who)| (*session, who))
     }
 
+    /// How many executions the session may have at a time; none if it is drained or unknown.
+    pub fn slots(&self, session: SessionId) -> u32 {
+        self.slots.get(&session).copied().unwrap_or(0)
+    }
+
+    /// Whether nothing of the group may be dispatched.
+    pub fn is_paused(&self, group: &NodeGroup) -> bool {
+        self.paused.contains(group)
+    }
+
+    /// The groups of which nothing may be dispatched.
+    pub fn paused_groups(&self) -> impl Iterator<Item = &NodeGroup> {
+        self.paused.iter()
+    }
+
     pub fn needs_plan(&self) -> impl Iterator<Item = JobId> {
         self.needs_plan.iter().copied()
     }
@@ -152,6 +170,8 @@ impl Indexes {
             ("executing", self.executing == other.executing),
             ("by session", self.by_session == other.by_session),
             ("sessions", self.sessions == other.sessions),
+            ("slots", self.slots == other.slots),
+            ("paused", self.paused == other.paused),
             ("needs plan", self.needs_plan == other.needs_plan),
         ];
         same.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
@@ -159,7 +179,7 @@ impl Indexes {
 
     /// Whether rows under this key are indexed, so that a change must know the old row.
     pub fn watches(key: &Key) -> bool {
-        matches!(key, Key::Live(_) | Key::Periodic(_) | Key::Tracker(..))
+        matches!(key, Key::Live(_) | Key::Periodic(_) | Key::Tracker(..) | Key::Paused(_))
     }
 
     /// A row changed from `old` to `new`.
@@ -184,9 +204,17 @@ impl Indexes {
             Key::Tracker(group, identity) => {
                 if let Some(Row::Tracker(row)) = old {
                     self.sessions.remove(&row.session);
+                    self.slots.remove(&row.session);
                 }
                 if let Some(Row::Tracker(row)) = new {
                     self.sessions.insert(row.session, (group.clone(), identity.clone()));
+                    self.slots.insert(row.session, row.slots());
+                }
+            }
+            Key::Paused(group) => {
+                self.paused.remove(group);
+                if new.is_some() {
+                    self.paused.insert(group.clone());
                 }
             }
             Key::Mark(_)

@@ -38,6 +38,8 @@ pub enum Key {
     /// By the JobTracker's name.
     JobTrackerStats(Timestamp, Identity),
     Sampled(NodeGroup),
+    /// The node groups that are paused.
+    Paused(NodeGroup),
     Alarm(AlarmRule, AlarmSubject),
     /// Of one subject; none stands for all of the rule.
     Silence(AlarmRule, Option<AlarmSubject>),
@@ -65,6 +67,7 @@ pub(crate) mod tag {
     pub(crate) const TRACKER_STATS: u8 = 31;
     pub(crate) const JOBTRACKER_STATS: u8 = 32;
     pub(crate) const SAMPLED: u8 = 33;
+    pub(crate) const PAUSED: u8 = 34;
     pub(crate) const ALARM: u8 = 36;
     pub(crate) const SILENCE: u8 = 37;
 }
@@ -92,6 +95,7 @@ impl Key {
             Key::TrackerStats(..) => tag::TRACKER_STATS,
             Key::JobTrackerStats(..) => tag::JOBTRACKER_STATS,
             Key::Sampled(_) => tag::SAMPLED,
+            Key::Paused(_) => tag::PAUSED,
             Key::Alarm(..) => tag::ALARM,
             Key::Silence(..) => tag::SILENCE,
         }
@@ -132,7 +136,7 @@ impl Key {
                 name(out, group.as_str());
                 name(out, identity.as_str());
             }
-            Key::Group(group) | Key::Sampled(group) => name(out, group.as_str()),
+            Key::Group(group) | Key::Sampled(group) | Key::Paused(group) => name(out, group.as_str()),
             Key::Client(client) => number(out, client.as_u64()),
             Key::Answer(client, sequence) => {
                 number(out, client.as_u64());
@@ -168,12 +172,13 @@ impl Key {
     }
 
     /// The tables whose rows are indexed in memory, each from its first key up to but without the second one.
-    pub fn indexed_ranges() -> [(Key, Key); 3] {
+    pub fn indexed_ranges() -> [(Key, Key); 4] {
         let end = RunId { job: JobId(Position::MAX), number: u64::MAX };
         [
             (Key::Live(RunId::default()), Key::Live(end)),
             (Key::Periodic(JobId(Position::MIN)), Key::Periodic(JobId(Position::MAX))),
             (Key::first_tracker(), Key::first_group()),
+            (Key::first_paused(), Key::alarms().0),
         ]
     }
 
@@ -187,6 +192,11 @@ impl Key {
     /// After every TaskTracker's key and not after any group's.
     pub fn first_group() -> Key {
         Key::Group(NodeGroup::new("\u{20}").expect("a space is printable"))
+    }
+
+    /// Not after any paused group's key.
+    pub fn first_paused() -> Key {
+        Key::Paused(NodeGroup::new("\u{20}").expect("a space is printable"))
     }
 
     /// After every group's key.
@@ -274,6 +284,7 @@ impl Key {
             }
             tag::JOBTRACKER_STATS => Key::JobTrackerStats(rest.time()?, Identity::new(rest.name()?).ok()?),
             tag::SAMPLED => Key::Sampled(NodeGroup::new(rest.name()?).ok()?),
+            tag::PAUSED => Key::Paused(NodeGroup::new(rest.name()?).ok()?),
             tag::ALARM => Key::Alarm(rest.rule()?, AlarmSubject::new(rest.name()?).ok()?),
             tag::SILENCE => {
                 let rule = rest.rule()?;
@@ -398,6 +409,7 @@ mod tests {
             )),
             (any_time(), any_name()).prop_map(|(at, i)| Key::JobTrackerStats(at, Identity::new(i).unwrap())),
             any_name().prop_map(|g| Key::Sampled(NodeGroup::new(g).unwrap())),
+            any_name().prop_map(|g| Key::Paused(NodeGroup::new(g).unwrap())),
             (any_rule(), any_name()).prop_map(|(rule, s)| Key::Alarm(rule, AlarmSubject::new(s).unwrap())),
             (any_rule(), proptest::option::of(any_name()))
                 .prop_map(|(rule, s)| Key::Silence(rule, s.map(|s| AlarmSubject::new(s).unwrap()))),

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::base::BaseError;
 use super::key::Key;
 use super::row::{
-    Attempt, AttemptEnd, Fate, JobAct, JobLogKind, JobRow, LedgerRow, LiveRun, LiveState, PeriodicRow, Row,
-    Stop, TrackerRow, Why,
+    Attempt, AttemptEnd, Fate, Hold, JobAct, JobLogKind, JobRow, LedgerRow, LiveRun, LiveState, PeriodicRow,
+    Row, Stop, TrackerRow, Why,
 };
 use super::tables::Tables;
 use crate::domain::{
@@ -298,6 +298,14 @@ impl Tables {
             page.next = None;
         }
         Ok(page)
+    }
+
+    /// Who paused a node group, if it is paused.
+    pub fn paused(&self, group: &NodeGroup) -> Result<Option<Hold>, BaseError> {
+        match self.get(&Key::Paused(group.clone()))? {
+            Some(Row::Paused(hold)) => Ok(Some(*hold)),
+            Some(_) | None => Ok(None),
+        }
     }
 
     /// All TaskTrackers that are known, online or not.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::alarm::{AlarmRow, SilenceRow};
 use super::command::{Fingerprint, OfflineReason, ReclaimReason, RequestKey};
 use super::limits::Limits;
-use super::reply::{CancelAnswer, Refusal, SubmitAnswer};
+use super::reply::{CancelAnswer, Refusal, SubmitAnswer, UpdateAnswer};
 use super::stats::{GroupStats, JobTrackerStats, TrackerStats};
 use crate::domain::{
     Action, BizLogLevel, ClientId, ExecutionId, Identity, JobId, JobSpec, Kind, Millis, NodeGroup, Position,
@@ -35,6 +35,7 @@ pub enum Row {
     Answer(Box<AnswerRow>),
     Request(Box<RequestRow>),
     RequestAge,
+    Paused(Box<Hold>),
     /// A group's counters as they were when its last row of the series was made.
     Sampled(Box<GroupRow>),
     GroupStats(Box<GroupStats>),
@@ -58,6 +59,10 @@ pub struct JobRow {
     pub updated: Timestamp,
     /// The number of the next run, unless a periodic row knows it.
     pub next_number: u64,
+    /// The revision that brought its schedule and misfire policy: an update of something else leaves its plan alone.
+    pub schedule_revision: u32,
+    /// When its schedule came: what an expression such as `@every 90s` counts from.
+    pub schedule_since: Timestamp,
     pub spec: Arc<JobSpec>,
 }
 
@@ -83,8 +88,10 @@ pub struct LiveRun {
     pub node_group: NodeGroup,
     pub kind: Kind,
     pub priority: i32,
-    /// The revision of the job that it runs.
+    /// The revision of the job that it runs: the newest, unless it was dispatched before that came.
     pub revision: u32,
+    /// The revision whose schedule it is an instant of.
+    pub schedule_revision: u32,
     /// The planned instant, or the time of the request for a run by hand.
     pub due: Timestamp,
     pub created: Timestamp,
@@ -94,7 +101,7 @@ pub struct LiveRun {
     pub periodic: bool,
     /// Whether an operator asked for it, so that it is no planned instant.
     pub by_hand: bool,
-    /// A newer revision of the job came while it executed: there is no further attempt.
+    /// The job was replaced while it executed: there is no further attempt.
     pub superseded: bool,
     pub state: LiveState,
     pub retries: u32,
@@ -177,6 +184,7 @@ pub enum AttemptEnd {
 /// The rhythm of a cron or repeat job that still has instants or live runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeriodicRow {
+    /// The revision that brought the schedule it follows.
     pub revision: u32,
     pub rhythm: Rhythm,
     /// The last instant that has a run or a fate; at first the time from which to plan.
@@ -205,6 +213,8 @@ pub enum Rhythm {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerRow {
     pub revision: u32,
+    /// The revision whose schedule it is an instant of.
+    pub schedule_revision: u32,
     /// Whether an operator asked for it, so that it is no planned instant.
     pub by_hand: bool,
     /// The planned instant; the first one of a skipped range.
@@ -325,8 +335,29 @@ pub struct TrackerRow {
     pub state: TrackerState,
     /// When it came into this state.
     pub since: Timestamp,
+    /// How many executions it runs at a time, as it said.
     pub capacity: u32,
     pub kinds: Vec<Kind>,
+    /// Set by an operator, and kept through all starts of its process until it is undrained.
+    pub drained: Option<Drained>,
+    /// How many executions it shall run at a time, if an operator said so; kept like `drained`.
+    pub slots: Option<u32>,
+}
+
+/// Who holds something back, why, and since when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    pub since: Timestamp,
+    pub by: String,
+    pub reason: String,
+}
+
+/// A TaskTracker gets nothing new.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drained {
+    pub hold: Hold,
+    /// Its process shall end when nothing executes; a later start of it stays.
+    pub leave: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -376,6 +407,7 @@ pub enum Answer {
     Terminating(ExecutionId),
     Retried(RunId),
     Refused(Refusal),
+    Updated(UpdateAnswer),
 }
 
 /// An answer by client session and sequence.
@@ -482,6 +514,11 @@ impl LiveRun {
 impl TrackerRow {
     pub fn is_online(&self) -> bool {
         self.state == TrackerState::Online
+    }
+
+    /// How many executions it may have at a time: what an operator said goes before what it said itself.
+    pub fn slots(&self) -> u32 {
+        if self.drained.is_some() { 0 } else { self.slots.unwrap_or(self.capacity) }
     }
 }
 

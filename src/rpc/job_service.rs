@@ -367,6 +367,8 @@ fn failed(done: &Committed) -> Status {
         | Reply::Cancelled(_)
         | Reply::Terminating(_)
         | Reply::Retried(_)
+        | Reply::Updated(_)
+        | Reply::Switched(_)
         | Reply::Online(_)
         | Reply::Dispatched(_)
         | Reply::Completed(_)

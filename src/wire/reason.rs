@@ -102,6 +102,12 @@ reasons! {
     StreamReplaced "STREAM_REPLACED" Aborted 409 Again exit 6:
         "Another stream of the same TaskTracker process carries its session."
         fix "Go on with the newest stream; if this is it, attach again."
+    TaskTrackerUnknown "TASKTRACKER_UNKNOWN" NotFound 404 Never exit 3:
+        "No TaskTracker of this identity is known in the node group."
+        fix "See `raftsman tasktracker list`."
+    TaskTrackerOffline "TASKTRACKER_OFFLINE" FailedPrecondition 412 Never exit 6:
+        "The TaskTracker is not online, so it cannot be told to leave."
+        fix "Drain it without leaving: a later start of it gets nothing."
     IdentityInUse "IDENTITY_IN_USE" AlreadyExists 409 Never exit 6:
         "Another live TaskTracker process has this identity."
         fix "Give each TaskTracker its own identity, or wait until the other one is offline."

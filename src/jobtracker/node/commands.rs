@@ -184,6 +184,12 @@ pub fn lane_of(command: &Command) -> Lane {
         | Command::Cancel(_)
         | Command::Terminate(_)
         | Command::Retry(_)
+        | Command::Update(_)
+        | Command::PauseQueue(_)
+        | Command::ResumeQueue(_)
+        | Command::Drain(_)
+        | Command::Undrain(_)
+        | Command::SetSlots(_)
         | Command::SilenceAlarm(_)
         | Command::SetLimits(_) => Lane::Request,
         Command::BizLog(_) | Command::Stats(_) => Lane::Log,

@@ -6,14 +6,18 @@ mod cancel;
 mod client_open;
 mod complete;
 mod dispatch;
+mod drain;
 mod expire;
+mod pause_queue;
 mod plan;
 mod reclaim;
 mod request;
+mod resume_queue;
 mod retry;
 mod return_;
 mod set_alarms;
 mod set_limits;
+mod set_slots;
 mod silence_alarm;
 mod stats;
 mod submit;
@@ -21,6 +25,8 @@ mod terminate;
 mod tick;
 mod tracker_offline;
 mod tracker_online;
+mod undrain;
+mod update;
 
 use super::base::BaseError;
 use super::change::Change;
@@ -35,6 +41,7 @@ pub(super) fn apply(change: &mut Change<'_>, command: &Command) -> Result<Reply,
         Command::Cancel(cancel) => cancel::apply(change, cancel),
         Command::Terminate(terminate) => terminate::apply(change, terminate),
         Command::Retry(retry) => retry::apply(change, retry),
+        Command::Update(update) => update::apply(change, update),
         Command::TrackerOnline(online) => tracker_online::apply(change, online),
         Command::TrackerOffline(offline) => tracker_offline::apply(change, offline),
         Command::Dispatch(dispatch) => dispatch::apply(change, dispatch),
@@ -46,6 +53,11 @@ pub(super) fn apply(change: &mut Change<'_>, command: &Command) -> Result<Reply,
         Command::BizLog(log) => biz_log::apply(change, log),
         Command::Expire => expire::apply(change),
         Command::SetLimits(limits) => set_limits::apply(change, limits),
+        Command::PauseQueue(pause) => pause_queue::apply(change, pause),
+        Command::ResumeQueue(resume) => resume_queue::apply(change, resume),
+        Command::Drain(drain) => drain::apply(change, drain),
+        Command::Undrain(undrain) => undrain::apply(change, undrain),
+        Command::SetSlots(slots) => set_slots::apply(change, slots),
         Command::Stats(told) => stats::apply(change, told),
         Command::SetAlarms(set) => set_alarms::apply(change, set),
         Command::AlarmsTold(told) => alarms_told::apply(change, told),

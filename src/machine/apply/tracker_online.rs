@@ -8,9 +8,10 @@ use crate::domain::SessionId;
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::command::{ReclaimReason, TrackerOnline};
+use crate::machine::effect::Effect;
 use crate::machine::queue::take_back;
 use crate::machine::reply::Reply;
-use crate::machine::row::{LiveRun, LiveState, TrackerRow, TrackerState};
+use crate::machine::row::{Drained, LiveRun, LiveState, TrackerRow, TrackerState};
 use crate::planted::{self, Bug};
 
 pub(super) fn apply(change: &mut Change<'_>, online: &TrackerOnline) -> Result<Reply, BaseError> {
@@ -26,7 +27,14 @@ pub(super) fn apply(change: &mut Change<'_>, online: &TrackerOnline) -> Result<R
     }
     let (start, state) = (online.start, TrackerState::Online);
     let (capacity, kinds) = (online.capacity, online.kinds.clone());
-    let row = TrackerRow { session, start, state, since, capacity, kinds };
+    let (drained, slots) = known.as_ref().map_or((None, None), |row| (row.drained.clone(), row.slots));
+    // Who was to leave has left; whoever starts anew stays, and gets nothing.
+    let leave = same.is_some();
+    let drained = drained.map(|drained| Drained { leave: drained.leave && leave, ..drained });
+    let row = TrackerRow { session, start, state, since, capacity, kinds, drained, slots };
+    if same.is_some_and(|same| same.capacity != row.capacity) {
+        change.effect(Effect::Held(session));
+    }
     change.put_tracker(&online.node_group, &online.identity, row)?;
     Ok(Reply::Online(session))
 }

@@ -2,5 +2,6 @@
 
 pub(super) mod end;
 pub(super) mod instant;
+pub(super) mod revision;
 pub(super) mod start;
 pub(super) mod take_back;

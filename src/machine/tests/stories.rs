@@ -27,6 +27,7 @@ stories! {
     capacity
     cron_stalled
     depths
+    drain_and_slots
     due_before_the_end
     e2_cancel_in_every_state
     expiry
@@ -36,6 +37,7 @@ stories! {
     one_batch_touches_one_job_often
     one_shot_life
     overlap
+    pause_a_group
     priorities_and_kinds
     reclaim_limit
     rely_on_previous_cycle
@@ -47,9 +49,13 @@ stories! {
     start_deadline
     terminate
     trigger_time
+    update_a_schedule
+    update_keys_and_ends
+    update_moves_a_job
     w10_w22_one_command_for_an_end
     w11_w12_w19_cron_plans
     w13_on_conflict
+    w14_update
     w15_requests
     w1_stale_completion
     w23_repeat
