@@ -18,6 +18,7 @@ mod failure;
 #[cfg(any(test, feature = "fuzzing"))]
 #[cfg(feature = "server")]
 pub(crate) mod fuzz;
+mod group;
 mod import;
 mod job;
 #[cfg(feature = "server")]
@@ -34,6 +35,7 @@ mod planted;
 #[cfg(test)]
 #[cfg(feature = "server")]
 mod reference;
+mod span;
 mod tasktracker;
 mod version;
 
@@ -109,6 +111,8 @@ enum Command {
     Cron(self::cron::CronCommand),
     #[command(visible_alias = "nodes")]
     Node(node::NodeCommand),
+    #[command(visible_alias = "groups")]
+    Group(group::GroupCommand),
     #[command(visible_alias = "stats")]
     Monitor(monitor::MonitorCommand),
     Cluster(cluster::ClusterCommand),
@@ -180,6 +184,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Job(job) => interruptible(job.run(&global)).await,
         Command::Cron(cron) => cron.run(&global),
         Command::Node(node) => interruptible(node.run(&global)).await,
+        Command::Group(group) => interruptible(group.run(&global)).await,
         Command::Monitor(monitor) => interruptible(monitor.run(&global)).await,
         Command::Cluster(cluster) => interruptible(cluster.run(&global)).await,
         Command::Alarm(alarm) => interruptible(alarm.run(&global)).await,
@@ -227,6 +232,11 @@ mod tests {
             "raftsman job kill 42.0/3",
             "raftsman worker list",
             "raftsman nodes list -o json",
+            "raftsman node history -g trade --went --since 1h",
+            "raftsman groups ls",
+            "raftsman job list --queue executing --tasktracker w1 --all",
+            "raftsman job logs --type fixed-dead --failed --since 15m --newest",
+            "raftsman job logs 42.0 -f",
             "raftsman cluster transfer-leader",
             "raftsman alarms ls --raised",
             "raftsman alarm silence dead_run trade --for 2h",

@@ -116,7 +116,15 @@ mod tests {
             spec: Arc::new(spec),
         };
         let rhythm = Rhythm::Planned { ahead: VecDeque::new(), ended: false, stalled: false };
-        let row = PeriodicRow { revision: 1, rhythm, settled, next_number: 0, live: 0, last_skip: None };
+        let row = PeriodicRow {
+            node_group: NodeGroup::new(name).unwrap(),
+            revision: 1,
+            rhythm,
+            settled,
+            next_number: 0,
+            live: 0,
+            last_skip: None,
+        };
         Unplanned { id: JobId::default(), job: Arc::new(job), row: Arc::new(row) }
     }
 

@@ -64,6 +64,7 @@ mod command_tag {
     pub(super) const BIZ_LOG: u8 = 14;
     pub(super) const EXPIRE: u8 = 15;
     pub(super) const SET_LIMITS: u8 = 16;
+    pub(super) const DELETE_GROUP: u8 = 30;
     pub(super) const UPDATE: u8 = 34;
     pub(super) const PAUSE_QUEUE: u8 = 35;
     pub(super) const RESUME_QUEUE: u8 = 36;
@@ -159,6 +160,7 @@ fn put_command(out: &mut BytesMut, command: &Command) {
         Command::BizLog(c) => put_frame(out, t::BIZ_LOG, c, &[]),
         Command::Expire => put_frame(out, t::EXPIRE, &(), &[]),
         Command::SetLimits(c) => put_frame(out, t::SET_LIMITS, c, &[]),
+        Command::DeleteGroup(c) => put_frame(out, t::DELETE_GROUP, c, &[]),
         Command::Update(c) => put_frame(out, t::UPDATE, c, &[]),
         Command::PauseQueue(c) => put_frame(out, t::PAUSE_QUEUE, c, &[]),
         Command::ResumeQueue(c) => put_frame(out, t::RESUME_QUEUE, c, &[]),
@@ -192,6 +194,7 @@ fn take_command(bytes: &mut Bytes) -> Result<Command, CodecError> {
         t::BIZ_LOG => Command::BizLog(frame.body()?),
         t::EXPIRE => frame.body::<()>().map(|()| Command::Expire)?,
         t::SET_LIMITS => Command::SetLimits(frame.body()?),
+        t::DELETE_GROUP => Command::DeleteGroup(frame.body()?),
         t::UPDATE => Command::Update(frame.body()?),
         t::PAUSE_QUEUE => Command::PauseQueue(frame.body()?),
         t::RESUME_QUEUE => Command::ResumeQueue(frame.body()?),
@@ -283,6 +286,8 @@ pub fn put_row(out: &mut BytesMut, row: &Row) {
         Row::Answer(r) => put_frame(out, tag::ANSWER, r.as_ref(), &[]),
         Row::Request(r) => put_frame(out, tag::REQUEST, r.as_ref(), &[]),
         Row::RequestAge => put_frame(out, tag::REQUEST_AGE, &(), &[]),
+        Row::NodeEvent(r) => put_frame(out, tag::NODE_EVENT, r.as_ref(), &[]),
+        Row::LogAge(r) => put_frame(out, tag::LOG_AGE, r, &[]),
         Row::Paused(r) => put_frame(out, tag::PAUSED, r.as_ref(), &[]),
         Row::Sampled(r) => put_frame(out, tag::SAMPLED, r.as_ref(), &[]),
         Row::GroupStats(r) => put_frame(out, tag::GROUP_STATS, r.as_ref(), &[]),
@@ -317,6 +322,8 @@ pub fn decode_row(mut bytes: Bytes) -> Result<Row, CodecError> {
         tag::ANSWER => Row::Answer(Box::new(frame.body()?)),
         tag::REQUEST => Row::Request(Box::new(frame.body()?)),
         tag::REQUEST_AGE => frame.body::<()>().map(|()| Row::RequestAge)?,
+        tag::NODE_EVENT => Row::NodeEvent(Box::new(frame.body()?)),
+        tag::LOG_AGE => Row::LogAge(frame.body()?),
         tag::PAUSED => Row::Paused(Box::new(frame.body()?)),
         tag::SAMPLED => Row::Sampled(Box::new(frame.body()?)),
         tag::GROUP_STATS => Row::GroupStats(Box::new(frame.body()?)),

@@ -42,6 +42,7 @@ pub enum Command {
     BizLog(BizLog),
     Expire,
     SetLimits(SetLimits),
+    DeleteGroup(DeleteGroup),
     PauseQueue(PauseQueue),
     ResumeQueue(ResumeQueue),
     Drain(Drain),
@@ -352,6 +353,12 @@ pub struct SetLimits {
     pub limits: Limits,
     /// Refused if these are not the limits by now: two operators who change different ones both have their way.
     pub instead_of: Option<Limits>,
+}
+
+/// Forgets a node group that has no jobs, kept runs or online TaskTrackers; else it is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeleteGroup {
+    pub node_group: NodeGroup,
 }
 
 /// Alarms that begin, go on or end, as the leader found.

@@ -32,6 +32,10 @@ pub enum Key {
     Answer(ClientId, u64),
     Request(RequestId),
     RequestAge(Timestamp, RequestId),
+    /// The history of nodes, in the order of the log.
+    NodeEvent(Position),
+    /// For the job log's retention: the first of the lines that one command wrote about a run.
+    LogAge(Position, RunId),
     /// By its minute, so that old ones are found; so the next two.
     GroupStats(Timestamp, NodeGroup),
     TrackerStats(Timestamp, NodeGroup, Identity),
@@ -63,6 +67,8 @@ pub(crate) mod tag {
     pub(crate) const ANSWER: u8 = 14;
     pub(crate) const REQUEST: u8 = 15;
     pub(crate) const REQUEST_AGE: u8 = 16;
+    pub(crate) const NODE_EVENT: u8 = 26;
+    pub(crate) const LOG_AGE: u8 = 27;
     pub(crate) const GROUP_STATS: u8 = 30;
     pub(crate) const TRACKER_STATS: u8 = 31;
     pub(crate) const JOBTRACKER_STATS: u8 = 32;
@@ -91,6 +97,8 @@ impl Key {
             Key::Answer(..) => tag::ANSWER,
             Key::Request(_) => tag::REQUEST,
             Key::RequestAge(..) => tag::REQUEST_AGE,
+            Key::NodeEvent(_) => tag::NODE_EVENT,
+            Key::LogAge(..) => tag::LOG_AGE,
             Key::GroupStats(..) => tag::GROUP_STATS,
             Key::TrackerStats(..) => tag::TRACKER_STATS,
             Key::JobTrackerStats(..) => tag::JOBTRACKER_STATS,
@@ -146,6 +154,11 @@ impl Key {
             Key::RequestAge(at, request) => {
                 number(out, at.as_millis());
                 name(out, request.as_str());
+            }
+            Key::NodeEvent(position) => number(out, position.as_u64()),
+            Key::LogAge(position, run) => {
+                number(out, position.as_u64());
+                run_id(out, *run);
             }
             Key::GroupStats(minute, group) => {
                 number(out, minute.as_millis());
@@ -277,6 +290,8 @@ impl Key {
             tag::ANSWER => Key::Answer(ClientId::from_u64(rest.number()?), rest.number()?),
             tag::REQUEST => Key::Request(RequestId::new(rest.name()?).ok()?),
             tag::REQUEST_AGE => Key::RequestAge(rest.time()?, RequestId::new(rest.name()?).ok()?),
+            tag::NODE_EVENT => Key::NodeEvent(Position::from_u64(rest.number()?)),
+            tag::LOG_AGE => Key::LogAge(Position::from_u64(rest.number()?), rest.run_id()?),
             tag::GROUP_STATS => Key::GroupStats(rest.time()?, NodeGroup::new(rest.name()?).ok()?),
             tag::TRACKER_STATS => {
                 let (minute, group) = (rest.time()?, NodeGroup::new(rest.name()?).ok()?);
@@ -401,6 +416,8 @@ mod tests {
             (any::<u64>(), any::<u64>()).prop_map(|(id, seq)| Key::Answer(ClientId::from_u64(id), seq)),
             any_name().prop_map(|r| Key::Request(RequestId::new(r).unwrap())),
             (any_time(), any_name()).prop_map(|(at, r)| Key::RequestAge(at, RequestId::new(r).unwrap())),
+            any::<u64>().prop_map(|at| Key::NodeEvent(Position::from_u64(at))),
+            (any::<u64>(), any_run()).prop_map(|(at, run)| Key::LogAge(Position::from_u64(at), run)),
             (any_time(), any_name()).prop_map(|(at, g)| Key::GroupStats(at, NodeGroup::new(g).unwrap())),
             (any_time(), any_name(), any_name()).prop_map(|(at, g, i)| Key::TrackerStats(
                 at,

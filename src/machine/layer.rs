@@ -77,7 +77,7 @@ impl Layer {
         &'a self,
         from: Bound<&Key>,
         to: &Key,
-    ) -> impl Iterator<Item = (&'a Key, &'a Option<Row>)> + use<'a> {
+    ) -> impl DoubleEndedIterator<Item = (&'a Key, &'a Option<Row>)> + use<'a> {
         self.rows.range::<Key, _>((from, Bound::Excluded(to)))
     }
 
@@ -125,6 +125,8 @@ fn payload_bytes(row: &Row) -> usize {
         | Row::Client(_)
         | Row::Request(_)
         | Row::RequestAge
+        | Row::NodeEvent(_)
+        | Row::LogAge(_)
         | Row::Paused(_)
         | Row::Sampled(_)
         | Row::GroupStats(_)

@@ -145,6 +145,14 @@ pub enum Refusal {
     BadLimits(String),
     /// The limits are not those that were to be replaced.
     LimitsChanged,
+    UnknownGroup(NodeGroup),
+    /// The node group has jobs that live, finished runs that are kept, or TaskTrackers that are online.
+    GroupInUse {
+        node_group: NodeGroup,
+        live: u64,
+        kept: u64,
+        online: u64,
+    },
     /// The node group is paused.
     Paused(NodeGroup),
     /// No TaskTracker of this node group has this identity.
@@ -184,6 +192,12 @@ impl fmt::Display for Refusal {
             }
             Refusal::BadLimits(problem) => write!(f, "limits refused: {problem}"),
             Refusal::LimitsChanged => f.write_str("the limits were changed meanwhile"),
+            Refusal::UnknownGroup(group) => write!(f, "no node group {group} is known"),
+            Refusal::GroupInUse { node_group, live, kept, online } => write!(
+                f,
+                "node group {node_group} is in use: {live} live jobs, {kept} finished runs kept, {online} \
+                 TaskTrackers online"
+            ),
         }
     }
 }

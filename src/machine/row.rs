@@ -35,6 +35,8 @@ pub enum Row {
     Answer(Box<AnswerRow>),
     Request(Box<RequestRow>),
     RequestAge,
+    NodeEvent(Box<NodeEventRow>),
+    LogAge(LogAgeRow),
     Paused(Box<Hold>),
     /// A group's counters as they were when its last row of the series was made.
     Sampled(Box<GroupRow>),
@@ -184,6 +186,7 @@ pub enum AttemptEnd {
 /// The rhythm of a cron or repeat job that still has instants or live runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeriodicRow {
+    pub node_group: NodeGroup,
     /// The revision that brought the schedule it follows.
     pub revision: u32,
     pub rhythm: Rhythm,
@@ -366,6 +369,40 @@ pub enum TrackerState {
     Offline(OfflineReason),
 }
 
+/// A node came, or went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeEventRow {
+    pub at: Timestamp,
+    pub node_type: NodeType,
+    /// A JobTracker has none.
+    pub node_group: Option<NodeGroup>,
+    pub identity: Identity,
+    /// Which start of the node: a session; of a JobTracker its node id.
+    pub id: u64,
+    pub event: NodeEvent,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum NodeType {
+    JobTracker,
+    TaskTracker,
+    JobClient,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NodeEvent {
+    Online,
+    Offline(OfflineReason),
+}
+
+/// Lines of the job log that were written by one command, for their retention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogAgeRow {
+    pub at: Timestamp,
+    /// The last of them; the first is in the key.
+    pub last: Position,
+}
+
 /// Counters of a node group since the cluster began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupRow {
@@ -441,6 +478,10 @@ pub struct MetaRow {
     pub feature_level: u32,
     /// Where the last `Expire` stopped looking for old client sessions.
     pub clients_swept: ClientId,
+    /// How many events of nodes are kept.
+    pub node_events: u64,
+    /// What the written lines of the job log take, as `job_log::cost` counts.
+    pub job_log_bytes: u64,
     /// How many rows the series have.
     pub stats_rows: u64,
 }
@@ -455,6 +496,8 @@ impl Default for MetaRow {
             limits: Limits::default(),
             feature_level: 1,
             clients_swept: ClientId::default(),
+            node_events: 0,
+            job_log_bytes: 0,
             stats_rows: 0,
         }
     }

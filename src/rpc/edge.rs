@@ -58,6 +58,8 @@ fn refusal_fault(refusal: &Refusal) -> Fault {
         Refusal::PlanOutdated(_) => Reason::Internal,
         Refusal::BadLimits(_) => Reason::InvalidArgument,
         Refusal::LimitsChanged => Reason::Busy,
+        Refusal::UnknownGroup(_) => Reason::GroupNotFound,
+        Refusal::GroupInUse { .. } => Reason::GroupInUse,
     };
     Fault::not_applied(reason, refusal.to_string())
 }

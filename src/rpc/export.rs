@@ -100,6 +100,9 @@ fn command(command: &Command) -> Value {
         }
         Command::Expire => json!({"expire": {}}),
         Command::SetLimits(set) => json!({"set_limits": self::limits(&set.limits)}),
+        Command::DeleteGroup(delete) => {
+            json!({"delete_group": {"node_group": text(&delete.node_group)}})
+        }
         Command::Update(update) => json!({"update": {
             "request": request(&update.request), "job": job_ref(&update.job),
             "expected_revision": update.expected_revision, "patch": update.patch.as_deref().map(patch),
@@ -379,6 +382,11 @@ fn refusal(refusal: &Refusal) -> Value {
         Refusal::RequestMismatch => json!({"reason": "request_mismatch"}),
         Refusal::BadLimits(problem) => json!({"reason": "bad_limits", "problem": problem}),
         Refusal::LimitsChanged => json!({"reason": "limits_changed"}),
+        Refusal::UnknownGroup(group) => json!({"reason": "unknown_group", "node_group": text(group)}),
+        Refusal::GroupInUse { node_group, live, kept, online } => json!({
+            "reason": "group_in_use", "node_group": text(node_group), "live": live, "kept": kept,
+            "online": online,
+        }),
     }
 }
 

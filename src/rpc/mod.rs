@@ -12,9 +12,11 @@ mod export_stats;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
 mod health;
+mod job_logs;
 mod job_service;
 mod leadership_service;
 mod limits;
+mod lists;
 mod log_export;
 mod lts_commands;
 mod monitor_service;

@@ -305,6 +305,7 @@ pub(super) fn log_entry(line: &LogView) -> pb::JobLogEntry {
         tasktracker: line.tracker.as_ref().map(ToString::to_string).unwrap_or_default(),
         line_number: 0,
         text,
+        ..pb::JobLogEntry::default()
     }
 }
 

@@ -84,6 +84,12 @@ reasons! {
     NodeNotFound "NODE_NOT_FOUND" NotFound 404 Never exit 3:
         "No such JobTracker is a member or answers."
         fix "Look for it with `raftsman cluster status`."
+    GroupNotFound "GROUP_NOT_FOUND" NotFound 404 Never exit 3:
+        "No such node group is known: no job was submitted to it and no TaskTracker of it was seen."
+        fix "Look for it with `raftsman group list`."
+    GroupInUse "GROUP_IN_USE" FailedPrecondition 412 Never exit 6:
+        "The node group has live jobs, finished runs that are kept, or TaskTrackers that are online."
+        fix "Cancel its jobs, stop its TaskTrackers, and wait until its finished runs are forgotten."
     JobExists "JOB_EXISTS" AlreadyExists 409 Never exit 6:
         "A live job has this task id in this node group, and the submit said REJECT."
         fix "Cancel the live job, take another task id, or submit with IGNORE or REPLACE."

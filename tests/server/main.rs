@@ -9,6 +9,7 @@ mod connections;
 mod fail_store;
 mod gates;
 mod jobs;
+mod lists;
 mod log_export;
 mod lts_commands;
 mod members;

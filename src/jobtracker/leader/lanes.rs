@@ -207,6 +207,7 @@ pub fn weight(command: &Command) -> usize {
         | Command::Expire
         | Command::AlarmsTold(_)
         | Command::SilenceAlarm(_)
+        | Command::DeleteGroup(_)
         | Command::SetLimits(_)
         | Command::ResumeQueue(_)
         | Command::Undrain(_)

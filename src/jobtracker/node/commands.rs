@@ -191,6 +191,7 @@ pub fn lane_of(command: &Command) -> Lane {
         | Command::Undrain(_)
         | Command::SetSlots(_)
         | Command::SilenceAlarm(_)
+        | Command::DeleteGroup(_)
         | Command::SetLimits(_) => Lane::Request,
         Command::BizLog(_) | Command::Stats(_) => Lane::Log,
         Command::TrackerOnline(_)

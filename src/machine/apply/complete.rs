@@ -8,12 +8,12 @@ use crate::domain::{Action, RunId, Timestamp};
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::command::{Complete, Completion};
-use crate::machine::key::Key;
+use crate::machine::job_log;
 use crate::machine::queue::end::{self, End};
 use crate::machine::queue::revision;
 use crate::machine::queue::take_back::end_attempt;
 use crate::machine::reply::{CompleteAnswer, Reply};
-use crate::machine::row::{Attempt, AttemptEnd, Fate, JobLogKind, JobLogRow, LiveRun, LiveState, Row, Stop};
+use crate::machine::row::{Attempt, AttemptEnd, Fate, JobLogKind, JobLogRow, LiveRun, LiveState, Stop};
 use crate::planted::{self, Bug};
 
 pub(super) fn apply(change: &mut Change<'_>, complete: &Complete) -> Result<Reply, BaseError> {
@@ -135,6 +135,6 @@ fn write_down_stale(change: &mut Change<'_>, result: &Completion) -> Result<(), 
     change.count(&job.spec.node_group, |group| group.stale += 1)?;
     let what = JobLogKind::StaleCompletion { action: result.outcome.action };
     let row = JobLogRow { at: change.now(), execution: Some(result.execution), what };
-    let key = Key::JobLog(result.run, change.new_id());
-    change.put_plain(key, Row::JobLog(Box::new(row)))
+    job_log::write(change, result.run, row);
+    Ok(())
 }

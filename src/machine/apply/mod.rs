@@ -5,6 +5,7 @@ mod biz_log;
 mod cancel;
 mod client_open;
 mod complete;
+mod delete_group;
 mod dispatch;
 mod drain;
 mod expire;
@@ -53,6 +54,7 @@ pub(super) fn apply(change: &mut Change<'_>, command: &Command) -> Result<Reply,
         Command::BizLog(log) => biz_log::apply(change, log),
         Command::Expire => expire::apply(change),
         Command::SetLimits(limits) => set_limits::apply(change, limits),
+        Command::DeleteGroup(delete) => delete_group::apply(change, delete),
         Command::PauseQueue(pause) => pause_queue::apply(change, pause),
         Command::ResumeQueue(resume) => resume_queue::apply(change, resume),
         Command::Drain(drain) => drain::apply(change, drain),

@@ -112,7 +112,8 @@ fn replace(change: &mut Change<'_>, job: JobId, spec: &Arc<JobSpec>) -> Result<S
     )?;
     change.put_task_key(spec, TaskKeyRow { job, live: true })?;
     if executing > 0 && !is_periodic(spec) {
-        wait_for_end(change, job, revision, number, executing)?;
+        let from = start::From { revision, schedule_revision: revision, number, live: executing };
+        wait_for_end(change, job, spec, from)?;
     } else if !planted::is(Bug::ReplaceStartsNothing) {
         let from = start::From { revision, schedule_revision: revision, number, live: executing };
         start::job(change, job, spec, from)?;
@@ -144,14 +145,15 @@ fn supersede(change: &mut Change<'_>, job: JobId, old: &JobRow) -> Result<u32, B
 fn wait_for_end(
     change: &mut Change<'_>,
     job: JobId,
-    revision: u32,
-    number: u64,
-    live: u32,
+    spec: &JobSpec,
+    from: start::From,
 ) -> Result<(), BaseError> {
     let (rhythm, settled) = (Rhythm::Stopped { restart: true }, change.now());
+    let start::From { schedule_revision: revision, number: next_number, live, .. } = from;
+    let node_group = spec.node_group.clone();
     change.put_periodic(
         job,
-        PeriodicRow { revision, rhythm, settled, next_number: number, live, last_skip: None },
+        PeriodicRow { node_group, revision, rhythm, settled, next_number, live, last_skip: None },
     )
 }
 

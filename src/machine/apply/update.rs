@@ -121,6 +121,7 @@ fn revise(change: &mut Change<'_>, id: JobId, old: &JobRow, spec: &Arc<JobSpec>)
     match change.periodic(id)? {
         Some(row) => {
             let row = revised(&row, schedule_revision, (&old.spec.schedule, &spec.schedule), now);
+            let row = PeriodicRow { node_group: spec.node_group.clone(), ..row };
             if row.needs_plan() {
                 change.effect(Effect::NeedsPlan(id));
             }

@@ -44,7 +44,8 @@ pub(in crate::machine) fn job(
         }
     };
     let (revision, next_number, live) = (from.schedule_revision, from.number, from.live);
-    let row = PeriodicRow { revision, rhythm, settled: now, next_number, live, last_skip: None };
+    let (node_group, settled) = (spec.node_group.clone(), now);
+    let row = PeriodicRow { node_group, revision, rhythm, settled, next_number, live, last_skip: None };
     change.put_periodic(id, row)
 }
 

@@ -1,5 +1,5 @@
 # Nothing of a paused group is dispatched: what is ready gathers, what is due ripens, what executes ends.
-at 1000 online w1 trade 4 + online w2 stock 4 -> session 1.0, session 1.1
+at 1000 online w1 trade 4 + online w2 stock 4 -> session 1.0, session 1.2
 at 1000 submit t1 trade retries=1 delay=500 , t2 trade at=2000 , t3 stock -> accepted 2.0, accepted 2.1, accepted 2.2, ready trade, ready stock
 at 1100 dispatch w1 4 -> push 3.0 of 2.0/0 due 1000
 at 1200 pause trade ann disk -> switched

@@ -44,4 +44,4 @@ at 2300 update trade/nobody priority=1 -> NOT_FOUND
 at 2300 update 2.0 priority=1 -> UPDATED 2.0 rev 5, ready trade
 at 2400 complete 13.0 success -> accepted, 2.2/0 succeeded
 show rows
-    | Finished 2, Group 1, Job 3, JobLog 5, Ledger 2, Live 1, TaskKey 3, Tracker 1
+    | Finished 2, Group 1, Job 3, JobLog 5, Ledger 2, Live 1, LogAge 5, NodeEvent 1, TaskKey 3, Tracker 1

@@ -16,17 +16,18 @@ use crate::domain::{
 use crate::machine::alarm::{AlarmNews, AlarmReading, AlarmRow, SilenceRow, Told};
 use crate::machine::command::{
     AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Command, Complete,
-    Completion, Dispatch, Drain, ExecutionLines, Fingerprint, GroupSample, JobPlan, JobRef, JobTrackerSample,
-    LogEntry, OfflineReason, PauseQueue, Plan, Reclaim, ReclaimReason, RequestKey, ResumeQueue, Retry,
-    Return, SetAlarms, SetLimits, SetSlots, SilenceAlarm, SkippedRange, Stats, Submit, Terminate,
-    TrackerOffline, TrackerOnline, TrackerSample, Undrain, Update,
+    Completion, DeleteGroup, Dispatch, Drain, ExecutionLines, Fingerprint, GroupSample, JobPlan, JobRef,
+    JobTrackerSample, LogEntry, OfflineReason, PauseQueue, Plan, Reclaim, ReclaimReason, RequestKey,
+    ResumeQueue, Retry, Return, SetAlarms, SetLimits, SetSlots, SilenceAlarm, SkippedRange, Stats, Submit,
+    Terminate, TrackerOffline, TrackerOnline, TrackerSample, Undrain, Update,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::{CancelAnswer, CompleteAnswer, Refusal, Reply, SubmitAnswer, UpdateAnswer};
 use crate::machine::row::{
     Answer, AnswerRow, Attempt, AttemptEnd, BodyRow, ClientRow, Drained, Fate, GroupRow, Hold, JobAct,
-    JobLogKind, JobLogRow, JobRow, LedgerRow, LiveRun, LiveState, MetaRow, PeriodicRow, RequestRow, Rhythm,
-    Row, SkipReason, Stop, TaskKeyRow, TrackerRow, TrackerState, Why,
+    JobLogKind, JobLogRow, JobRow, LedgerRow, LiveRun, LiveState, LogAgeRow, MetaRow, NodeEvent,
+    NodeEventRow, NodeType, PeriodicRow, RequestRow, Rhythm, Row, SkipReason, Stop, TaskKeyRow, TrackerRow,
+    TrackerState, Why,
 };
 use crate::machine::stats::{GroupStats, Histogram, JobTrackerStats, ProcessStats, TrackerStats};
 
@@ -199,16 +200,32 @@ fn reclaim_reason() -> BoxedStrategy<ReclaimReason> {
 }
 
 pub(super) fn limits() -> BoxedStrategy<Limits> {
-    (any::<(u32, u64, u32, u64)>(), span(), span(), span(), span(), span())
+    let spans = [span(), span(), span(), span(), span(), span(), span()];
+    (any::<(u32, u64, u32, u64, u64, u64)>(), spans)
         .prop_map(
             |(
-                (reclaims_max, finished_runs_max, biz_log_bytes_max, stats_rows_max),
-                request_window,
-                finished_kept,
-                offline_kept,
-                client_kept,
-                stats_kept,
+                (
+                    reclaims_max,
+                    finished_runs_max,
+                    biz_log_bytes_max,
+                    job_log_bytes_max,
+                    node_events_max,
+                    stats_rows_max,
+                ),
+                [
+                    request_window,
+                    finished_kept,
+                    offline_kept,
+                    client_kept,
+                    job_log_kept,
+                    node_events_kept,
+                    stats_kept,
+                ],
             )| Limits {
+                job_log_kept,
+                job_log_bytes_max,
+                node_events_kept,
+                node_events_max,
                 reclaims_max,
                 request_window,
                 finished_kept,
@@ -518,6 +535,7 @@ pub(super) fn command() -> BoxedStrategy<Command> {
         Just(Command::Expire),
         (limits(), proptest::option::of(limits()))
             .prop_map(|(limits, instead_of)| Command::SetLimits(SetLimits { limits, instead_of })),
+        group().prop_map(|node_group| Command::DeleteGroup(DeleteGroup { node_group })),
         stats().prop_map(Command::Stats),
     ];
     prop_oneof![asked, rest, held(), alarm_command()].boxed()
@@ -596,6 +614,13 @@ fn refusal() -> BoxedStrategy<Refusal> {
         Just(Refusal::RequestMismatch),
         text().prop_map(Refusal::BadLimits),
         Just(Refusal::LimitsChanged),
+        group().prop_map(Refusal::UnknownGroup),
+        (group(), any::<[u64; 3]>()).prop_map(|(node_group, [live, kept, online])| Refusal::GroupInUse {
+            node_group,
+            live,
+            kept,
+            online
+        }),
     ]
     .boxed()
 }
@@ -712,8 +737,9 @@ fn periodic() -> BoxedStrategy<PeriodicRow> {
             }),
             any::<bool>().prop_map(|restart| Rhythm::Stopped { restart }),
         ];
-    (any::<(u32, u64, u32)>(), rhythm, at(), option::of((any::<u64>(), skip_reason())))
-        .prop_map(|((revision, next_number, live), rhythm, settled, last_skip)| PeriodicRow {
+    (group(), any::<(u32, u64, u32)>(), rhythm, at(), option::of((any::<u64>(), skip_reason())))
+        .prop_map(|(node_group, (revision, next_number, live), rhythm, settled, last_skip)| PeriodicRow {
+            node_group,
             revision,
             rhythm,
             settled,
@@ -829,9 +855,37 @@ fn group_row() -> BoxedStrategy<GroupRow> {
 }
 
 fn meta() -> BoxedStrategy<MetaRow> {
-    (any::<[u64; 4]>(), at(), limits(), any::<u32>(), client())
-        .prop_map(|([id_base, applied, digest, stats_rows], now, limits, feature_level, clients_swept)| {
-            MetaRow { id_base, applied, now, digest, limits, feature_level, clients_swept, stats_rows }
+    (any::<[u64; 6]>(), at(), limits(), any::<u32>(), client())
+        .prop_map(|(numbers, now, limits, feature_level, clients_swept)| {
+            let [id_base, applied, digest, node_events, job_log_bytes, stats_rows] = numbers;
+            MetaRow {
+                id_base,
+                applied,
+                now,
+                digest,
+                limits,
+                feature_level,
+                clients_swept,
+                node_events,
+                job_log_bytes,
+                stats_rows,
+            }
+        })
+        .boxed()
+}
+
+fn node_event() -> BoxedStrategy<NodeEventRow> {
+    let node_type =
+        prop::sample::select(vec![NodeType::JobTracker, NodeType::TaskTracker, NodeType::JobClient]);
+    let event = prop_oneof![Just(NodeEvent::Online), offline_reason().prop_map(NodeEvent::Offline)];
+    (at(), node_type, option::of(group()), identity(), any::<u64>(), event)
+        .prop_map(|(at, node_type, node_group, identity, id, event)| NodeEventRow {
+            at,
+            node_type,
+            node_group,
+            identity,
+            id,
+            event,
         })
         .boxed()
 }
@@ -871,6 +925,8 @@ pub(super) fn row() -> BoxedStrategy<Row> {
             answer
         }))),
         Just(Row::RequestAge),
+        node_event().prop_map(|row| Row::NodeEvent(Box::new(row))),
+        (at(), position()).prop_map(|(at, last)| Row::LogAge(LogAgeRow { at, last })),
         hold().prop_map(|hold| Row::Paused(Box::new(hold))),
         group_row().prop_map(|row| Row::Sampled(Box::new(row))),
         group_stats().prop_map(|row| Row::GroupStats(Box::new(row))),

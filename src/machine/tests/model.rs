@@ -40,6 +40,10 @@ pub(super) struct Model {
     pub(super) alarms: Alarms,
     /// When a periodic job ended: its own end keeps it like a finished run would.
     ends: BTreeSet<(Timestamp, JobId)>,
+    /// The history of nodes: when, who, which session, whether it came.
+    pub(super) events: Vec<(Timestamp, (NodeGroup, Identity), SessionId, bool)>,
+    /// Groups that were ever counted.
+    groups: BTreeSet<NodeGroup>,
     /// What was counted of each group that cannot be seen any more by looking at what is left.
     pub(super) counts: BTreeMap<NodeGroup, Counts>,
     /// The rows of the series: minute, table, group and node.
@@ -324,6 +328,7 @@ impl Model {
                 }
                 Err(wrong) => Reply::Refused(wrong.into()),
             },
+            Command::DeleteGroup(delete) => self.delete_group(&delete.node_group),
             Command::SetAlarms(set) => {
                 for one in &set.changes {
                     let id = AlarmId(Position::new(self.index, self.ordinal));
@@ -397,6 +402,7 @@ impl Model {
         match (holder, spec.on_conflict) {
             (None, _) => {
                 let job = JobId(self.id());
+                self.groups.insert(spec.node_group.clone());
                 self.counts(&spec.node_group).received += 1;
                 self.keys.insert(key, job);
                 let new = Job {
@@ -762,6 +768,13 @@ impl Model {
             Some((session, true, start, since)) if start == online.start => (session, since),
             Some(_) | None => (SessionId(self.id()), self.now),
         };
+        if known.is_none_or(|(old, ..)| old != session) {
+            if let Some((old, true, ..)) = known {
+                self.event(&key, old, false);
+                self.rare("replaced session");
+            }
+            self.event(&key, session, true);
+        }
         if let Some((old, ..)) = known.filter(|(old, ..)| *old != session) {
             for execution in self.executions_of(old) {
                 if online.holds.contains(&execution) {
@@ -785,13 +798,46 @@ impl Model {
 
     fn offline(&mut self, session: SessionId) -> Reply {
         let now = self.now;
-        let Some(tracker) = self.trackers.values_mut().find(|it| it.session == session && it.online) else {
+        let found = self.trackers.iter_mut().find(|(_, it)| it.session == session && it.online);
+        let Some((who, tracker)) = found else {
             return Reply::Refused(Refusal::UnknownSession(session));
         };
         (tracker.online, tracker.since) = (false, now);
+        let who = who.clone();
+        self.event(&who, session, false);
         for execution in self.executions_of(session) {
             self.reclaim(execution, ReclaimReason::TrackerSilent);
         }
+        Reply::Done
+    }
+
+    fn event(&mut self, who: &(NodeGroup, Identity), session: SessionId, came: bool) {
+        self.id();
+        self.events.push((self.now, who.clone(), session, came));
+    }
+
+    fn delete_group(&mut self, group: &NodeGroup) -> Reply {
+        let trackers = || self.trackers.iter().filter(|((of, _), _)| of == group);
+        let online = trackers().filter(|(_, it)| it.online).count() as u64;
+        // A run that executed while its job moved stays of the group that it was of.
+        let runs: Vec<&Run> = self.jobs.values().flat_map(|job| job.runs.values()).collect();
+        let of_group = |run: &&&Run| run.spec.node_group == *group;
+        let live_runs = runs.iter().filter(of_group).filter(|run| run.is_live()).count();
+        let jobs: Vec<&Job> = self.jobs.values().filter(|job| job.spec.node_group == *group).collect();
+        let live = (live_runs + jobs.iter().filter(|job| job.rhythm.is_some()).count()) as u64;
+        let kept = runs.iter().filter(of_group).filter(|run| !run.is_live()).count() as u64;
+        if online + live + kept > 0 || !jobs.is_empty() {
+            self.rare("group in use");
+            return Reply::Refused(Refusal::GroupInUse { node_group: group.clone(), live, kept, online });
+        }
+        if !self.groups.contains(group) && trackers().next().is_none() {
+            return Reply::Refused(Refusal::UnknownGroup(group.clone()));
+        }
+        self.counts.remove(group);
+        self.paused.remove(group);
+        self.trackers.retain(|(of, _), _| of != group);
+        self.groups.remove(group);
+        self.rare("group deleted");
         Reply::Done
     }
 
@@ -1005,6 +1051,11 @@ impl Model {
         self.requests.retain(|_, (at, _)| *at >= now - limits.request_window);
         self.clients.retain(|_, client| client.used >= now - limits.client_kept);
         self.trackers.retain(|_, it| it.online || it.since >= now - limits.offline_kept);
+        let before = self.events.len();
+        self.events.retain(|(at, ..)| *at >= now - limits.node_events_kept);
+        let most = usize::try_from(limits.node_events_max).unwrap_or(usize::MAX);
+        self.events.drain(..self.events.len().saturating_sub(most));
+        *self.rare.entry("event forgotten").or_default() += (before - self.events.len()) as u64;
         self.alarms.expire(now);
         let before = self.series.len();
         let oldest_kept = minute(now - limits.stats_kept);

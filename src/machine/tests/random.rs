@@ -21,18 +21,18 @@ use crate::domain::{
 use crate::machine::alarm::{AlarmNews, AlarmReading};
 use crate::machine::command::{
     AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Command, Complete,
-    Completion, Dispatch, Drain, ExecutionLines, Fingerprint, GroupSample, JobPlan, JobRef, JobTrackerSample,
-    LogEntry, OfflineReason, PauseQueue, Plan, Reclaim, ReclaimReason, RequestKey, ResumeQueue, Retry,
-    Return, SetAlarms, SetLimits, SetSlots, SilenceAlarm, SkippedRange, Stats, Submit, Terminate,
-    TrackerOffline, TrackerOnline, TrackerSample, Undrain, Update,
+    Completion, DeleteGroup, Dispatch, Drain, ExecutionLines, Fingerprint, GroupSample, JobPlan, JobRef,
+    JobTrackerSample, LogEntry, OfflineReason, PauseQueue, Plan, Reclaim, ReclaimReason, RequestKey,
+    ResumeQueue, Retry, Return, SetAlarms, SetLimits, SetSlots, SilenceAlarm, SkippedRange, Stats, Submit,
+    Terminate, TrackerOffline, TrackerOnline, TrackerSample, Undrain, Update,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::Reply;
-use crate::machine::row::{LiveState, Rhythm, Row};
+use crate::machine::row::{LiveState, NodeEvent, Rhythm, Row};
 use crate::machine::{Key, Layer, Machine, NoBase};
 
 const SEEDS: u64 = 24;
-const STEPS: usize = 400;
+const STEPS: usize = 450;
 /// The calendar of all cron jobs: an instant each this many milliseconds.
 const PERIOD: u64 = 700;
 
@@ -72,6 +72,10 @@ const RARE: &[(&str, u64)] = &[
     ("slots changed", 15),
     ("retried by hand", 25),
     ("expired", 300),
+    ("replaced session", 20),
+    ("event forgotten", 20),
+    ("group in use", 5),
+    ("group deleted", 1),
     ("opened from disk", 100),
     ("replayed entries", 500),
     ("read through three layers", 100),
@@ -286,7 +290,8 @@ impl World {
             91 => vec![self.limits()],
             92 => vec![self.held(), self.held(), self.dispatch()],
             93 => vec![Command::ClientOpen(ClientOpen { identity: Identity::new("c").unwrap() })],
-            94 | 95 => vec![self.biz_log()],
+            94 => self.delete_group(),
+            95 => vec![self.biz_log()],
             96 => vec![self.stats()],
             _ => {
                 vec![Command::Tick, self.plan(), Command::Tick, self.dispatch(), self.cancel(), self.submit()]
@@ -515,8 +520,9 @@ impl World {
     fn online(&mut self) -> Command {
         let holds = self.some_executions();
         let chance = &mut self.chance;
+        let idle = || NodeGroup::new("idle").unwrap();
         Command::TrackerOnline(TrackerOnline {
-            node_group: group(chance),
+            node_group: if chance.one_in(15) { idle() } else { group(chance) },
             identity: Identity::new(chance.of(&["w1", "w2", "w3"])).unwrap(),
             start: chance.below(3),
             capacity: chance.of(&[0, 1, 3, 9, 9]),
@@ -544,12 +550,26 @@ impl World {
             request_window: minute,
             client_kept: minute,
             offline_kept: minute,
+            job_log_kept: Millis::new(chance.of(&[5000, 9_000_000])),
+            job_log_bytes_max: chance.of(&[0, 90_000, 1 << 30]),
+            node_events_kept: Millis::new(chance.of(&[30_000, 9_000_000])),
+            node_events_max: chance.of(&[3, 10, 100]),
             stats_kept: Millis::from_secs(chance.of(&[60, 600, 259_200])),
             stats_rows_max: chance.of(&[3, 10, 1_000_000]),
             ..Limits::default()
         };
         let others = Limits { finished_runs_max: 77, ..limits };
         Command::SetLimits(SetLimits { limits, instead_of: (limits.reclaims_max == 1).then_some(others) })
+    }
+
+    /// Mostly a group that is in use; that of an idle TaskTracker when that has left.
+    fn delete_group(&mut self) -> Vec<Command> {
+        let group = NodeGroup::new(self.chance.of(&["trade", "stock", "idle", "idle", "nobody"])).unwrap();
+        let idle = self.model.trackers.iter().find(|((of, _), _)| *of == group && of.as_str() == "idle");
+        let leaves = idle.filter(|(_, it)| it.online).map(|(_, it)| {
+            Command::TrackerOffline(TrackerOffline { session: it.session, reason: OfflineReason::Left })
+        });
+        leaves.into_iter().chain([Command::DeleteGroup(DeleteGroup { node_group: group })]).collect()
     }
 
     fn stats(&mut self) -> Command {
@@ -724,6 +744,9 @@ fn view_of_model(model: &Model) -> String {
         let held = (it.drained, it.slots);
         writeln!(text, "{group}/{who} {} {} {} {held:?}", it.session, it.online, it.capacity).unwrap();
     }
+    for (at, (group, who), session, came) in &model.events {
+        writeln!(text, "event {at} {group}/{who} {session} came {came}").unwrap();
+    }
     text + &format!("paused {:?}\n", model.paused) + &model.alarms.view()
 }
 
@@ -773,6 +796,11 @@ fn view_of_machine(machine: &Machine) -> String {
                 let held = (it.drained.as_ref().map(|drained| drained.leave), it.slots);
                 let (session, online) = (it.session, it.is_online());
                 writeln!(trackers, "{group}/{who} {session} {online} {} {held:?}", it.capacity).unwrap();
+            }
+            (Key::NodeEvent(_), Row::NodeEvent(it)) => {
+                let (group, came) = (it.node_group.unwrap(), it.event == NodeEvent::Online);
+                let session = SessionId::from_u64(it.id);
+                writeln!(trackers, "event {} {group}/{} {session} came {came}", it.at, it.identity).unwrap();
             }
             (Key::Paused(group), Row::Paused(_)) => drop(paused.insert(group)),
             _ => {}

@@ -19,14 +19,15 @@ use crate::domain::{
 use crate::machine::alarm::{AlarmNews, AlarmReading};
 use crate::machine::command::{
     AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Complete, Completion,
-    Dispatch, Drain, ExecutionLines, Fingerprint, GroupSample, JobPlan, JobRef, JobTrackerSample,
-    OfflineReason, PauseQueue, Plan, Reclaim, ReclaimReason, RequestKey, ResumeQueue, Retry, Return,
-    SetAlarms, SetLimits, SetSlots, SilenceAlarm, SkippedRange, Stats, Submit, Terminate, TrackerOffline,
-    TrackerOnline, TrackerSample, Undrain, Update,
+    DeleteGroup, Dispatch, Drain, ExecutionLines, Fingerprint, GroupSample, JobPlan, JobRef,
+    JobTrackerSample, OfflineReason, PauseQueue, Plan, Reclaim, ReclaimReason, RequestKey, ResumeQueue,
+    Retry, Return, SetAlarms, SetLimits, SetSlots, SilenceAlarm, SkippedRange, Stats, Submit, Terminate,
+    TrackerOffline, TrackerOnline, TrackerSample, Undrain, Update,
 };
 use crate::machine::limits::Limits;
+use crate::machine::reply::Reply;
 use crate::machine::stats::{Histogram, JobTrackerStats, ProcessStats, TrackerStats};
-use crate::machine::{Command, LogEntry};
+use crate::machine::{Applied, Command, LogEntry};
 
 /// What the story has named so far.
 #[derive(Debug, Default)]
@@ -35,6 +36,28 @@ pub(super) struct Names {
     pub(super) clients: BTreeMap<String, ClientId>,
     /// Of which run an execution is, for a completion that does not say.
     pub(super) runs: BTreeMap<ExecutionId, RunId>,
+}
+
+impl Names {
+    /// Later lines may use the names that this one gave.
+    pub(super) fn remember(&mut self, entry: &LogEntry, applied: &Applied) {
+        let name = |who: &Identity| who.as_str().to_owned();
+        for (command, reply) in entry.commands.iter().zip(&applied.replies) {
+            match (command, reply) {
+                (Command::TrackerOnline(online), Reply::Online(session)) => {
+                    self.sessions.insert(name(&online.identity), *session);
+                }
+                (Command::ClientOpen(open), Reply::ClientOpened(client)) => {
+                    self.clients.insert(name(&open.identity), *client);
+                }
+                (Command::Dispatch(_), Reply::Dispatched(dispatched)) => {
+                    let runs = dispatched.pushes.iter().map(|push| (push.execution, push.run));
+                    self.runs.extend(runs);
+                }
+                _ => {}
+            }
+        }
+    }
 }
 
 /// `at 1000 submit t1 trade + dispatch w1 4`: one entry.
@@ -140,6 +163,9 @@ impl<'a> Words<'a> {
             "tick" => Command::Tick,
             "log" => Command::BizLog(BizLog { lines: vec![self.lines()] }),
             "expire" => Command::Expire,
+            "delete-group" => {
+                Command::DeleteGroup(DeleteGroup { node_group: NodeGroup::new(self.get(1)).unwrap() })
+            }
             "stats" => Command::Stats(Stats { groups: vec![self.group_sample()], ..Stats::default() }),
             "sample" => Command::Stats(Stats { trackers: vec![self.tracker_sample()], ..Stats::default() }),
             "node-sample" => {
@@ -411,6 +437,10 @@ impl<'a> Words<'a> {
             offline_kept: self.span("offline").unwrap_or(now.offline_kept),
             client_kept: self.span("clients").unwrap_or(now.client_kept),
             biz_log_bytes_max: self.number("biz").unwrap_or(now.biz_log_bytes_max),
+            job_log_kept: self.span("log").unwrap_or(now.job_log_kept),
+            job_log_bytes_max: self.number("logbytes").unwrap_or(now.job_log_bytes_max),
+            node_events_kept: self.span("events").unwrap_or(now.node_events_kept),
+            node_events_max: self.number("eventsmax").unwrap_or(now.node_events_max),
             stats_kept: self.span("stats").unwrap_or(now.stats_kept),
             stats_rows_max: self.number("rows").unwrap_or(now.stats_rows_max),
         }

@@ -29,11 +29,14 @@ stories! {
     depths
     drain_and_slots
     due_before_the_end
+    e5_a_group_in_use_is_not_deleted
     e2_cancel_in_every_state
     expiry
     job_log
+    job_log_retention
     limits
     misfire
+    node_history
     one_batch_touches_one_job_often
     one_shot_life
     overlap

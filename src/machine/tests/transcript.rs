@@ -7,7 +7,7 @@ use crate::machine::index::Waiter;
 use crate::machine::reply::{CancelAnswer, CompleteAnswer, Push, Refusal, Reply, SubmitAnswer, UpdateAnswer};
 use crate::machine::row::{
     Attempt, AttemptEnd, Drained, Fate, GroupRow, JobAct, JobLogKind, LedgerRow, LiveRun, LiveState,
-    PeriodicRow, Rhythm, Row, TrackerState, Why,
+    NodeEvent, PeriodicRow, Rhythm, Row, TrackerState, Why,
 };
 use crate::machine::series::{Of, Query, Reading};
 use crate::machine::{Applied, Depth, Effect, Key, Machine, Tables};
@@ -148,6 +148,12 @@ pub(super) fn show(machine: &Machine, words: &[&str]) -> Vec<String> {
         ["trackers"] => {
             rows(tables, &Key::first_tracker(), &Key::first_group()).iter().map(tracker).collect()
         }
+        ["nodes"] => {
+            let (from, to) = (Key::NodeEvent(Position::MIN), Key::NodeEvent(Position::MAX));
+            rows(tables, &from, &to).iter().map(node_event).collect()
+        }
+        ["counts", group] => vec![format!("{:?}", tables.indexes().group(&NodeGroup::new(group).unwrap()))],
+        ["logbytes"] => vec![tables.meta().job_log_bytes.to_string()],
         ["due"] => {
             let due = machine.tables().indexes().due(Timestamp::MAX);
             due.map(|waiter| match waiter {
@@ -438,6 +444,17 @@ fn tracker((key, row): &(Key, Row)) -> String {
         ms(row.since),
         row.capacity
     )
+}
+
+fn node_event((key, row): &(Key, Row)) -> String {
+    let (Key::NodeEvent(position), Row::NodeEvent(row)) = (key, row) else { return format!("{key:?}") };
+    let group = row.node_group.as_ref().map(ToString::to_string).unwrap_or_default();
+    let event = match row.event {
+        NodeEvent::Online => "online".into(),
+        NodeEvent::Offline(reason) => format!("offline {reason:?}"),
+    };
+    let id = Position::from_u64(row.id);
+    format!("{position} at {} {:?} {group}/{} {id} {event}", ms(row.at), row.node_type, row.identity)
 }
 
 fn job_log(tables: &Tables, run: RunId) -> Vec<String> {
