@@ -74,7 +74,7 @@ fn every_link_between_the_pages_leads_somewhere() {
 /// The cells of a page's table rows.
 fn rows(page: &str) -> impl Iterator<Item = Vec<&str>> {
     let lines = page.lines().filter(|line| line.starts_with("| "));
-    lines.map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
+    lines.map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
 }
 
 /// What `jst run --workload` takes.
@@ -92,6 +92,10 @@ fn workloads() -> BTreeSet<String> {
     variants.lines().filter_map(|line| line.trim().strip_suffix(',').map(kebab)).collect()
 }
 
+/// What LTS has and Raftsman has not yet: who finishes one takes it out here.
+const OPEN_ROWS: &[u32] = &[18, 67, 68, 69, 80, 81, 82, 83, 84, 85, 98];
+const OPEN_WINDOWS: &[&str] = &["W18", "W21"];
+
 #[test]
 fn every_row_of_lts_has_a_test_or_an_argument() {
     let known: BTreeSet<String> = tests_and_stories().union(&workloads()).cloned().collect();
@@ -104,6 +108,10 @@ fn every_row_of_lts_has_a_test_or_an_argument() {
         let held = cells.last().expect("a row has cells");
         let unknown: Vec<&str> = quoted(held).filter(|name| !known.contains(*name)).collect();
         assert!(unknown.is_empty(), "row {row} names tests that do not exist: {unknown:?}");
+        assert_eq!(held.starts_with("open: "), OPEN_ROWS.contains(&row), "row {row}: is it open or not?");
+        if held.starts_with("open: ") {
+            continue;
+        }
         let argued = held.starts_with("dropped") && (held.len() > 40 || cells[2].len() > 40);
         assert!(argued || quoted(held).next().is_some(), "row {row} has neither a test nor an argument");
     }
@@ -120,7 +128,8 @@ fn every_fault_window_of_lts_has_a_test_and_most_are_planted() {
     for cells in rows(&page).filter(|cells| cells[0].starts_with('W')) {
         let [window, _, _, held, bug] = cells[..] else { panic!("{cells:?} has not five cells") };
         assert!(wanted.remove(window), "{window} is there twice, or is none of LTS's");
-        assert!(quoted(held).next().is_some(), "{window} has no test");
+        assert_eq!(held == "open", OPEN_WINDOWS.contains(&window), "{window}: is it open or not?");
+        assert!(held == "open" || quoted(held).next().is_some(), "{window} has no test");
         let unknown: Vec<&str> = quoted(held).filter(|name| !known.contains(*name)).collect();
         assert!(unknown.is_empty(), "{window} names tests that do not exist: {unknown:?}");
         for name in quoted(bug) {
