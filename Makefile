@@ -18,7 +18,7 @@ HURT = $(CARGO_TARGET_DIR)/hurt
 # What a commit's runs draw from; each commit has its own.
 SEED ?= $(shell printf '%d' "0x$$(git rev-parse --short=6 HEAD 2>/dev/null || echo 1)")
 
-.PHONY: help setup build dev demo test lint fix bench long jepsen planted failpoints fuzz simulation soak hurt
+.PHONY: help setup build dev demo test lint fix bench bench-long long jepsen planted failpoints fuzz simulation soak hurt
 .DEFAULT_GOAL := help
 
 help: ## lists the verbs
@@ -65,6 +65,11 @@ bench: setup ## the benchmarks; benches/README.md says what they mean
 	cargo bench --no-default-features --features machine --bench apply
 	$(ROCKS) cargo bench --features server --bench end_to_end
 	$(ROCKS) cargo bench --features server --bench failover
+	cargo bench --bench floor
+
+bench-long: setup ## 10,000 TaskTrackers; half an hour with a leader killed every minute
+	$(ROCKS) cargo bench --features server --bench sessions
+	$(ROCKS) cargo bench --features server --bench steady
 
 long: setup ## the random tests and the crash tests, much longer than in `make test` (SEEDS=, CYCLES=)
 	RAFTSMAN_SEEDS=$(or $(SEEDS),5000) cargo test --release --no-default-features --features machine --lib sim -- --nocapture

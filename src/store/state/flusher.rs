@@ -313,8 +313,16 @@ enum Next {
     Closed,
 }
 
+/// Above 0: whoever answers a client goes first on a processor that both want. What waits is bounded, and then everybody
+/// waits for this thread.
+const NICE: i32 = 5;
+
 impl Worker {
     fn run(&self) {
+        // Of this thread only, as Linux takes it.
+        if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+            tracing::debug!(%error, "the flush thread keeps its priority");
+        }
         loop {
             match self.next() {
                 Next::Job(Job::Write { layer, generation }) => {
