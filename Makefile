@@ -67,7 +67,8 @@ bench: setup ## the benchmarks; benches/README.md says what they mean
 	$(ROCKS) cargo bench --features server --bench failover
 	cargo bench --bench floor
 
-bench-long: setup ## 10,000 TaskTrackers; half an hour with a leader killed every minute
+bench-long: setup ## millions of jobs; 10,000 TaskTrackers; half an hour with a leader killed every minute
+	$(ROCKS) cargo bench --features server --bench scale
 	$(ROCKS) cargo bench --features server --bench sessions
 	$(ROCKS) cargo bench --features server --bench steady
 

@@ -34,6 +34,12 @@ pub(crate) fn memory_bytes(pid: u32) -> anyhow::Result<u64> {
     Ok(kib << 10)
 }
 
+/// What a user without privileges may still write where `path` is, in bytes.
+pub(crate) fn disk_free_bytes(path: &Path) -> anyhow::Result<u64> {
+    let disk = rustix::fs::statvfs(path)?;
+    Ok(disk.f_bavail * disk.f_frsize)
+}
+
 /// What the files below a directory take, in bytes; a file that goes meanwhile takes none.
 pub(crate) fn disk_bytes(directory: &Path) -> u64 {
     let entries = std::fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok);
