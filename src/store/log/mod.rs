@@ -37,8 +37,8 @@ use crate::planted::{self, Bug};
 
 /// What one read for replication or for `apply` may take, decoded copies aside; one larger entry is still given.
 const READ_BYTES_MAX: usize = 1 << 20;
-/// Decoded entries kept in memory.
-const TAIL_BYTES_MAX: usize = 64 << 20;
+/// Decoded entries kept in memory, by what they take on disk: decoded they take several times as much.
+const TAIL_BYTES_MAX: usize = 16 << 20;
 
 /// A handle to the log; clones share it. The last one to go syncs and closes it.
 #[derive(Clone, Debug)]
