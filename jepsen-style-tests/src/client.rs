@@ -183,7 +183,7 @@ impl Client {
             (json!({ "answer": answer::retried(response) }), position(response.committed.as_ref()), None)
         };
         self.call(op, answered, |channel, idempotency| {
-            let request = pb::RetryRequest { run_id: run_id.into(), idempotency };
+            let request = pb::RetryRequest { run_id: run_id.into(), idempotency, ..Default::default() };
             async move { jobs(channel).retry(timed(request)).await }
         })
         .await

@@ -275,6 +275,11 @@ impl Change<'_> {
         self.put(Key::Request(request.clone()), Row::Request(Box::new(row)))
     }
 
+    /// Rows of the job are left for `Expire`.
+    pub(super) fn put_deleted(&mut self, job: JobId, group: NodeGroup) -> Result<(), BaseError> {
+        self.put(Key::Deleted(job), Row::Deleted(group))
+    }
+
     /// For rows that nothing reads by key: the expiry index and the job log.
     pub(super) fn put_plain(&mut self, key: Key, row: Row) -> Result<(), BaseError> {
         self.put(key, row)

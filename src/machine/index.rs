@@ -175,7 +175,8 @@ impl Indexes {
             | Key::Client(_)
             | Key::Answer(..)
             | Key::Request(_)
-            | Key::RequestAge(..) => {}
+            | Key::RequestAge(..)
+            | Key::Deleted(_) => {}
         }
     }
 
@@ -192,6 +193,7 @@ impl Indexes {
                     self.start_by.insert((start_by, run));
                 }
             }
+            LiveState::Suspended { .. } => {}
             LiveState::Executing { execution, session, .. } => {
                 self.executing.insert(*execution, (run, *session));
                 self.by_session.entry(*session).or_default().insert(*execution);
@@ -206,6 +208,7 @@ impl Indexes {
             }
             LiveState::Ready { .. } if planted::is(Bug::ReadyEntryStays) => {}
             LiveState::Ready { .. } => self.remove_ready(run, live),
+            LiveState::Suspended { .. } => {}
             LiveState::Executing { execution, session, .. } => {
                 if !planted::is(Bug::StaleExecutionIndex) {
                     self.executing.remove(execution);
@@ -261,9 +264,10 @@ impl PeriodicRow {
         }
     }
 
-    /// Its next instant, if one is known.
+    /// Its next instant, if one is known and its job is not suspended.
     pub fn next_instant(&self) -> Option<Timestamp> {
         match &self.rhythm {
+            _ if self.suspended => None,
             Rhythm::Planned { ahead, .. } => ahead.front().copied(),
             Rhythm::Grid { remaining: Some(0), .. } | Rhythm::Stopped { .. } => None,
             Rhythm::Grid { next, .. } => Some(*next),
@@ -273,6 +277,7 @@ impl PeriodicRow {
     /// Whether the leader's calendar should go on.
     pub fn needs_plan(&self) -> bool {
         match &self.rhythm {
+            _ if self.suspended => false,
             Rhythm::Planned { ahead, ended, stalled } => !ended && (*stalled || ahead.len() < PLAN_AHEAD_MIN),
             Rhythm::Grid { .. } | Rhythm::Stopped { .. } => false,
         }

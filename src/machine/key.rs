@@ -29,6 +29,8 @@ pub enum Key {
     Answer(ClientId, u64),
     Request(RequestId),
     RequestAge(Timestamp, RequestId),
+    /// A job that was deleted or forgotten, as long as rows of it are left.
+    Deleted(JobId),
 }
 
 /// The stored tags, one a table.
@@ -49,6 +51,7 @@ pub(crate) mod tag {
     pub(crate) const ANSWER: u8 = 14;
     pub(crate) const REQUEST: u8 = 15;
     pub(crate) const REQUEST_AGE: u8 = 16;
+    pub(crate) const DELETED: u8 = 20;
 }
 
 impl Key {
@@ -70,6 +73,7 @@ impl Key {
             Key::Answer(..) => tag::ANSWER,
             Key::Request(_) => tag::REQUEST,
             Key::RequestAge(..) => tag::REQUEST_AGE,
+            Key::Deleted(_) => tag::DELETED,
         }
     }
 
@@ -85,7 +89,7 @@ impl Key {
         match self {
             Key::Mark(which) => out.push(*which),
             Key::Meta => {}
-            Key::Job(job) | Key::Periodic(job) => number(out, job.as_u64()),
+            Key::Job(job) | Key::Periodic(job) | Key::Deleted(job) => number(out, job.as_u64()),
             Key::Body(job, revision) => {
                 number(out, job.as_u64());
                 out.extend_from_slice(&revision.to_be_bytes());
@@ -144,6 +148,11 @@ impl Key {
         Key::Group(NodeGroup::new("\u{20}").expect("a space is printable"))
     }
 
+    /// After every key.
+    pub fn end() -> Key {
+        Key::Deleted(JobId(Position::MAX))
+    }
+
     /// After every group's key.
     pub fn first_client() -> Key {
         Key::Client(ClientId::default())
@@ -177,6 +186,7 @@ impl Key {
             tag::ANSWER => Key::Answer(ClientId::from_u64(rest.number()?), rest.number()?),
             tag::REQUEST => Key::Request(RequestId::new(rest.name()?).ok()?),
             tag::REQUEST_AGE => Key::RequestAge(rest.time()?, RequestId::new(rest.name()?).ok()?),
+            tag::DELETED => Key::Deleted(JobId::from_u64(rest.number()?)),
             _ => return None,
         };
         rest.0.is_empty().then_some(key)
@@ -279,6 +289,7 @@ mod tests {
             (any::<u64>(), any::<u64>()).prop_map(|(id, seq)| Key::Answer(ClientId::from_u64(id), seq)),
             any_name().prop_map(|r| Key::Request(RequestId::new(r).unwrap())),
             (any_time(), any_name()).prop_map(|(at, r)| Key::RequestAge(at, RequestId::new(r).unwrap())),
+            any::<u64>().prop_map(|id| Key::Deleted(JobId::from_u64(id))),
         ]
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::{Fingerprint, OfflineReason, ReclaimReason, RequestKey};
 use super::limits::Limits;
-use super::reply::{CancelAnswer, Refusal, SubmitAnswer};
+use super::reply::{ActAnswer, CancelAnswer, Refusal, SubmitAnswer};
 use crate::domain::{
     Action, BizLogLevel, ClientId, ExecutionId, Identity, JobId, JobSpec, Kind, Millis, NodeGroup, Position,
     RunId, SessionId, Timestamp,
@@ -33,6 +33,8 @@ pub enum Row {
     Answer(Box<AnswerRow>),
     Request(Box<RequestRow>),
     RequestAge,
+    /// The node group of a job that was deleted or forgotten, as long as rows of it are left.
+    Deleted(NodeGroup),
     Meta(Box<MetaRow>),
     /// Opaque to the machine: consensus keeps its marks in the same layer as the rows they belong to.
     Mark(Bytes),
@@ -49,6 +51,8 @@ pub struct JobRow {
     pub updated: Timestamp,
     /// The number of the next run, unless a periodic row knows it.
     pub next_number: u64,
+    /// Since when it is suspended; only a job that lives is.
+    pub suspended: Option<Timestamp>,
     pub spec: Arc<JobSpec>,
 }
 
@@ -92,6 +96,8 @@ pub struct LiveRun {
     pub reclaims: u32,
     /// Set by Cancel and Terminate: there is no further attempt.
     pub stop: Option<Stop>,
+    /// Asked for by hand while its job was suspended: that does not hold it.
+    pub despite_suspend: bool,
     /// Executions so far, the current one included.
     pub executions: u32,
     /// The last ones that ended, oldest first, at most [`super::limits::ATTEMPTS_KEPT`].
@@ -125,6 +131,10 @@ pub enum LiveState {
     Ready {
         since: Timestamp,
     },
+    /// Of a one-shot job that is suspended: when it is resumed it waits until then, or is ready if it was.
+    Suspended {
+        until: Option<Timestamp>,
+    },
     Executing {
         execution: ExecutionId,
         session: SessionId,
@@ -148,6 +158,8 @@ pub struct Attempt {
     pub started: Timestamp,
     pub ended: Timestamp,
     pub end: AttemptEnd,
+    /// Its result came again, or came only when it was sent again.
+    pub resent: bool,
     /// What the runner said went wrong; cut to fit.
     pub error: String,
 }
@@ -173,6 +185,10 @@ pub struct PeriodicRow {
     pub live: u32,
     /// The ledger row of the last settled instants if they were skipped, so that the next skip extends it.
     pub last_skip: Option<(u64, SkipReason)>,
+    /// Its job is suspended: no instant ripens and none is planned.
+    pub suspended: bool,
+    /// When its cron job was resumed: the next plan says which instants until then fell due while it was suspended.
+    pub resumed: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -236,6 +252,8 @@ pub enum SkipReason {
     Superseded,
     /// Too many runs of the job were live.
     TooManyLive,
+    /// The job was suspended.
+    Suspended,
 }
 
 /// One line of the job log that is not a view of another row: about a run, or about the job itself.
@@ -355,6 +373,7 @@ pub enum Answer {
     Terminating(ExecutionId),
     Retried(RunId),
     Refused(Refusal),
+    Acted(ActAnswer),
 }
 
 /// An answer by client session and sequence.
@@ -422,7 +441,7 @@ impl LiveRun {
     pub fn execution(&self) -> Option<(ExecutionId, SessionId)> {
         match &self.state {
             LiveState::Executing { execution, session, .. } => Some((*execution, *session)),
-            LiveState::Waiting { .. } | LiveState::Ready { .. } => None,
+            LiveState::Waiting { .. } | LiveState::Ready { .. } | LiveState::Suspended { .. } => None,
         }
     }
 }

@@ -55,6 +55,10 @@ fn refusal_fault(refusal: &Refusal) -> Fault {
         Refusal::KeyTaken(_) => Reason::JobExists,
         Refusal::PlanOutdated(_) => Reason::Internal,
         Refusal::BadLimits(_) => Reason::InvalidArgument,
+        Refusal::RevisionDiffers { .. } => Reason::RevisionConflict,
+        Refusal::UnknownJob => Reason::JobNotFound,
+        Refusal::NoDeadRun(_) => Reason::RunNotFound,
+        Refusal::TooManyLive(_) => Reason::TooManyRuns,
     };
     Fault::not_applied(reason, refusal.to_string())
 }

@@ -86,7 +86,8 @@ pub(super) fn from_tracker(message: Request) -> Result<Option<FromTracker>, Vec<
 fn result(result: pb::ExecutionResult) -> Result<ExecutionResult, Vec<FieldError>> {
     // Only for the job log: a result without it counts all the same.
     let run: Option<RunId> = result.run_id.parse().ok();
-    parse_result(result).map(|(execution, outcome)| ExecutionResult { execution, run, outcome })
+    let resent = result.resent;
+    parse_result(result).map(|(execution, outcome)| ExecutionResult { execution, run, outcome, resent })
 }
 
 /// The lines of one execution; they are numbered without gaps, since a lost one is sent again.

@@ -144,7 +144,7 @@ fn success(execution: ExecutionId) -> FromTracker {
         retry_after: None,
     };
     FromTracker::Completed {
-        results: vec![ExecutionResult { execution, run: None, outcome }],
+        results: vec![ExecutionResult { execution, run: None, outcome, resent: false }],
         has_room: true,
     }
 }

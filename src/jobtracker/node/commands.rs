@@ -184,6 +184,10 @@ pub fn lane_of(command: &Command) -> Lane {
         | Command::Cancel(_)
         | Command::Terminate(_)
         | Command::Retry(_)
+        | Command::Suspend(_)
+        | Command::Resume(_)
+        | Command::Trigger(_)
+        | Command::Delete(_)
         | Command::SetLimits(_) => Lane::Request,
         Command::BizLog(_) => Lane::Log,
         Command::TrackerOnline(_)

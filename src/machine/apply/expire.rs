@@ -19,6 +19,7 @@ pub(super) fn apply(change: &mut Change<'_>) -> Result<Reply, BaseError> {
         undo_old_pushes(change)?;
     }
     finished_runs(change)?;
+    deleted_jobs(change)?;
     request_ids(change)?;
     client_sessions(change)?;
     offline_trackers(change)?;
@@ -92,6 +93,26 @@ impl Forgetting {
         Ok(forgotten)
     }
 
+    /// Forgets what is left of a job; false if there is more than may be removed now.
+    fn rest_of(&mut self, change: &mut Change<'_>, job: JobId, group: &NodeGroup) -> Result<bool, BaseError> {
+        let (from, to) = (Key::Ledger(RunId { job, number: 0 }), Key::Ledger(RunId::of_whole(job)));
+        for (key, row) in change.scan(&from, &to, self.budget)? {
+            let (Key::Ledger(run), Row::Ledger(ended)) = (&key, row) else { continue };
+            if !self.log_of(change, *run)? {
+                return Ok(false);
+            }
+            change.delete(Key::Finished(group.clone(), ended.ended, *run))?;
+            change.delete(key)?;
+            change.count(group, |row| row.kept -= 1)?;
+        }
+        let (from, to) = job_lines(job);
+        let lines = change.scan(&from, &to, self.budget)?;
+        self.budget -= lines.len();
+        lines.into_iter().try_for_each(|(line, _)| change.delete(line))?;
+        // What was cut off is found by the next one.
+        Ok(self.budget > 0)
+    }
+
     /// Forgets a run's log, not the job's; false if there is more than may be removed now.
     fn log_of(&mut self, change: &mut Change<'_>, run: RunId) -> Result<bool, BaseError> {
         if run.is_whole() {
@@ -123,10 +144,31 @@ fn forget_job_if_bare(change: &mut Change<'_>, id: JobId) -> Result<(), BaseErro
     if key.is_some() {
         change.delete(Key::TaskKey(job.spec.node_group.clone(), job.spec.task_id.clone()))?;
     }
-    let line = |position| Key::JobLog(RunId::of_whole(id), position);
-    let lines = change.scan(&line(Position::MIN), &line(Position::MAX), usize::MAX)?;
-    lines.into_iter().try_for_each(|(line, _)| change.delete(line))?;
+    let (from, to) = job_lines(id);
+    if !change.scan(&from, &to, 1)?.is_empty() {
+        change.put_deleted(id, job.spec.node_group.clone())?;
+    }
     change.delete(Key::Job(id))
+}
+
+fn job_lines(job: JobId) -> (Key, Key) {
+    let about = RunId::of_whole(job);
+    (Key::JobLog(about, Position::MIN), Key::JobLog(about, Position::MAX))
+}
+
+/// What is left of jobs that nobody can see any more.
+fn deleted_jobs(change: &mut Change<'_>) -> Result<(), BaseError> {
+    let (from, to) = (Key::Deleted(JobId(Position::MIN)), Key::end());
+    let mut forgetting = Forgetting { budget: EXPIRE_MAX, jobs: BTreeSet::new() };
+    for (key, row) in change.scan(&from, &to, EXPIRE_MAX)? {
+        let (Key::Deleted(job), Row::Deleted(group)) = (&key, row) else { continue };
+        if !forgetting.rest_of(change, *job, &group)? {
+            change.effect(Effect::MoreToExpire);
+            return Ok(());
+        }
+        change.delete(key)?;
+    }
+    Ok(())
 }
 
 fn request_ids(change: &mut Change<'_>) -> Result<(), BaseError> {

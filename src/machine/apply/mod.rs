@@ -4,19 +4,24 @@ mod biz_log;
 mod cancel;
 mod client_open;
 mod complete;
+mod delete;
 mod dispatch;
 mod expire;
+mod on_job;
 mod plan;
 mod reclaim;
 mod request;
+mod resume;
 mod retry;
 mod return_;
 mod set_limits;
 mod submit;
+mod suspend;
 mod terminate;
 mod tick;
 mod tracker_offline;
 mod tracker_online;
+mod trigger;
 
 use super::base::BaseError;
 use super::change::Change;
@@ -31,6 +36,10 @@ pub(super) fn apply(change: &mut Change<'_>, command: &Command) -> Result<Reply,
         Command::Cancel(cancel) => cancel::apply(change, cancel),
         Command::Terminate(terminate) => terminate::apply(change, terminate),
         Command::Retry(retry) => retry::apply(change, retry),
+        Command::Suspend(act) => suspend::apply(change, act),
+        Command::Resume(act) => resume::apply(change, act),
+        Command::Trigger(act) => trigger::apply(change, act),
+        Command::Delete(act) => delete::apply(change, act),
         Command::TrackerOnline(online) => tracker_online::apply(change, online),
         Command::TrackerOffline(offline) => tracker_offline::apply(change, offline),
         Command::Dispatch(dispatch) => dispatch::apply(change, dispatch),

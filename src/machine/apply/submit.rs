@@ -12,7 +12,7 @@ use crate::machine::queue::end::{self, End};
 use crate::machine::queue::{instant, start};
 use crate::machine::reply::{Reply, SubmitAnswer};
 use crate::machine::row::{
-    Answer, BodyRow, Fate, JobRow, LiveRun, LiveState, PeriodicRow, Rhythm, SkipReason, TaskKeyRow,
+    Answer, BodyRow, Fate, JobRow, LiveRun, LiveState, Rhythm, SkipReason, TaskKeyRow,
 };
 use crate::planted::{self, Bug};
 
@@ -56,11 +56,18 @@ fn accept(change: &mut Change<'_>, spec: &Arc<JobSpec>) -> Result<SubmitAnswer, 
     let next_number = u64::from(!is_periodic(spec));
     change.put_job(
         job,
-        JobRow { revision: 1, created: now, updated: now, next_number, spec: Arc::clone(spec) },
+        JobRow {
+            revision: 1,
+            created: now,
+            updated: now,
+            next_number,
+            suspended: None,
+            spec: Arc::clone(spec),
+        },
     )?;
     change.put_task_key(spec, TaskKeyRow { job, live: true })?;
     change.count(&spec.node_group, |group| group.submitted += 1)?;
-    start::job(change, job, spec, start::From { revision: 1, number: 0, live: 0 })?;
+    start::job(change, job, spec, start::From { revision: 1, number: 0, live: 0, suspended: false })?;
     Ok(SubmitAnswer::Accepted(job))
 }
 
@@ -90,15 +97,20 @@ fn replace(change: &mut Change<'_>, job: JobId, spec: &Arc<JobSpec>) -> Result<S
     let starts_now = executing == 0 && !is_periodic(spec);
     let next_number = number + u64::from(starts_now);
     let updated = change.now();
+    // A suspended job stays so: only Resume revives it.
+    let suspended = old.suspended.filter(|_| !planted::is(Bug::ReplaceRevives));
     change.put_job(
         job,
-        JobRow { revision, created: old.created, updated, next_number, spec: Arc::clone(spec) },
+        JobRow { revision, created: old.created, updated, next_number, suspended, spec: Arc::clone(spec) },
     )?;
     change.put_task_key(spec, TaskKeyRow { job, live: true })?;
+    let from = start::From { revision, number, live: executing, suspended: suspended.is_some() };
     if executing > 0 && !is_periodic(spec) {
-        wait_for_end(change, job, revision, number, executing)?;
+        // A one-shot revision that came while older runs execute starts when they have ended.
+        let rhythm = Rhythm::Stopped { restart: true };
+        change.put_periodic(job, start::periodic(change.now(), rhythm, from))?;
     } else if !planted::is(Bug::ReplaceStartsNothing) {
-        start::job(change, job, spec, start::From { revision, number, live: executing })?;
+        start::job(change, job, spec, from)?;
     }
     Ok(SubmitAnswer::Replaced(job, revision))
 }
@@ -130,21 +142,6 @@ fn keep_body(change: &mut Change<'_>, job: JobId, old: &JobRow, live: &LiveRun) 
     }
     let users = change.body(job, live.revision)?.map_or(0, |body| body.users);
     change.put_body(job, live.revision, BodyRow { users: users + 1, spec: Arc::clone(&old.spec) })
-}
-
-/// A one-shot revision that came while older runs execute starts when they have ended.
-fn wait_for_end(
-    change: &mut Change<'_>,
-    job: JobId,
-    revision: u32,
-    number: u64,
-    live: u32,
-) -> Result<(), BaseError> {
-    let (rhythm, settled) = (Rhythm::Stopped { restart: true }, change.now());
-    change.put_periodic(
-        job,
-        PeriodicRow { revision, rhythm, settled, next_number: number, live, last_skip: None },
-    )
 }
 
 fn is_periodic(spec: &JobSpec) -> bool {

@@ -13,11 +13,11 @@ use crate::domain::{
 };
 use crate::machine::command::{
     BizLog, Cancel, ClientOpen, Complete, Completion, Dispatch, ExecutionLines, Fingerprint, JobPlan, JobRef,
-    OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SkippedRange, Submit, Terminate,
-    TrackerOffline, TrackerOnline,
+    OfflineReason, OnJob, Plan, Reclaim, ReclaimReason, RequestKey, Retry, RetryOf, Return, SkippedRange,
+    Submit, Terminate, TrackerOffline, TrackerOnline,
 };
 use crate::machine::limits::{CAPACITY_MAX, Limits};
-use crate::machine::reply::SubmitAnswer;
+use crate::machine::reply::{ActAnswer, SubmitAnswer};
 use crate::machine::{Command, LogEntry, Reply, codec};
 
 /// Entries of one history: each is checked against all rows, so a longer one only costs time.
@@ -95,8 +95,9 @@ impl Seen {
             }
             Reply::Online(session) => self.sessions.push(*session),
             Reply::ClientOpened(client) => self.clients.push(*client),
-            Reply::Retried(run) => self.runs.push(*run),
-            Reply::Done
+            Reply::Retried(run) | Reply::Acted(ActAnswer::Triggered(run)) => self.runs.push(*run),
+            Reply::Acted(_)
+            | Reply::Done
             | Reply::Cancelled(_)
             | Reply::Terminating(_)
             | Reply::Completed(_)
@@ -106,7 +107,11 @@ impl Seen {
     }
 
     fn command(&self, source: &mut Source<'_>, at: u64) -> Command {
-        match source.byte() % 20 {
+        let which = source.byte();
+        if which >= 216 {
+            return self.act(source, which);
+        }
+        match which % 20 {
             0..=2 => Command::Submit(Submit {
                 request: self.request(source),
                 jobs: source.some(3, |source| job(source, at).into()),
@@ -142,7 +147,14 @@ impl Seen {
                 ]),
             }),
             15 => Command::Return(Return { executions: self.executions(source), began: source.flag() }),
-            16 => Command::Retry(Retry { request: self.request(source), run: self.run(source) }),
+            16 => Command::Retry(Retry {
+                request: self.request(source),
+                of: match source.flag() {
+                    true => RetryOf::Run(self.run(source)),
+                    false => RetryOf::LastDead(self.job_ref(source)),
+                },
+                reason: String::new(),
+            }),
             17 => Command::Terminate(Terminate {
                 request: self.request(source),
                 run: self.run(source),
@@ -150,6 +162,21 @@ impl Seen {
             }),
             18 => self.rarely(source),
             _ => Command::Expire,
+        }
+    }
+
+    fn act(&self, source: &mut Source<'_>, which: u8) -> Command {
+        let act = OnJob {
+            request: self.request(source),
+            job: self.job_ref(source),
+            expected_revision: u32::from(source.byte() % 3),
+            reason: String::new(),
+        };
+        match which % 4 {
+            0 => Command::Suspend(act),
+            1 => Command::Resume(act),
+            2 => Command::Trigger(act),
+            _ => Command::Delete(act),
         }
     }
 
@@ -222,6 +249,7 @@ impl Seen {
             execution,
             run,
             outcome: Outcome { action, result: Bytes::from_static(b"r"), error, retry_after },
+            resent: source.flag(),
         }
     }
 
@@ -232,15 +260,21 @@ impl Seen {
             last = last.saturating_add(source.number());
             Timestamp::from_millis(last)
         };
+        let mut range = |source: &mut Source<'_>| {
+            source.flag().then(|| SkippedRange {
+                first: later(source),
+                last: later(source),
+                count: source.number(),
+            })
+        };
+        let (suspended, skipped) = (range(source), range(source));
         JobPlan {
             job: source.known(&self.jobs, JobId::from_u64),
             revision: u32::from(source.byte() % 3),
             after,
-            skipped: source.flag().then(|| SkippedRange {
-                first: later(source),
-                last: later(source),
-                count: source.number(),
-            }),
+            resumed: source.flag().then_some(Timestamp::from_millis(at)),
+            suspended,
+            skipped,
             instants: source.some(6, later),
             ended: source.flag(),
         }

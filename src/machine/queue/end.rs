@@ -124,12 +124,21 @@ fn mark_end(change: &mut Change<'_>, id: JobId, row: &JobRow) -> Result<(), Base
 /// A one-shot revision came while older runs executed; now it may run.
 fn restart(change: &mut Change<'_>, id: JobId, newest: &JobRow, number: u64) -> Result<(), BaseError> {
     change.put_job(id, JobRow { next_number: number + 1, ..newest.clone() })?;
-    start::job(change, id, &newest.spec, start::From { revision: newest.revision, number, live: 0 })
+    start::job(
+        change,
+        id,
+        &newest.spec,
+        start::From { revision: newest.revision, number, live: 0, suspended: newest.suspended.is_some() },
+    )
 }
 
 /// The job ends: its task key is free, and still leads to what became of it.
 fn job(change: &mut Change<'_>, id: JobId) -> Result<(), BaseError> {
     let Some(row) = change.job(id)? else { return Ok(()) };
+    if row.suspended.is_some() {
+        // Run again by hand, it is not held.
+        change.put_job(id, JobRow { suspended: None, ..JobRow::clone(&row) })?;
+    }
     release_key(change, id, &row.spec)
 }
 

@@ -6,6 +6,7 @@ use crate::domain::{CronSchedule, JobId, JobSpec, JobType, RepeatSchedule, RunId
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::effect::Effect;
+use crate::machine::queue::hold;
 use crate::machine::row::{LiveRun, LiveState, PeriodicRow, Rhythm};
 use crate::planted::{self, Bug};
 
@@ -16,6 +17,8 @@ pub(in crate::machine) struct From {
     pub(in crate::machine) number: u64,
     /// Runs of older revisions that still execute.
     pub(in crate::machine) live: u32,
+    /// The job is suspended, so that nothing of it may be dispatched.
+    pub(in crate::machine) suspended: bool,
 }
 
 /// Starts a job's schedule now. A one-shot job must have nothing live.
@@ -29,11 +32,11 @@ pub(in crate::machine) fn job(
     let rhythm = match &spec.schedule {
         Schedule::RealTime | Schedule::TriggerTime(_) => {
             let due = spec.one_shot_due(now).unwrap_or(now);
-            one_shot(change, RunId { job: id, number: from.number }, spec, from.revision, due);
+            one_shot(change, id, spec, due, from);
             return Ok(());
         }
         Schedule::Cron(CronSchedule { .. }) => {
-            if !planted::is(Bug::NewCronNotPlanned) {
+            if !planted::is(Bug::NewCronNotPlanned) && !from.suspended {
                 change.effect(Effect::NeedsPlan(id));
             }
             Rhythm::Planned { ahead: VecDeque::new(), ended: false, stalled: false }
@@ -42,13 +45,27 @@ pub(in crate::machine) fn job(
             Rhythm::Grid { next: first.unwrap_or(now).max(now), interval: *interval, remaining: *count }
         }
     };
-    let (revision, next_number, live) = (from.revision, from.number, from.live);
-    let row = PeriodicRow { revision, rhythm, settled: now, next_number, live, last_skip: None };
-    change.put_periodic(id, row)
+    change.put_periodic(id, periodic(now, rhythm, from))
 }
 
-fn one_shot(change: &mut Change<'_>, run: RunId, spec: &JobSpec, revision: u32, due: Timestamp) {
+/// A rhythm of which nothing is settled.
+pub(in crate::machine) fn periodic(now: Timestamp, rhythm: Rhythm, from: From) -> PeriodicRow {
+    PeriodicRow {
+        revision: from.revision,
+        rhythm,
+        settled: now,
+        next_number: from.number,
+        live: from.live,
+        last_skip: None,
+        suspended: from.suspended,
+        resumed: None,
+    }
+}
+
+fn one_shot(change: &mut Change<'_>, id: JobId, spec: &JobSpec, due: Timestamp, from: From) {
+    let (run, revision) = (RunId { job: id, number: from.number }, from.revision);
     let state = state_at(change.now(), due);
+    let state = if from.suspended { hold::held(&state) } else { state };
     if matches!(state, LiveState::Ready { .. }) {
         change.effect(Effect::Ready(spec.node_group.clone()));
     }
@@ -83,6 +100,7 @@ pub(in crate::machine) fn live_run(
         retries: 0,
         reclaims: 0,
         stop: None,
+        despite_suspend: false,
         executions: 0,
         attempts: Vec::new(),
         log_lines: 0,

@@ -14,11 +14,11 @@ use crate::domain::{
 };
 use crate::machine::command::{
     BizLog, Cancel, ClientOpen, Command, Complete, Completion, Dispatch, ExecutionLines, Fingerprint,
-    JobPlan, JobRef, LogEntry, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return,
-    SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
+    JobPlan, JobRef, LogEntry, OfflineReason, OnJob, Plan, Reclaim, ReclaimReason, RequestKey, Retry,
+    RetryOf, Return, SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
 };
 use crate::machine::limits::Limits;
-use crate::machine::reply::{CancelAnswer, CompleteAnswer, Refusal, Reply, SubmitAnswer};
+use crate::machine::reply::{ActAnswer, CancelAnswer, CompleteAnswer, Refusal, Reply, SubmitAnswer};
 use crate::machine::row::{
     Answer, AnswerRow, Attempt, AttemptEnd, BodyRow, ClientRow, Fate, GroupRow, JobAct, JobLogKind,
     JobLogRow, JobRow, LedgerRow, LiveRun, LiveState, MetaRow, PeriodicRow, RequestRow, Rhythm, Row,
@@ -218,11 +218,14 @@ pub(super) fn limits() -> BoxedStrategy<Limits> {
 fn plan() -> BoxedStrategy<JobPlan> {
     let range =
         (at(), at(), any::<u64>()).prop_map(|(first, last, count)| SkippedRange { first, last, count });
-    (job(), any::<u32>(), at(), option::of(range), vec(at(), 0..5), any::<bool>())
-        .prop_map(|(job, revision, after, skipped, instants, ended)| JobPlan {
+    let ranges = (option::of(at()), option::of(range.clone()), option::of(range));
+    (job(), any::<u32>(), at(), ranges, vec(at(), 0..5), any::<bool>())
+        .prop_map(|(job, revision, after, (resumed, suspended, skipped), instants, ended)| JobPlan {
             job,
             revision,
             after,
+            resumed,
+            suspended,
             skipped,
             instants,
             ended,
@@ -250,21 +253,34 @@ fn online() -> BoxedStrategy<TrackerOnline> {
         .boxed()
 }
 
-pub(super) fn command() -> BoxedStrategy<Command> {
-    let job_ref = prop_oneof![
+fn job_ref() -> BoxedStrategy<JobRef> {
+    prop_oneof![
         job().prop_map(JobRef::Id),
         (group(), task()).prop_map(|(group, task)| JobRef::Key(group, task))
-    ];
-    let completion = (execution(), run(), outcome()).prop_map(|(execution, run, outcome)| Completion {
-        execution,
-        run,
-        outcome,
-    });
+    ]
+    .boxed()
+}
+
+fn on_job() -> BoxedStrategy<OnJob> {
+    (request(), job_ref(), any::<u32>(), text())
+        .prop_map(|(request, job, expected_revision, reason)| OnJob {
+            request,
+            job,
+            expected_revision,
+            reason,
+        })
+        .boxed()
+}
+
+pub(super) fn command() -> BoxedStrategy<Command> {
+    let retry_of = prop_oneof![run().prop_map(RetryOf::Run), job_ref().prop_map(RetryOf::LastDead)].boxed();
+    let completion = (execution(), run(), outcome(), any::<bool>())
+        .prop_map(|(execution, run, outcome, resent)| Completion { execution, run, outcome, resent });
     let asked = prop_oneof![
         identity().prop_map(|identity| Command::ClientOpen(ClientOpen { identity })),
         (request(), vec(spec(), 0..3), vec(any::<u32>(), 0..3))
             .prop_map(|(request, jobs, refused)| Command::Submit(Submit { request, jobs, refused })),
-        (request(), job_ref, text()).prop_map(|(request, job, reason)| Command::Cancel(Cancel {
+        (request(), job_ref(), text()).prop_map(|(request, job, reason)| Command::Cancel(Cancel {
             request,
             job,
             reason
@@ -274,7 +290,15 @@ pub(super) fn command() -> BoxedStrategy<Command> {
             run,
             reason
         })),
-        (request(), run()).prop_map(|(request, run)| Command::Retry(Retry { request, run })),
+        (request(), retry_of, text()).prop_map(|(request, of, reason)| Command::Retry(Retry {
+            request,
+            of,
+            reason
+        })),
+        on_job().prop_map(Command::Suspend),
+        on_job().prop_map(Command::Resume),
+        on_job().prop_map(Command::Trigger),
+        on_job().prop_map(Command::Delete),
         online().prop_map(Command::TrackerOnline),
         (session(), offline_reason())
             .prop_map(|(session, reason)| Command::TrackerOffline(TrackerOffline { session, reason })),
@@ -300,8 +324,9 @@ pub(super) fn entry() -> BoxedStrategy<LogEntry> {
 }
 
 fn skip_reason() -> BoxedStrategy<SkipReason> {
-    use SkipReason::{DeadlinePassed, Misfired, PreviousStillLive, Superseded, TooManyLive};
-    prop::sample::select(vec![PreviousStillLive, Misfired, DeadlinePassed, Superseded, TooManyLive]).boxed()
+    use SkipReason::{DeadlinePassed, Misfired, PreviousStillLive, Superseded, Suspended, TooManyLive};
+    let all = vec![PreviousStillLive, Misfired, DeadlinePassed, Superseded, TooManyLive, Suspended];
+    prop::sample::select(all).boxed()
 }
 
 fn fate() -> BoxedStrategy<Fate> {
@@ -337,8 +362,31 @@ fn cancel_answer() -> BoxedStrategy<CancelAnswer> {
     .boxed()
 }
 
-fn refusal() -> BoxedStrategy<Refusal> {
+fn act_answer() -> BoxedStrategy<ActAnswer> {
+    use ActAnswer::{
+        AlreadyFinished, AlreadyReady, AlreadyRunning, AlreadySuspended, CancelRequested, Deleted, Ended,
+        NotFound, NotSuspended, Resumed, StillExecuting, Suspended, Triggered,
+    };
+    let of_job = [Suspended, AlreadySuspended, Resumed, NotSuspended, Ended, Deleted, CancelRequested];
+    let of_run = [Triggered, AlreadyReady, AlreadyRunning, StillExecuting];
     prop_oneof![
+        (prop::sample::select(of_job.to_vec()), job()).prop_map(|(answer, job)| answer(job)),
+        (prop::sample::select(of_run.to_vec()), run()).prop_map(|(answer, run)| answer(run)),
+        (job(), fate()).prop_map(|(job, fate)| AlreadyFinished(job, fate)),
+        Just(NotFound),
+    ]
+    .boxed()
+}
+
+fn refusal() -> BoxedStrategy<Refusal> {
+    let later = prop_oneof![
+        (job(), any::<u32>()).prop_map(|(job, revision)| Refusal::RevisionDiffers { job, revision }),
+        job().prop_map(Refusal::NoDeadRun),
+        Just(Refusal::UnknownJob),
+        job().prop_map(Refusal::TooManyLive),
+    ];
+    prop_oneof![
+        later,
         client().prop_map(Refusal::UnknownClient),
         (client(), any::<u64>()).prop_map(|(client, sequence)| Refusal::RequestTooOld { client, sequence }),
         session().prop_map(Refusal::UnknownSession),
@@ -363,6 +411,7 @@ pub(super) fn reply() -> BoxedStrategy<Reply> {
         cancel_answer().prop_map(Reply::Cancelled),
         execution().prop_map(Reply::Terminating),
         run().prop_map(Reply::Retried),
+        act_answer().prop_map(Reply::Acted),
         session().prop_map(Reply::Online),
         vec(prop::sample::select(vec![CompleteAnswer::Accepted, CompleteAnswer::Stale]), 0..5)
             .prop_map(Reply::Completed),
@@ -377,6 +426,7 @@ fn answer() -> BoxedStrategy<Answer> {
         cancel_answer().prop_map(Answer::Cancelled),
         execution().prop_map(Answer::Terminating),
         run().prop_map(Answer::Retried),
+        act_answer().prop_map(Answer::Acted),
         refusal().prop_map(Answer::Refused),
     ]
     .boxed()
@@ -388,13 +438,14 @@ fn attempt() -> BoxedStrategy<Attempt> {
         reclaim_reason().prop_map(AttemptEnd::Reclaimed),
         Just(AttemptEnd::Interrupted)
     ];
-    (execution(), identity(), at(), at(), end, text())
-        .prop_map(|(execution, tracker, started, ended, end, error)| Attempt {
+    (execution(), identity(), at(), at(), end, any::<bool>(), text())
+        .prop_map(|(execution, tracker, started, ended, end, resent, error)| Attempt {
             execution,
             tracker,
             started,
             ended,
             end,
+            resent,
             error,
         })
         .boxed()
@@ -404,13 +455,14 @@ fn live() -> BoxedStrategy<LiveRun> {
     let state = prop_oneof![
         at().prop_map(|until| LiveState::Waiting { until }),
         at().prop_map(|since| LiveState::Ready { since }),
+        option::of(at()).prop_map(|until| LiveState::Suspended { until }),
         (execution(), session(), identity(), at()).prop_map(|(execution, session, tracker, since)| {
             LiveState::Executing { execution, session, tracker, since }
         }),
     ];
     let what = (group(), kind(), at(), at(), option::of(at()), state);
     let stop = option::of(prop::sample::select(vec![Stop::Cancel, Stop::Terminate]));
-    let rest = (any::<(i32, [u32; 5], u64)>(), any::<[bool; 3]>(), stop, vec(attempt(), 0..3));
+    let rest = (any::<(i32, [u32; 5], u64)>(), any::<[bool; 4]>(), stop, vec(attempt(), 0..3));
     (what, rest, option::of((position(), any::<u64>())))
         .prop_map(|(what, rest, log_dropped)| {
             let (node_group, kind, due, created, start_by, state) = what;
@@ -420,7 +472,7 @@ fn live() -> BoxedStrategy<LiveRun> {
                 stop,
                 attempts,
             ) = rest;
-            let [periodic, by_hand, superseded] = flags;
+            let [periodic, by_hand, superseded, despite_suspend] = flags;
             LiveRun {
                 node_group,
                 kind,
@@ -436,6 +488,7 @@ fn live() -> BoxedStrategy<LiveRun> {
                 retries,
                 reclaims,
                 stop,
+                despite_suspend,
                 executions,
                 attempts,
                 log_lines,
@@ -458,14 +511,10 @@ fn periodic() -> BoxedStrategy<PeriodicRow> {
             }),
             any::<bool>().prop_map(|restart| Rhythm::Stopped { restart }),
         ];
-    (any::<(u32, u64, u32)>(), rhythm, at(), option::of((any::<u64>(), skip_reason())))
-        .prop_map(|((revision, next_number, live), rhythm, settled, last_skip)| PeriodicRow {
-            revision,
-            rhythm,
-            settled,
-            next_number,
-            live,
-            last_skip,
+    let skip = option::of((any::<u64>(), skip_reason()));
+    (any::<(u32, u64, u32, bool)>(), rhythm, at(), skip, option::of(at()))
+        .prop_map(|((revision, next_number, live, suspended), rhythm, settled, last_skip, resumed)| {
+            PeriodicRow { revision, rhythm, settled, next_number, live, last_skip, suspended, resumed }
         })
         .boxed()
 }
@@ -575,9 +624,9 @@ fn meta() -> BoxedStrategy<MetaRow> {
 }
 
 pub(super) fn row() -> BoxedStrategy<Row> {
-    let job_row = (any::<(u32, u64)>(), at(), at(), spec()).prop_map(
-        |((revision, next_number), created, updated, spec)| {
-            Row::Job(Arc::new(JobRow { revision, created, updated, next_number, spec }))
+    let job_row = (any::<(u32, u64)>(), at(), at(), option::of(at()), spec()).prop_map(
+        |((revision, next_number), created, updated, suspended, spec)| {
+            Row::Job(Arc::new(JobRow { revision, created, updated, next_number, suspended, spec }))
         },
     );
     let jobs = prop_oneof![
@@ -601,6 +650,7 @@ pub(super) fn row() -> BoxedStrategy<Row> {
             answer
         }))),
         Just(Row::RequestAge),
+        group().prop_map(Row::Deleted),
         meta().prop_map(|row| Row::Meta(Box::new(row))),
         payload().prop_map(Row::Mark),
     ];

@@ -137,6 +137,7 @@ fn keys() -> String {
         Key::Answer(client, 6),
         Key::Request(request.clone()),
         Key::RequestAge(at, request),
+        Key::Deleted(job),
     ];
     let line = |key: &Key| format!("key {}\n    {key:?}\n", hex(&key.to_bytes()));
     keys.iter().map(line).collect()

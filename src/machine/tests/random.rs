@@ -17,8 +17,8 @@ use crate::domain::{
 };
 use crate::machine::command::{
     BizLog, Cancel, ClientOpen, Command, Complete, Completion, Dispatch, ExecutionLines, Fingerprint,
-    JobPlan, JobRef, LogEntry, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return,
-    SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
+    JobPlan, JobRef, LogEntry, OfflineReason, OnJob, Plan, Reclaim, ReclaimReason, RequestKey, Retry,
+    RetryOf, Return, SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::Reply;
@@ -54,6 +54,15 @@ const RARE: &[(&str, u64)] = &[
     ("terminated", 20),
     ("retried by hand", 25),
     ("expired", 300),
+    ("suspended", 20),
+    ("held", 10),
+    ("resumed", 10),
+    ("suspended instants", 10),
+    ("no retry of a suspended job", 3),
+    ("triggered", 5),
+    ("triggered early", 3),
+    ("deleted", 5),
+    ("another revision", 10),
     ("opened from disk", 100),
     ("replayed entries", 500),
     ("read through three layers", 100),
@@ -250,7 +259,13 @@ impl World {
             }
             80..=82 => vec![self.reclaim()],
             83..=85 => vec![self.terminate()],
-            86..=88 => vec![self.retry()],
+            86 | 87 => vec![self.retry()],
+            88 => match self.chance.below(8) {
+                0 => vec![Command::Delete(self.on_job())],
+                1 | 2 => vec![Command::Trigger(self.on_job())],
+                3 | 4 => vec![self.resume()],
+                _ => vec![Command::Suspend(self.on_job())],
+            },
             // The model has no budget, so the machine gets enough of them.
             89 | 90 => vec![Command::Expire; 8],
             91 => vec![self.limits()],
@@ -367,18 +382,38 @@ impl World {
                 chance.of(&[ExecuteSuccess, ExecuteSuccess, ExecuteFailed, ExecuteLater, ExecuteException]);
             let retry_after = chance.one_in(4).then(|| Millis::new(chance.below(900)));
             let outcome = Outcome { action, result: bytes::Bytes::new(), error: String::new(), retry_after };
-            Completion { execution, run, outcome }
+            Completion { execution, run, outcome, resent: chance.one_in(4) }
         });
         Command::Complete(Complete { results: results.collect() })
     }
 
-    fn cancel(&mut self) -> Command {
-        let request = self.request();
+    fn job_ref(&mut self) -> JobRef {
         let task = TaskId::new(format!("t{}", self.chance.below(12))).unwrap();
-        let job = match self.chance.one_in(2) {
+        match self.chance.one_in(2) {
             true => JobRef::Id(self.job()),
             false => JobRef::Key(group(&mut self.chance), task),
-        };
+        }
+    }
+
+    fn on_job(&mut self) -> OnJob {
+        let (request, job) = (self.request(), self.job_ref());
+        let expected_revision = self.chance.of(&[0, 0, 0, 0, 1, 2]);
+        OnJob { request, job, expected_revision, reason: String::new() }
+    }
+
+    /// Mostly of a job that is suspended, so that more than its state is met.
+    fn resume(&mut self) -> Command {
+        let resting: Vec<JobId> =
+            self.model.jobs.iter().filter(|(_, job)| job.suspended).map(|(id, _)| *id).collect();
+        let mut act = self.on_job();
+        if let Some(job) = self.chance.pick(&resting).filter(|_| !self.chance.one_in(4)) {
+            act.job = JobRef::Id(job);
+        }
+        Command::Resume(act)
+    }
+
+    fn cancel(&mut self) -> Command {
+        let (request, job) = (self.request(), self.job_ref());
         Command::Cancel(Cancel { request, job, reason: String::new() })
     }
 
@@ -398,7 +433,11 @@ impl World {
     }
 
     fn retry(&mut self) -> Command {
-        Command::Retry(Retry { run: self.run(), request: self.request() })
+        let of = match self.chance.one_in(3) {
+            true => RetryOf::LastDead(self.job_ref()),
+            false => RetryOf::Run(self.run()),
+        };
+        Command::Retry(Retry { of, request: self.request(), reason: String::new() })
     }
 
     fn online(&mut self) -> Command {
@@ -464,6 +503,8 @@ impl World {
                     plan.skipped =
                         plan.instants.last().map(|at| SkippedRange { first: *at, last: *at, count: 1 })
                 }
+                5 => plan.resumed = Some(Timestamp::from_millis(self.at)),
+                6 => plan.suspended = None,
                 _ => {}
             }
             Some(plan)
@@ -473,9 +514,16 @@ impl World {
 
     fn job_plan(&mut self, id: JobId) -> Option<JobPlan> {
         let job = self.model.jobs.get(&id)?;
-        let after = job.rhythm.as_ref()?.planned_until();
+        let (after, resumed) = (job.rhythm.as_ref()?.planned_until(), job.rhythm.as_ref()?.resumed);
         let (now, spec) = (self.model.now, &job.spec);
-        let first = after.as_millis() / PERIOD + 1;
+        let from = resumed.map_or(after, |resumed| resumed.max(after));
+        let suspended = (after.as_millis() / PERIOD + 1)..=(from.as_millis() / PERIOD);
+        let suspended = (!suspended.is_empty()).then(|| SkippedRange {
+            first: Timestamp::from_millis(suspended.start() * PERIOD),
+            last: Timestamp::from_millis(suspended.end() * PERIOD),
+            count: suspended.end() - suspended.start() + 1,
+        });
+        let first = from.as_millis() / PERIOD + 1;
         let last = now.as_millis() / PERIOD + 2 + self.chance.below(5);
         let mut instants: Vec<Timestamp> =
             (first..=last).map(|k| Timestamp::from_millis(k * PERIOD)).collect();
@@ -492,6 +540,8 @@ impl World {
             job: id,
             revision: job.revision,
             after,
+            resumed,
+            suspended,
             skipped: range.map(|(first, last)| SkippedRange { first: *first, last: *last, count }),
             instants,
             ended: self.chance.one_in(15),
@@ -514,7 +564,7 @@ fn differing_lines(machine: &str, model: &str) -> String {
 
 /// All rows but the machine's own, which each keeps in its own time.
 fn rows(machine: &Machine) -> Vec<(Key, Row)> {
-    let last = Key::RequestAge(Timestamp::MAX, RequestId::new("\u{10ffff}").unwrap());
+    let last = Key::end();
     let rows = machine.tables().scan(Bound::Included(&Key::Job(JobId::default())), &last);
     rows.map(|row| row.unwrap()).collect()
 }
@@ -523,12 +573,13 @@ fn rows(machine: &Machine) -> Vec<(Key, Row)> {
 fn view_of_model(model: &Model) -> String {
     let mut text = String::new();
     for (id, job) in &model.jobs {
-        writeln!(text, "{id} rev {} lives {}", job.revision, job.is_alive()).unwrap();
+        let (revision, suspended) = (job.revision, job.suspended);
+        writeln!(text, "{id} rev {revision} suspended {suspended} lives {}", job.is_alive()).unwrap();
         if let Some(rhythm) = &job.rhythm {
             let settled = rhythm.settled.as_millis();
             let next = match &rhythm.next {
                 Next::Planned { ahead, ended } => {
-                    format!("{ahead:?} ended {ended} stalled {}", rhythm.stalled)
+                    format!("{ahead:?} ended {ended} stalled {} {:?}", rhythm.stalled, rhythm.resumed)
                 }
                 Next::Grid { next, left, .. } => format!("{next:?} left {left:?}"),
                 Next::Stopped { restart } => format!("stopped {restart}"),
@@ -539,6 +590,7 @@ fn view_of_model(model: &Model) -> String {
             let state = match &run.state {
                 State::Waiting(until) => format!("waiting {until:?}"),
                 State::Ready => "ready".into(),
+                State::Suspended(until) => format!("suspended {until:?}"),
                 State::Executing(execution, session) => format!("executing {execution} {session}"),
                 State::Ended(fate, at) => format!("ended {fate:?} {at:?}"),
             };
@@ -566,13 +618,14 @@ fn view_of_machine(machine: &Machine) -> String {
     for (key, row) in rows(machine) {
         match (key, row) {
             (Key::Job(id), Row::Job(row)) => {
-                jobs.entry(id).or_default().0 = format!("{id} rev {}", row.revision)
+                let suspended = row.suspended.is_some();
+                jobs.entry(id).or_default().0 = format!("{id} rev {} suspended {suspended}", row.revision)
             }
             (Key::TaskKey(..), Row::TaskKey(row)) if row.live => alive.push(row.job),
             (Key::Periodic(id), Row::Periodic(row)) => {
                 let next = match &row.rhythm {
                     Rhythm::Planned { ahead, ended, stalled } => {
-                        format!("{ahead:?} ended {ended} stalled {stalled}")
+                        format!("{ahead:?} ended {ended} stalled {stalled} {:?}", row.resumed)
                     }
                     Rhythm::Grid { next, remaining, .. } => format!("{next:?} left {remaining:?}"),
                     Rhythm::Stopped { restart } => format!("stopped {restart}"),
@@ -584,6 +637,7 @@ fn view_of_machine(machine: &Machine) -> String {
                 let state = match &live.state {
                     LiveState::Waiting { until } => format!("waiting {until:?}"),
                     LiveState::Ready { .. } => "ready".into(),
+                    LiveState::Suspended { until } => format!("suspended {until:?}"),
                     LiveState::Executing { execution, session, .. } => {
                         format!("executing {execution} {session}")
                     }
@@ -607,7 +661,8 @@ fn view_of_machine(machine: &Machine) -> String {
         }
     }
     let mut text = String::new();
-    for (id, (head, rhythm, runs)) in jobs {
+    // Of a deleted job rows are left for a while, which nobody sees.
+    for (id, (head, rhythm, runs)) in jobs.into_iter().filter(|(_, (head, _, _))| !head.is_empty()) {
         writeln!(text, "{head} lives {}", alive.contains(&id)).unwrap();
         text += &rhythm;
         runs.iter().for_each(|(number, run)| writeln!(text, "  {number} {run}").unwrap());

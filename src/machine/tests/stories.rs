@@ -25,6 +25,7 @@ stories! {
     biz_log
     capacity
     cron_stalled
+    delete
     due_before_the_end
     e2_cancel_in_every_state
     expiry
@@ -38,11 +39,17 @@ stories! {
     reclaim_limit
     rely_on_previous_cycle
     replace_with_another_type
+    resent_results
     retries
     retry_by_hand
+    retry_the_last_dead
     return_a_push
     start_deadline
+    suspend
+    suspend_and_resubmit
+    suspend_periodic
     terminate
+    trigger
     trigger_time
     w10_w22_one_command_for_an_end
     w11_w12_w19_cron_plans
