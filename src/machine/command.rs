@@ -42,7 +42,7 @@ pub enum Command {
     Tick,
     BizLog(BizLog),
     Expire,
-    SetLimits(Limits),
+    SetLimits(SetLimits),
 }
 
 /// How a mutating request is recognised when it comes again.
@@ -269,4 +269,12 @@ pub struct ExecutionLines {
     /// The number of the first line within its execution; lines that are known already are dropped.
     pub first: u64,
     pub lines: Vec<BizLogLine>,
+}
+
+/// Other replicated limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetLimits {
+    pub limits: Limits,
+    /// Refused if these are not the limits by now: two operators who change different ones both have their way.
+    pub instead_of: Option<Limits>,
 }

@@ -160,6 +160,8 @@ pub enum Refusal {
     UnknownJob,
     /// So many runs of the job live that none is added by hand.
     TooManyLive(JobId),
+    /// The limits are not those that were to be replaced.
+    LimitsChanged,
 }
 
 impl fmt::Display for Refusal {
@@ -193,6 +195,7 @@ impl fmt::Display for Refusal {
             Refusal::UnknownJob => f.write_str("no such job is known"),
             Refusal::TooManyLive(job) => write!(f, "job {job} has {LIVE_RUNS_MAX} live runs already"),
             Refusal::BadLimits(problem) => write!(f, "limits refused: {problem}"),
+            Refusal::LimitsChanged => f.write_str("the limits were changed meanwhile"),
         }
     }
 }

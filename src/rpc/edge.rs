@@ -59,6 +59,7 @@ fn refusal_fault(refusal: &Refusal) -> Fault {
         Refusal::UnknownJob => Reason::JobNotFound,
         Refusal::NoDeadRun(_) => Reason::RunNotFound,
         Refusal::TooManyLive(_) => Reason::TooManyRuns,
+        Refusal::LimitsChanged => Reason::Busy,
     };
     Fault::not_applied(reason, refusal.to_string())
 }

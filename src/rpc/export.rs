@@ -11,7 +11,7 @@ use crate::machine::command::{
     Completion, ExecutionLines, JobPlan, JobRef, OfflineReason, OnJob, ReclaimReason, RequestKey, RetryOf,
     SkippedRange,
 };
-use crate::machine::limits::Limits;
+use crate::machine::limits::{FIELDS, LimitField, LimitUnit, Limits};
 use crate::machine::reply::{ActAnswer, CancelAnswer, CompleteAnswer, Push, Refusal, SubmitAnswer};
 use crate::machine::row::{Fate, SkipReason};
 use crate::machine::{Command, Reply};
@@ -105,7 +105,7 @@ fn command(command: &Command) -> Value {
             json!({"biz_log": {"executions": lines}})
         }
         Command::Expire => json!({"expire": {}}),
-        Command::SetLimits(limits) => json!({"set_limits": self::limits(limits)}),
+        Command::SetLimits(set) => json!({"set_limits": self::limits(&set.limits)}),
     }
 }
 
@@ -220,9 +220,7 @@ fn completion(result: &Completion) -> Value {
 }
 
 fn job_plan(plan: &JobPlan) -> Value {
-    let range = |range: SkippedRange| {
-        json!({"first": text(range.first), "last": text(range.last), "count": range.count})
-    };
+    let range = |range: SkippedRange| json!({"first": text(range.first), "last": text(range.last), "count": range.count});
     json!({
         "job": text(plan.job), "revision": plan.revision, "after": text(plan.after),
         "resumed": plan.resumed.map(text), "suspended": plan.suspended.map(range),
@@ -235,13 +233,13 @@ fn lines(lines: &ExecutionLines) -> Value {
     json!({"execution": execution(lines.execution), "first": lines.first, "lines": lines.lines.len()})
 }
 
+/// Named like the fields of the command line, spans in milliseconds.
 fn limits(limits: &Limits) -> Value {
-    json!({
-        "reclaims_max": limits.reclaims_max, "request_window_ms": limits.request_window.get(),
-        "finished_kept_ms": limits.finished_kept.get(), "finished_runs_max": limits.finished_runs_max,
-        "offline_kept_ms": limits.offline_kept.get(), "client_kept_ms": limits.client_kept.get(),
-        "biz_log_bytes_max": limits.biz_log_bytes_max,
-    })
+    let field = |field: &LimitField| match field.unit {
+        LimitUnit::Millis => (format!("{}_ms", field.name), Value::from(field.get(limits))),
+        LimitUnit::Count | LimitUnit::Bytes => (field.name.to_owned(), Value::from(field.get(limits))),
+    };
+    FIELDS.iter().map(field).collect()
 }
 
 fn submit_answer(answer: &SubmitAnswer) -> Value {
@@ -297,6 +295,7 @@ fn refusal(refusal: &Refusal) -> Value {
         Refusal::UnknownJob => json!({"reason": "unknown_job"}),
         Refusal::TooManyLive(job) => json!({"reason": "too_many_live", "job": text(job)}),
         Refusal::BadLimits(problem) => json!({"reason": "bad_limits", "problem": problem}),
+        Refusal::LimitsChanged => json!({"reason": "limits_changed"}),
     }
 }
 

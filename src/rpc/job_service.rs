@@ -113,10 +113,7 @@ impl JobService for Jobs {
         acts::terminate(&self.0, request.into_inner()).await.map(Response::new)
     }
 
-    async fn retry(
-        &self,
-        request: Request<pb::RetryRequest>,
-    ) -> Result<Response<pb::RetryResponse>, Status> {
+    async fn retry(&self, request: Request<pb::RetryRequest>) -> Result<Response<pb::RetryResponse>, Status> {
         acts::retry(&self.0, request.into_inner()).await.map(Response::new)
     }
 

@@ -12,7 +12,9 @@ pub(crate) mod fuzz;
 mod health;
 mod job_service;
 mod leadership_service;
+mod limits;
 mod log_export;
+mod lts_commands;
 mod node_service;
 mod page;
 mod probes;
@@ -68,7 +70,7 @@ pub async fn serve(tracker: JobTracker, port: ClientPort) -> Result<(), tonic::t
     .add_service(CalendarServiceServer::new(calendar_service::Calendar(tracker.clone())))
     .add_service(health::service(tracker.clone()));
     let calls = routes.into_axum_router().layer(axum::middleware::map_response(unread::explained));
-    let router = calls.merge(probes::routes(tracker));
+    let router = calls.merge(probes::routes(tracker.clone())).merge(lts_commands::routes(tracker));
     // tonic ignores its own nodelay for listeners that it did not bind: 43 ms for each small answer.
     let incoming = TcpIncoming::from(port.0).with_nodelay(Some(true));
     Server::builder()

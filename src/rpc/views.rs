@@ -234,7 +234,9 @@ fn why_waiting(machine: &Machine, view: &JobView) -> Result<String, BaseError> {
     if let Some(since) = view.row.suspended {
         let then = match live.map(|live| &live.state) {
             Some(LiveState::Executing { .. }) => "what executes runs out",
-            Some(LiveState::Ready { .. } | LiveState::Waiting { .. }) => "only what was asked for by hand runs",
+            Some(LiveState::Ready { .. } | LiveState::Waiting { .. }) => {
+                "only what was asked for by hand runs"
+            }
             Some(LiveState::Suspended { .. }) | None => "nothing of it runs",
         };
         return Ok(format!("it is suspended since {since}: {then} until `raftsman job resume {}`", view.id));

@@ -10,7 +10,9 @@ use super::tracker::{Ms, RECLAIM_AFTER};
 use super::world::{Happening, SKEW, World};
 use crate::domain::{JobId, NodeGroup, Position, RunId, Schedule, TaskId};
 use crate::machine::Command;
-use crate::machine::command::{Cancel, JobRef, OnJob, RequestKey, Retry, RetryOf, Submit, Terminate};
+use crate::machine::command::{
+    Cancel, JobRef, OnJob, RequestKey, Retry, RetryOf, SetLimits, Submit, Terminate,
+};
 use crate::machine::limits::Limits;
 
 impl World {
@@ -71,7 +73,8 @@ impl World {
     /// What the operators set, and the clients' sessions.
     pub(super) fn prepare(&mut self) {
         let reclaims_max = *self.rng.pick(&[1, 2, 5]);
-        self.ask(1, Command::SetLimits(Limits { reclaims_max, ..Limits::default() }), true);
+        let limits = Limits { reclaims_max, ..Limits::default() };
+        self.ask(1, Command::SetLimits(SetLimits { limits, instead_of: None }), true);
         (0..super::calls::CLIENTS).for_each(|client| self.open_session(client));
     }
 

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use prost::Message as _;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::gate::{self, Change, Gate};
+use super::handle::Order;
+use super::kept::{self, Left};
 use super::pool::{Ended, RunnerPool};
 use super::session::{Act, Event, Me, Session};
 use super::stream::{Stream, StreamEvent};
@@ -18,6 +20,7 @@ use crate::domain::Millis;
 use crate::failpoint::failpoint;
 use crate::link::{Backoff, FailStore, Leader, Link, Target, View};
 use crate::planted::{self, Bug};
+use crate::process::MachineInfo;
 use crate::wire::pb;
 
 /// What the FailStore wrote reaches the disk within this.
@@ -33,7 +36,6 @@ const RELAY_AFTER: Duration = Duration::from_millis(100);
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the loop is made of.
-#[derive(Debug)]
 pub(super) struct Parts {
     pub(super) me: Me,
     pub(super) link: Link,
@@ -44,7 +46,13 @@ pub(super) struct Parts {
     pub(super) hooks: Hooks,
     pub(super) drain_timeout: Duration,
     pub(super) seed: u64,
+    pub(super) orders: mpsc::Receiver<Order>,
+    /// Absent where no threshold is set.
+    pub(super) gate: Option<(Gate, MachineLook)>,
 }
+
+/// Tells how the machine fares now.
+pub(super) type MachineLook = Box<dyn FnMut() -> MachineInfo + Send>;
 
 struct Tracker {
     session: Session,
@@ -74,15 +82,16 @@ pub(super) async fn run(parts: Parts, shutdown: impl Future<Output = ()>) -> Res
     let mut ends = parts.ends;
     let (events, mut heard) = mpsc::channel(HEARD_MAX);
     let drain_timeout = parts.drain_timeout.into();
-    let owed = parts
-        .store
-        .live()
-        .filter(|_| !planted::is(Bug::OwedNotReadAtStart))
-        .filter_map(|(_, record)| pb::ExecutionResult::decode(record.clone()).ok())
-        .collect();
+    let left = match planted::is(Bug::OwedNotReadAtStart) {
+        true => Left::default(),
+        false => Left::behind(&parts.store),
+    };
     let now = Instant::now();
+    let (mut orders, mut gate) = (parts.orders, parts.gate);
+    let mut looks = tokio::time::interval(gate::PERIOD);
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut tracker = Tracker {
-        session: Session::new(parts.me, owed),
+        session: Session::new(parts.me, left),
         link: parts.link,
         store: parts.store,
         journal: parts.journal,
@@ -112,6 +121,8 @@ pub(super) async fn run(parts: Parts, shutdown: impl Future<Output = ()>) -> Res
             Some(event) = heard.recv() => tracker.stream_events(event, &mut heard, &mut acts),
             Ok(()) = view.changed() => tracker.leadership(&mut view, &mut acts),
             () = journal.written() => tracker.said(&mut acts),
+            Some(order) = orders.recv() => tracker.order(order, &mut acts),
+            _ = looks.tick(), if gate.is_some() => tracker.look_at_machine(gate.as_mut(), &mut acts),
             () = tokio::time::sleep_until(wake_at) => {}
             () = &mut shutdown, if !draining => {
                 draining = true;
@@ -168,11 +179,12 @@ impl Tracker {
 
     /// All results of one turn are written at once, before anything is sent.
     fn keep_first(&mut self, acts: Vec<Act>) -> Vec<Act> {
-        let mut records: Vec<(u64, Bytes)> = Vec::new();
+        let (mut records, mut lines): (Vec<(u64, Bytes)>, Vec<(u64, Bytes)>) = Default::default();
         let mut others = Vec::with_capacity(acts.len());
         for act in acts {
             match act {
                 Act::Keep(results) => records.extend(results),
+                Act::KeepLines(said) => lines.extend(said),
                 other => others.push(other),
             }
         }
@@ -180,6 +192,10 @@ impl Tracker {
             failpoint!("tracker::before_keep");
             if let Err(error) = self.store.put(records) {
                 tracing::error!(%error, "a result is not in the failstore: it is lost if this process ends now");
+            }
+            // After the results, so that where there is room for one of both it is not theirs.
+            if let Err(error) = self.store.put(lines) {
+                tracing::warn!(%error, "lines of user code are not in the failstore: they are lost if this process ends now");
             }
             failpoint!("tracker::after_keep");
             self.sync_at.get_or_insert(Instant::now() + SYNC_PAUSE);
@@ -198,10 +214,10 @@ impl Tracker {
             Act::Begin(push) => self.pool.begin(*push),
             Act::Stop(execution, cause) => self.pool.stop(execution, cause),
             Act::Kill(execution) => self.pool.kill(execution),
-            Act::Keep(records) => drop(self.keep_first(vec![Act::Keep(records)])),
+            kept @ (Act::Keep(_) | Act::KeepLines(_)) => drop(self.keep_first(vec![kept])),
             Act::Forget(executions) => {
                 failpoint!("tracker::before_forget");
-                if let Err(error) = self.store.forget(executions) {
+                if let Err(error) = self.store.forget(executions.into_iter().flat_map(kept::numbers)) {
                     tracing::warn!(%error, "the failstore cannot forget: results will be sent again");
                 }
                 failpoint!("tracker::after_forget");
@@ -339,6 +355,37 @@ impl Tracker {
                     tracing::error!(%error, "the failstore cannot be synced: results may be lost with the host");
                 }
             });
+        }
+    }
+
+    fn order(&mut self, order: Order, acts: &mut Vec<Act>) {
+        match order {
+            Order::Slots(slots) => {
+                tracing::info!(slots, "another number of slots");
+                self.on(Event::Slots(slots), acts);
+            }
+            Order::Terminate { which, reason, answer } => {
+                let meant = self.session.terminate(&which, &reason, self.now(), acts);
+                tracing::info!(which, reason, meant, "asked to terminate");
+                // Whoever asked may have gone; it is done all the same.
+                let _ = answer.send(meant);
+            }
+            Order::Look(answer) => drop(answer.send(self.session.state(self.now()))),
+        }
+    }
+
+    fn look_at_machine(&mut self, gate: Option<&mut (Gate, MachineLook)>, acts: &mut Vec<Act>) {
+        let Some((gate, machine)) = gate else { return };
+        match gate.look(&machine()) {
+            Some(Change::Close(why)) => {
+                tracing::warn!(why, "paused: nothing new is taken while the machine is this busy");
+                self.on(Event::Pause(Some(why)), acts);
+            }
+            Some(Change::Open) => {
+                tracing::info!("resumed: the machine has room again");
+                self.on(Event::Pause(None), acts);
+            }
+            None => {}
         }
     }
 

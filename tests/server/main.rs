@@ -2,10 +2,14 @@
 //!
 //! One binary for all of them: each binary that names openraft costs a minute to build.
 
+mod acts;
 mod bad_input;
 mod cluster;
+mod fail_store;
+mod gates;
 mod jobs;
 mod log_export;
+mod lts_commands;
 mod members;
 mod probes;
 mod requests;

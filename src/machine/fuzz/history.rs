@@ -13,10 +13,10 @@ use crate::domain::{
 };
 use crate::machine::command::{
     BizLog, Cancel, ClientOpen, Complete, Completion, Dispatch, ExecutionLines, Fingerprint, JobPlan, JobRef,
-    OfflineReason, OnJob, Plan, Reclaim, ReclaimReason, RequestKey, Retry, RetryOf, Return, SkippedRange,
-    Submit, Terminate, TrackerOffline, TrackerOnline,
+    OfflineReason, OnJob, Plan, Reclaim, ReclaimReason, RequestKey, Retry, RetryOf, Return, SetLimits,
+    SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
 };
-use crate::machine::limits::{CAPACITY_MAX, Limits};
+use crate::machine::limits::{CAPACITY_MAX, FIELDS, Limits};
 use crate::machine::reply::{ActAnswer, SubmitAnswer};
 use crate::machine::{Command, LogEntry, Reply, codec};
 
@@ -188,14 +188,9 @@ impl Seen {
                 reason: source.of(&[OfflineReason::Silent, OfflineReason::Left, OfflineReason::Replaced]),
             }),
             2 => Command::BizLog(BizLog { lines: source.some(2, |source| self.lines(source)) }),
-            _ => Command::SetLimits(Limits {
-                reclaims_max: source.byte().into(),
-                request_window: Millis::from_secs(source.number()),
-                finished_kept: Millis::from_secs(source.number()),
-                finished_runs_max: source.number(),
-                offline_kept: Millis::from_secs(source.number()),
-                client_kept: Millis::from_secs(source.number()),
-                biz_log_bytes_max: source.byte().into(),
+            _ => Command::SetLimits(SetLimits {
+                limits: limits(source),
+                instead_of: (source.byte() & 1 == 1).then(|| limits(source)),
             }),
         }
     }
@@ -355,4 +350,10 @@ fn schedule(source: &mut Source<'_>, at: u64) -> Schedule {
             first: source.flag().then(|| Timestamp::from_millis(source.number())),
         }),
     }
+}
+
+fn limits(source: &mut Source<'_>) -> Limits {
+    let mut limits = Limits::default();
+    FIELDS.iter().for_each(|field| field.set(&mut limits, source.number()));
+    limits
 }

@@ -15,7 +15,7 @@ use crate::domain::{
 use crate::machine::command::{
     BizLog, Cancel, ClientOpen, Command, Complete, Completion, Dispatch, ExecutionLines, Fingerprint,
     JobPlan, JobRef, LogEntry, OfflineReason, OnJob, Plan, Reclaim, ReclaimReason, RequestKey, Retry,
-    RetryOf, Return, SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
+    RetryOf, Return, SetLimits, SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::{ActAnswer, CancelAnswer, CompleteAnswer, Refusal, Reply, SubmitAnswer};
@@ -314,7 +314,8 @@ pub(super) fn command() -> BoxedStrategy<Command> {
         Just(Command::Tick),
         vec(execution_lines(), 0..3).prop_map(|lines| Command::BizLog(BizLog { lines })),
         Just(Command::Expire),
-        limits().prop_map(Command::SetLimits),
+        (limits(), proptest::option::of(limits()))
+            .prop_map(|(limits, instead_of)| Command::SetLimits(SetLimits { limits, instead_of })),
     ];
     prop_oneof![asked, rest].boxed()
 }
@@ -398,6 +399,7 @@ fn refusal() -> BoxedStrategy<Refusal> {
         job().prop_map(Refusal::PlanOutdated),
         Just(Refusal::RequestMismatch),
         text().prop_map(Refusal::BadLimits),
+        Just(Refusal::LimitsChanged),
     ]
     .boxed()
 }

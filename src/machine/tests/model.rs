@@ -287,9 +287,12 @@ impl Model {
                 self.expire();
                 Reply::Done
             }
-            Command::SetLimits(limits) => match limits.check() {
+            Command::SetLimits(set) => match set.limits.check() {
+                Ok(()) if set.instead_of.is_some_and(|expected| expected != self.limits) => {
+                    Reply::Refused(Refusal::LimitsChanged)
+                }
                 Ok(()) => {
-                    self.limits = *limits;
+                    self.limits = set.limits;
                     Reply::Done
                 }
                 Err(wrong) => Reply::Refused(wrong.into()),

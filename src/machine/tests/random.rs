@@ -18,7 +18,7 @@ use crate::domain::{
 use crate::machine::command::{
     BizLog, Cancel, ClientOpen, Command, Complete, Completion, Dispatch, ExecutionLines, Fingerprint,
     JobPlan, JobRef, LogEntry, OfflineReason, OnJob, Plan, Reclaim, ReclaimReason, RequestKey, Retry,
-    RetryOf, Return, SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
+    RetryOf, Return, SetLimits, SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::Reply;
@@ -26,7 +26,7 @@ use crate::machine::row::{LiveState, Rhythm, Row};
 use crate::machine::{Key, Layer, Machine, NoBase};
 
 const SEEDS: u64 = 24;
-const STEPS: usize = 400;
+const STEPS: usize = 500;
 /// The calendar of all cron jobs: an instant each this many milliseconds.
 const PERIOD: u64 = 700;
 
@@ -242,7 +242,7 @@ impl World {
     // -- what is asked -----------------------------------------------------------------------------------------------
 
     fn commands(&mut self) -> Vec<Command> {
-        match self.chance.below(100) {
+        match self.chance.below(107) {
             0..=21 => {
                 let submit = self.submit();
                 if self.chance.one_in(2) { vec![submit, self.dispatch()] } else { vec![submit] }
@@ -259,18 +259,17 @@ impl World {
             }
             80..=82 => vec![self.reclaim()],
             83..=85 => vec![self.terminate()],
-            86 | 87 => vec![self.retry()],
-            88 => match self.chance.below(8) {
-                0 => vec![Command::Delete(self.on_job())],
-                1 | 2 => vec![Command::Trigger(self.on_job())],
-                3 | 4 => vec![self.resume()],
-                _ => vec![Command::Suspend(self.on_job())],
-            },
+            86..=88 => vec![self.retry()],
             // The model has no budget, so the machine gets enough of them.
             89 | 90 => vec![Command::Expire; 8],
             91 => vec![self.limits()],
             92 | 93 => vec![Command::ClientOpen(ClientOpen { identity: Identity::new("c").unwrap() })],
             94..=96 => vec![self.biz_log()],
+            97..=100 => vec![Command::Suspend(self.on_job())],
+            101 => vec![Command::Trigger(self.on_job())],
+            102 => vec![self.resume()],
+            103 if self.chance.one_in(2) => vec![Command::Delete(self.on_job())],
+            103 => vec![self.resume()],
             _ => {
                 vec![Command::Tick, self.plan(), Command::Tick, self.dispatch(), self.cancel(), self.submit()]
             }
@@ -433,7 +432,7 @@ impl World {
     }
 
     fn retry(&mut self) -> Command {
-        let of = match self.chance.one_in(3) {
+        let of = match self.chance.one_in(5) {
             true => RetryOf::LastDead(self.job_ref()),
             false => RetryOf::Run(self.run()),
         };
@@ -466,14 +465,16 @@ impl World {
     fn limits(&mut self) -> Command {
         let chance = &mut self.chance;
         let minute = Millis::from_secs(60);
-        Command::SetLimits(Limits {
+        let limits = Limits {
             reclaims_max: chance.of(&[0, 1, 2, 5, 2000]),
             finished_kept: Millis::new(chance.of(&[5000, 60_000, 9_000_000])),
             request_window: minute,
             client_kept: minute,
             offline_kept: minute,
             ..Limits::default()
-        })
+        };
+        let others = Limits { finished_runs_max: 77, ..limits };
+        Command::SetLimits(SetLimits { limits, instead_of: (limits.reclaims_max == 1).then_some(others) })
     }
 
     fn biz_log(&mut self) -> Command {

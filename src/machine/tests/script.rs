@@ -17,8 +17,8 @@ use crate::domain::{
 };
 use crate::machine::command::{
     BizLog, Cancel, ClientOpen, Complete, Completion, Dispatch, ExecutionLines, Fingerprint, JobPlan, JobRef,
-    OfflineReason, OnJob, Plan, Reclaim, ReclaimReason, RequestKey, Retry, RetryOf, Return, SkippedRange,
-    Submit, Terminate, TrackerOffline, TrackerOnline,
+    OfflineReason, OnJob, Plan, Reclaim, ReclaimReason, RequestKey, Retry, RetryOf, Return, SetLimits,
+    SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
 };
 use crate::machine::limits::Limits;
 use crate::machine::{Command, LogEntry};
@@ -143,7 +143,10 @@ impl<'a> Words<'a> {
             "tick" => Command::Tick,
             "log" => Command::BizLog(BizLog { lines: vec![self.lines()] }),
             "expire" => Command::Expire,
-            "limits" => Command::SetLimits(self.limits(limits)),
+            "limits" => Command::SetLimits(SetLimits {
+                limits: self.limits(limits),
+                instead_of: self.span("if-window").map(|request_window| Limits { request_window, ..limits }),
+            }),
             verb => panic!("{verb:?} is no verb"),
         }
     }

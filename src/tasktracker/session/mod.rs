@@ -8,6 +8,7 @@
 
 mod heartbeat;
 mod lines;
+mod orders;
 mod reports;
 mod stopping;
 #[cfg(test)]
@@ -16,9 +17,8 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use prost::Message as _;
-
 use super::StopCause;
+use super::kept::{self, Left};
 use super::pool::Ended;
 use crate::domain::{Action, Millis, Outcome};
 use crate::wire::{Reason, pb, read_duration, result_to_wire, timestamp};
@@ -52,6 +52,11 @@ enum Phase {
 #[derive(Debug)]
 struct Running {
     run_id: String,
+    job_id: String,
+    task_id: String,
+    kind: String,
+    attempt: u32,
+    since: Millis,
     /// When its run timeout ends, or when it is killed after it was told to stop.
     timer: Option<Millis>,
     stopping: Option<StopCause>,
@@ -98,12 +103,17 @@ pub(super) struct Session {
     draining: Option<Draining>,
     /// How many executions an operator wants at a time, in place of the own capacity.
     slots: Option<u32>,
+    /// Why the machine is too busy for more.
+    paused: Option<String>,
     over: bool,
 }
 
 impl Session {
-    /// `owed` are the results that an earlier process left behind.
-    pub(super) fn new(me: Me, owed: Vec<pb::ExecutionResult>) -> Session {
+    /// `left` are the results that an earlier process left behind, with what was said before them.
+    pub(super) fn new(me: Me, left: Left) -> Session {
+        let Left { owed, lines: said } = left;
+        let mut lines = Lines::default();
+        said.into_iter().for_each(|of| lines.add(of.execution, of.lines));
         let unsent = owed.iter().map(|result| result.execution).collect::<BTreeSet<u64>>();
         Session {
             me,
@@ -121,7 +131,7 @@ impl Session {
             returned: BTreeMap::new(),
             heartbeats: Heartbeats::new(HEARTBEAT_DEFAULT, STOP_WORKING_DEFAULT),
             grace: GRACE_DEFAULT,
-            lines: Lines::default(),
+            lines,
             lines_due: None,
             progress: BTreeMap::new(),
             cut_off: false,
@@ -129,6 +139,7 @@ impl Session {
             said_full: false,
             draining: None,
             slots: None,
+            paused: None,
             over: false,
         }
     }
@@ -145,6 +156,8 @@ impl Session {
                 self.progress.extend(told.into_iter().map(|one| (one.execution, one)));
             }
             Event::Drain { timeout } => self.drain(timeout, now),
+            Event::Slots(slots) => self.wish_slots(slots, acts),
+            Event::Pause(reason) => self.pause(reason),
         }
     }
 
@@ -186,7 +199,8 @@ impl Session {
 
     /// How many executions could begin now.
     fn free_slots(&self) -> u32 {
-        if self.cut_off || self.draining.is_some() || self.owed.len() >= OWED_MAX {
+        let takes_nothing = self.cut_off || self.draining.is_some() || self.paused.is_some();
+        if takes_nothing || self.owed.len() >= OWED_MAX {
             return 0;
         }
         let running = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
@@ -315,7 +329,17 @@ impl Session {
             let timeout = job.run_timeout.and_then(|span| read_duration(span).ok());
             let timer = timeout.map(|timeout| plus(now, timeout));
             self.timers.extend(timer.map(|at| (at, execution)));
-            self.running.insert(execution, Running { run_id: job.run_id.clone(), timer, stopping: None });
+            let running = Running {
+                run_id: job.run_id.clone(),
+                job_id: job.job_id.clone(),
+                task_id: job.task_id.clone(),
+                kind: job.kind.clone(),
+                attempt: job.attempt,
+                since: now,
+                timer,
+                stopping: None,
+            };
+            self.running.insert(execution, running);
             acts.push(Act::Begin(Box::new(job)));
         }
     }
@@ -355,7 +379,10 @@ impl Session {
             run_id: running.run_id,
             ..result_to_wire(ended.execution, outcome)
         };
-        acts.push(Act::Keep(vec![(execution, result.encode_to_vec().into())]));
+        acts.push(Act::Keep(vec![kept::result(&result)]));
+        if let Some(said) = self.lines.unacknowledged(execution) {
+            acts.push(Act::KeepLines(vec![kept::lines(&said)]));
+        }
         self.highest_finished = self.highest_finished.max(execution);
         self.owed.insert(execution, result);
         self.unsent.insert(execution);

@@ -30,7 +30,8 @@ impl Story {
             host: "h".into(),
         };
         let result = |n: &u64| pb::ExecutionResult { execution: e(*n), action: 1, ..Default::default() };
-        Story { session: Session::new(me, owed.iter().map(result).collect()), now: 0 }
+        let left = Left { owed: owed.iter().map(result).collect(), lines: Vec::new() };
+        Story { session: Session::new(me, left), now: 0 }
     }
 
     fn on(&mut self, event: Event) -> String {
@@ -152,6 +153,9 @@ fn say(act: &Act) -> String {
         Act::Stop(execution, cause) => format!("stop {} ({cause})", execution.as_u64() >> 20),
         Act::Kill(execution) => format!("kill {}", execution.as_u64() >> 20),
         Act::Keep(records) => format!("keep {}", short(&records.iter().map(|(n, _)| *n).collect::<Vec<_>>())),
+        Act::KeepLines(records) => {
+            format!("keep lines {}", short(&records.iter().map(|(n, _)| *n & !(1 << 63)).collect::<Vec<_>>()))
+        }
         Act::Forget(executions) => format!("forget {}", short(executions)),
         Act::LimitLines(bytes) => format!("limit lines {bytes}"),
         Act::Reopen { why, after } => format!("reopen ({why}) after {:?}", after.map(Millis::get)),
@@ -309,6 +313,27 @@ fn an_operators_number_of_slots_interrupts_nothing_and_takes_effect_as_execution
 }
 
 #[test]
+fn its_own_number_of_slots_is_in_the_next_hello_and_an_operators_goes_before_it() {
+    let mut story = Story::attached(2);
+    assert_eq!(story.on(Event::Slots(7)), "resize 7; pull 7");
+    assert_eq!(story.heard(FromCluster::Resize(pb::Resize { slots: 3 })), "pull 3");
+    assert_eq!(story.on(Event::Slots(9)), "resize 9; pull 3");
+    story.on(Event::Lost);
+    assert_eq!(story.on(Event::Slots(4)), "", "the hello will say it");
+    assert_eq!(story.session.me.capacity, 4);
+}
+
+#[test]
+fn a_pause_outlives_a_stream_and_gives_back_what_was_under_way() {
+    let mut story = Story::attached(2);
+    story.push(1, 1);
+    assert_eq!(story.on(Event::Pause(Some("memory".into()))), "pull 0");
+    assert_eq!(story.push(2, 1), "returned [2] NO_SLOT");
+    assert!(story.reattach(2).ends_with("; pull 0"));
+    assert_eq!(story.on(Event::Pause(None)), "pull 1");
+}
+
+#[test]
 fn an_operators_drain_ends_the_process_only_if_it_says_so() {
     let mut story = Story::attached(2);
     story.push(1, 1);
@@ -417,7 +442,7 @@ fn lines_are_gathered_and_go_before_the_result() {
     assert_eq!(story.until(100), "100: lines [line 1]");
     story.on(Event::Lines(ExecutionId::from_u64(e(5)), vec![line(2)]));
     let told = story.ends(5, Action::ExecuteSuccess);
-    assert_eq!(told, "keep 5; lines [line 2]; completed [5 SUCCESS] free 1");
+    assert_eq!(told, "keep 5; keep lines 5; lines [line 2]; completed [5 SUCCESS] free 1");
     assert_eq!(
         story.reattach(1),
         "hello session \"1.0\" running [] owed [5]; lines [line 1, line 2]; completed [5 SUCCESS] free 1"

@@ -38,6 +38,10 @@ pub(in crate::tasktracker) enum Event {
     Progress(Vec<pb::ExecutionProgress>),
     /// Take nothing new, finish, leave; what still runs after `timeout` is interrupted.
     Drain { timeout: Millis },
+    /// Its own process wants so many executions at a time.
+    Slots(u32),
+    /// The machine is too busy for more, for this reason; or no longer.
+    Pause(Option<String>),
 }
 
 /// What to do, in this order.
@@ -49,7 +53,9 @@ pub(in crate::tasktracker) enum Act {
     Kill(ExecutionId),
     /// Keep results in the FailStore.
     Keep(Vec<(u64, Bytes)>),
-    /// They are acknowledged.
+    /// Keep lines of an execution beside its result.
+    KeepLines(Vec<(u64, Bytes)>),
+    /// Executions whose results are acknowledged.
     Forget(Vec<u64>),
     /// Bounds of what one execution may write.
     LimitLines(u64),
