@@ -3,6 +3,7 @@
 //! Data goes to stdout, everything else to stderr; the exit code tells scripts what happened (`failure`). Not here: what
 //! the calls do (`client`, `tasktracker`, `jobtracker`).
 
+mod alarm;
 mod cluster;
 #[cfg(feature = "server")]
 mod config;
@@ -108,6 +109,8 @@ enum Command {
     #[command(visible_alias = "nodes")]
     Node(node::NodeCommand),
     Cluster(cluster::ClusterCommand),
+    #[command(visible_alias = "alarms")]
+    Alarm(alarm::AlarmCommand),
     Log(log::LogCommand),
     Import(import::ImportCommand),
     FailStore(fail_store::FailStoreCommand),
@@ -175,6 +178,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Cron(cron) => cron.run(&global),
         Command::Node(node) => interruptible(node.run(&global)).await,
         Command::Cluster(cluster) => interruptible(cluster.run(&global)).await,
+        Command::Alarm(alarm) => interruptible(alarm.run(&global)).await,
         Command::Log(log) => interruptible(log.run(&global)).await,
         Command::Import(import) => interruptible(import.run(&global)).await,
         Command::FailStore(store) => interruptible(store.run(&global)).await,
@@ -220,6 +224,8 @@ mod tests {
             "raftsman worker list",
             "raftsman nodes list -o json",
             "raftsman cluster transfer-leader",
+            "raftsman alarms ls --raised",
+            "raftsman alarm silence dead_run trade --for 2h",
             "raftsman cron preview @daily",
             "raftsman ver",
         ];

@@ -126,6 +126,8 @@ fn payload_bytes(row: &Row) -> usize {
         | Row::Request(_)
         | Row::RequestAge
         | Row::Deleted(_)
+        | Row::Alarm(_)
+        | Row::Silence(_)
         | Row::Meta(_)
         | Row::Mark(_) => 0,
     }

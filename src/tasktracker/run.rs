@@ -179,7 +179,8 @@ impl Tracker {
 
     /// All results of one turn are written at once, before anything is sent.
     fn keep_first(&mut self, acts: Vec<Act>) -> Vec<Act> {
-        let (mut records, mut lines): (Vec<(u64, Bytes)>, Vec<(u64, Bytes)>) = Default::default();
+        let mut records: Vec<(u64, Bytes)> = Vec::new();
+        let mut lines: Vec<(u64, Bytes)> = Vec::new();
         let mut others = Vec::with_capacity(acts.len());
         for act in acts {
             match act {

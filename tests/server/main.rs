@@ -3,8 +3,10 @@
 //! One binary for all of them: each binary that names openraft costs a minute to build.
 
 mod acts;
+mod alarms;
 mod bad_input;
 mod cluster;
+mod connections;
 mod fail_store;
 mod gates;
 mod jobs;

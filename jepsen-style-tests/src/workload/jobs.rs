@@ -13,7 +13,9 @@ const MISFIRE_AFTER_MS: u64 = 3_000;
 /// The next job of a client.
 pub(super) fn draw(workload: Workload, rng: &mut Rng, task_id: String) -> pb::Job {
     match workload {
-        Workload::Submit | Workload::SnapshotRejoin | Workload::Rolling => one_shot(rng, task_id),
+        Workload::Submit | Workload::SnapshotRejoin | Workload::Rolling | Workload::FailStore => {
+            one_shot(rng, task_id)
+        }
         // Of every type, so that every filter divides them.
         Workload::Lists => match rng.u8(..12) {
             0 => cron(rng, task_id),

@@ -188,6 +188,7 @@ pub fn lane_of(command: &Command) -> Lane {
         | Command::Resume(_)
         | Command::Trigger(_)
         | Command::Delete(_)
+        | Command::SilenceAlarm(_)
         | Command::SetLimits(_) => Lane::Request,
         Command::BizLog(_) => Lane::Log,
         Command::TrackerOnline(_)
@@ -198,6 +199,8 @@ pub fn lane_of(command: &Command) -> Lane {
         | Command::Reclaim(_)
         | Command::Plan(_)
         | Command::Tick
-        | Command::Expire => Lane::Drain,
+        | Command::Expire
+        | Command::SetAlarms(_)
+        | Command::AlarmsTold(_) => Lane::Drain,
     }
 }

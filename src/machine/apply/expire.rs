@@ -8,7 +8,7 @@ use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::effect::Effect;
 use crate::machine::key::Key;
-use crate::machine::limits::EXPIRE_MAX;
+use crate::machine::limits::{ALARM_KEPT, EXPIRE_MAX};
 use crate::machine::queue::take_back;
 use crate::machine::reply::Reply;
 use crate::machine::row::{LiveState, Row, TrackerState};
@@ -23,6 +23,8 @@ pub(super) fn apply(change: &mut Change<'_>) -> Result<Reply, BaseError> {
     request_ids(change)?;
     client_sessions(change)?;
     offline_trackers(change)?;
+    alarms(change)?;
+    silences(change)?;
     Ok(Reply::Done)
 }
 
@@ -158,7 +160,7 @@ fn job_lines(job: JobId) -> (Key, Key) {
 
 /// What is left of jobs that nobody can see any more.
 fn deleted_jobs(change: &mut Change<'_>) -> Result<(), BaseError> {
-    let (from, to) = (Key::Deleted(JobId(Position::MIN)), Key::end());
+    let (from, to) = (Key::Deleted(JobId(Position::MIN)), Key::Deleted(JobId(Position::MAX)));
     let mut forgetting = Forgetting { budget: EXPIRE_MAX, jobs: BTreeSet::new() };
     for (key, row) in change.scan(&from, &to, EXPIRE_MAX)? {
         let (Key::Deleted(job), Row::Deleted(group)) = (&key, row) else { continue };
@@ -234,4 +236,26 @@ fn offline_trackers(change: &mut Change<'_>) -> Result<(), BaseError> {
         }
     }
     Ok(())
+}
+
+/// Those that recovered long ago. There are not many: a rule has a bounded number of subjects.
+fn alarms(change: &mut Change<'_>) -> Result<(), BaseError> {
+    let oldest_kept = change.now() - ALARM_KEPT;
+    let (from, to) = Key::alarms();
+    let rows = change.scan(&from, &to, usize::MAX)?;
+    let is_old = |row: &Row| match row {
+        Row::Alarm(row) => row.recovered.is_some_and(|at| at < oldest_kept),
+        _ => false,
+    };
+    let old = rows.into_iter().filter(|(_, row)| is_old(row)).take(EXPIRE_MAX);
+    old.map(|(key, _)| key).try_for_each(|key| change.delete(key))
+}
+
+fn silences(change: &mut Change<'_>) -> Result<(), BaseError> {
+    let (from, to) = Key::silences();
+    let now = change.now();
+    let is_over = |row: &Row| matches!(row, Row::Silence(row) if row.until <= now);
+    let rows = change.scan(&from, &to, usize::MAX)?;
+    let over = rows.into_iter().filter(|(_, row)| is_over(row)).take(EXPIRE_MAX);
+    over.map(|(key, _)| key).try_for_each(|key| change.delete(key))
 }

@@ -1,5 +1,6 @@
 //! The match: each command goes to the file that has its name. Nothing else lives here.
 
+mod alarms_told;
 mod biz_log;
 mod cancel;
 mod client_open;
@@ -14,7 +15,9 @@ mod request;
 mod resume;
 mod retry;
 mod return_;
+mod set_alarms;
 mod set_limits;
+mod silence_alarm;
 mod submit;
 mod suspend;
 mod terminate;
@@ -51,5 +54,8 @@ pub(super) fn apply(change: &mut Change<'_>, command: &Command) -> Result<Reply,
         Command::BizLog(log) => biz_log::apply(change, log),
         Command::Expire => expire::apply(change),
         Command::SetLimits(limits) => set_limits::apply(change, limits),
+        Command::SetAlarms(set) => set_alarms::apply(change, set),
+        Command::AlarmsTold(told) => alarms_told::apply(change, told),
+        Command::SilenceAlarm(silence) => silence_alarm::apply(change, silence),
     }
 }

@@ -7,9 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::alarm_model::Alarms;
 use crate::domain::{
-    Action, ClientId, ExecutionId, Identity, JobId, JobSpec, Millis, MisfirePolicy, NodeGroup, OnConflict,
-    Position, RequestId, RunId, Schedule, SessionId, TaskId, Timestamp,
+    Action, AlarmId, ClientId, ExecutionId, Identity, JobId, JobSpec, Millis, MisfirePolicy, NodeGroup,
+    OnConflict, Position, RequestId, RunId, Schedule, SessionId, TaskId, Timestamp,
 };
 use crate::machine::command::{
     Command, Completion, Fingerprint, JobPlan, JobRef, LogEntry, OnJob, ReclaimReason, RequestKey, RetryOf,
@@ -33,6 +34,7 @@ pub(super) struct Model {
     pub(super) trackers: BTreeMap<(NodeGroup, Identity), Tracker>,
     pub(super) clients: BTreeMap<ClientId, Client>,
     requests: BTreeMap<RequestId, (Timestamp, (Fingerprint, Reply))>,
+    pub(super) alarms: Alarms,
     /// When a periodic job ended: its own end keeps it like a finished run would.
     ends: BTreeSet<(Timestamp, JobId)>,
     /// How often something rare happened.
@@ -297,6 +299,21 @@ impl Model {
                 }
                 Err(wrong) => Reply::Refused(wrong.into()),
             },
+            Command::SetAlarms(set) => {
+                for one in &set.changes {
+                    let id = AlarmId(Position::new(self.index, self.ordinal));
+                    self.ordinal += u32::from(self.alarms.change(self.now, id, one));
+                }
+                Reply::Done
+            }
+            Command::AlarmsTold(told) => {
+                told.told.iter().for_each(|one| self.alarms.told(one));
+                Reply::Done
+            }
+            Command::SilenceAlarm(silence) => {
+                self.alarms.silence(self.now, silence);
+                Reply::Done
+            }
         }
     }
 
@@ -1167,6 +1184,7 @@ impl Model {
         self.requests.retain(|_, (at, _)| *at >= now - limits.request_window);
         self.clients.retain(|_, client| client.used >= now - limits.client_kept);
         self.trackers.retain(|_, it| it.online || it.since >= now - limits.offline_kept);
+        self.alarms.expire(now);
     }
 }
 

@@ -254,6 +254,12 @@ impl Model {
                 self.ids.unsure = true;
                 Reply::Done {}
             }
+            // Alarms change nothing of a job; those that begin take ids.
+            Command::SetAlarms(_) => {
+                self.ids.unsure = true;
+                Reply::Done {}
+            }
+            Command::AlarmsTold(_) | Command::SilenceAlarm(_) => Reply::Done {},
             // Nothing of a test is old enough to be forgotten under the default limits.
             Command::Expire {} => Reply::Done {},
             Command::SetLimits(limits) => {
