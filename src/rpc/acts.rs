@@ -3,7 +3,7 @@
 
 use tonic::Status;
 
-use super::edge::{command, committed, job_ref, mismatch, refused, request_key, storage, wrong};
+use super::edge::{command, committed, job_ref, mismatch, refused, request_key, wrong};
 use super::job_service::{after_entry, failed, reason};
 use super::views;
 use crate::calendar::PreparedCron;

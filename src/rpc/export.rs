@@ -62,7 +62,7 @@ fn command(command: &Command) -> Value {
         }
         Command::Retry(asked) => {
             let (run, job) = match &asked.of {
-                RetryOf::Run(run) => (text(run), Value::Null),
+                RetryOf::Run(run) => (json!(text(run)), Value::Null),
                 RetryOf::LastDead(job) => (Value::Null, job_ref(job)),
             };
             json!({"retry": {

@@ -8,6 +8,7 @@ mod codec;
 mod determinism;
 mod memory_base;
 mod model;
+mod operations_by_state;
 mod random;
 mod script;
 mod stories;
