@@ -26,6 +26,7 @@ mod json;
 mod limits;
 mod log;
 mod logging;
+mod monitor;
 mod node;
 mod output;
 #[cfg(feature = "planted-bugs")]
@@ -108,6 +109,8 @@ enum Command {
     Cron(self::cron::CronCommand),
     #[command(visible_alias = "nodes")]
     Node(node::NodeCommand),
+    #[command(visible_alias = "stats")]
+    Monitor(monitor::MonitorCommand),
     Cluster(cluster::ClusterCommand),
     #[command(visible_alias = "alarms")]
     Alarm(alarm::AlarmCommand),
@@ -177,6 +180,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Job(job) => interruptible(job.run(&global)).await,
         Command::Cron(cron) => cron.run(&global),
         Command::Node(node) => interruptible(node.run(&global)).await,
+        Command::Monitor(monitor) => interruptible(monitor.run(&global)).await,
         Command::Cluster(cluster) => interruptible(cluster.run(&global)).await,
         Command::Alarm(alarm) => interruptible(alarm.run(&global)).await,
         Command::Log(log) => interruptible(log.run(&global)).await,

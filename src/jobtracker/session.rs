@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 
 use tokio::sync::mpsc;
 
-use crate::domain::{BizLogLine, ExecutionId, Identity, Kind, NodeGroup, Outcome, RunId, SessionId};
+use crate::domain::{
+    BizLogLine, ExecutionId, Identity, Kind, Millis, NodeGroup, Outcome, RunId, SessionId, Timestamp,
+};
 use crate::machine::reply::{CompleteAnswer, Push};
+use crate::machine::stats::TrackerStats;
 
 /// Messages that may wait for a session's stream. A TaskTracker that does not read is cut off: it comes back, and what
 /// it did not receive is pushed again.
@@ -55,8 +58,19 @@ pub enum FromTracker {
     Accepting(bool),
     /// It runs so many executions at a time from now on.
     Resize(u32),
+    /// Its minutes.
+    Samples(Vec<Sample>),
     /// It has finished everything and goes.
     Left,
+}
+
+/// What a TaskTracker tells of a minute.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// Counts the samples of its process.
+    pub number: u64,
+    pub minute: Timestamp,
+    pub stats: TrackerStats,
 }
 
 #[derive(Clone, Debug)]
@@ -67,6 +81,8 @@ pub struct ExecutionResult {
     pub outcome: Outcome,
     /// It was sent before and not acknowledged.
     pub resent: bool,
+    /// From begin to end, by the TaskTracker's clock, if it said both.
+    pub took: Option<Millis>,
 }
 
 #[derive(Clone, Debug)]
@@ -92,6 +108,8 @@ pub enum ToTracker {
     HeartbeatAck(u64),
     CompletedAck(Vec<(ExecutionId, CompleteAnswer)>),
     BizLogsAck(Vec<(ExecutionId, u64)>),
+    /// Samples up to this number are committed.
+    SamplesAck(u64),
     Terminate {
         execution: ExecutionId,
         why: &'static str,

@@ -34,6 +34,12 @@ pub enum Key {
     RequestAge(Timestamp, RequestId),
     /// A job that was deleted or forgotten, as long as rows of it are left.
     Deleted(JobId),
+    /// By its minute, so that old ones are found; so the next two.
+    GroupStats(Timestamp, NodeGroup),
+    TrackerStats(Timestamp, NodeGroup, Identity),
+    /// By the JobTracker's name.
+    JobTrackerStats(Timestamp, Identity),
+    Sampled(NodeGroup),
     Alarm(AlarmRule, AlarmSubject),
     /// Of one subject; none stands for all of the rule.
     Silence(AlarmRule, Option<AlarmSubject>),
@@ -58,6 +64,10 @@ pub(crate) mod tag {
     pub(crate) const REQUEST: u8 = 15;
     pub(crate) const REQUEST_AGE: u8 = 16;
     pub(crate) const DELETED: u8 = 20;
+    pub(crate) const GROUP_STATS: u8 = 30;
+    pub(crate) const TRACKER_STATS: u8 = 31;
+    pub(crate) const JOBTRACKER_STATS: u8 = 32;
+    pub(crate) const SAMPLED: u8 = 33;
     pub(crate) const ALARM: u8 = 36;
     pub(crate) const SILENCE: u8 = 37;
 }
@@ -82,6 +92,10 @@ impl Key {
             Key::Request(_) => tag::REQUEST,
             Key::RequestAge(..) => tag::REQUEST_AGE,
             Key::Deleted(_) => tag::DELETED,
+            Key::GroupStats(..) => tag::GROUP_STATS,
+            Key::TrackerStats(..) => tag::TRACKER_STATS,
+            Key::JobTrackerStats(..) => tag::JOBTRACKER_STATS,
+            Key::Sampled(_) => tag::SAMPLED,
             Key::Alarm(..) => tag::ALARM,
             Key::Silence(..) => tag::SILENCE,
         }
@@ -122,7 +136,7 @@ impl Key {
                 name(out, group.as_str());
                 name(out, identity.as_str());
             }
-            Key::Group(group) => name(out, group.as_str()),
+            Key::Group(group) | Key::Sampled(group) => name(out, group.as_str()),
             Key::Client(client) => number(out, client.as_u64()),
             Key::Answer(client, sequence) => {
                 number(out, client.as_u64());
@@ -132,6 +146,19 @@ impl Key {
             Key::RequestAge(at, request) => {
                 number(out, at.as_millis());
                 name(out, request.as_str());
+            }
+            Key::GroupStats(minute, group) => {
+                number(out, minute.as_millis());
+                name(out, group.as_str());
+            }
+            Key::TrackerStats(minute, group, identity) => {
+                number(out, minute.as_millis());
+                name(out, group.as_str());
+                name(out, identity.as_str());
+            }
+            Key::JobTrackerStats(minute, who) => {
+                number(out, minute.as_millis());
+                name(out, who.as_str());
             }
             Key::Alarm(rule, subject) => {
                 out.push(rule.number());
@@ -169,6 +196,28 @@ impl Key {
     /// After every group's key.
     pub fn first_client() -> Key {
         Key::Client(ClientId::default())
+    }
+
+    /// For each of the three tables of series: not after any row of this minute.
+    pub fn first_stats(minute: Timestamp) -> [Key; 3] {
+        let first = "\u{20}";
+        let group = NodeGroup::new(first).expect("a space is printable");
+        let who = Identity::new(first).expect("a space is printable");
+        [
+            Key::GroupStats(minute, group.clone()),
+            Key::TrackerStats(minute, group, who.clone()),
+            Key::JobTrackerStats(minute, who),
+        ]
+    }
+
+    /// The minute of a row of the series.
+    pub fn stats_minute(&self) -> Option<Timestamp> {
+        match self {
+            Key::GroupStats(minute, _) | Key::TrackerStats(minute, ..) | Key::JobTrackerStats(minute, _) => {
+                Some(*minute)
+            }
+            _ => None,
+        }
     }
 
     /// After every key of this version.
@@ -223,6 +272,13 @@ impl Key {
             tag::REQUEST => Key::Request(RequestId::new(rest.name()?).ok()?),
             tag::REQUEST_AGE => Key::RequestAge(rest.time()?, RequestId::new(rest.name()?).ok()?),
             tag::DELETED => Key::Deleted(JobId::from_u64(rest.number()?)),
+            tag::GROUP_STATS => Key::GroupStats(rest.time()?, NodeGroup::new(rest.name()?).ok()?),
+            tag::TRACKER_STATS => {
+                let (minute, group) = (rest.time()?, NodeGroup::new(rest.name()?).ok()?);
+                Key::TrackerStats(minute, group, Identity::new(rest.name()?).ok()?)
+            }
+            tag::JOBTRACKER_STATS => Key::JobTrackerStats(rest.time()?, Identity::new(rest.name()?).ok()?),
+            tag::SAMPLED => Key::Sampled(NodeGroup::new(rest.name()?).ok()?),
             tag::ALARM => Key::Alarm(rest.rule()?, AlarmSubject::new(rest.name()?).ok()?),
             tag::SILENCE => {
                 let rule = rest.rule()?;
@@ -340,6 +396,14 @@ mod tests {
             any_name().prop_map(|r| Key::Request(RequestId::new(r).unwrap())),
             (any_time(), any_name()).prop_map(|(at, r)| Key::RequestAge(at, RequestId::new(r).unwrap())),
             any::<u64>().prop_map(|id| Key::Deleted(JobId::from_u64(id))),
+            (any_time(), any_name()).prop_map(|(at, g)| Key::GroupStats(at, NodeGroup::new(g).unwrap())),
+            (any_time(), any_name(), any_name()).prop_map(|(at, g, i)| Key::TrackerStats(
+                at,
+                NodeGroup::new(g).unwrap(),
+                Identity::new(i).unwrap()
+            )),
+            (any_time(), any_name()).prop_map(|(at, i)| Key::JobTrackerStats(at, Identity::new(i).unwrap())),
+            any_name().prop_map(|g| Key::Sampled(NodeGroup::new(g).unwrap())),
             (any_rule(), any_name()).prop_map(|(rule, s)| Key::Alarm(rule, AlarmSubject::new(s).unwrap())),
             (any_rule(), proptest::option::of(any_name()))
                 .prop_map(|(rule, s)| Key::Silence(rule, s.map(|s| AlarmSubject::new(s).unwrap()))),

@@ -126,6 +126,10 @@ fn payload_bytes(row: &Row) -> usize {
         | Row::Request(_)
         | Row::RequestAge
         | Row::Deleted(_)
+        | Row::Sampled(_)
+        | Row::GroupStats(_)
+        | Row::TrackerStats(_)
+        | Row::JobTrackerStats(_)
         | Row::Alarm(_)
         | Row::Silence(_)
         | Row::Meta(_)

@@ -61,6 +61,10 @@ pub struct Limits {
     pub client_kept: Millis,
     /// Biz log bytes of one execution, a line's end included; what comes later is counted and dropped.
     pub biz_log_bytes_max: u32,
+    /// How long series are kept.
+    pub stats_kept: Millis,
+    /// How many rows the series have at most: one a minute for each node group, TaskTracker and JobTracker.
+    pub stats_rows_max: u64,
 }
 
 impl Default for Limits {
@@ -73,6 +77,8 @@ impl Default for Limits {
             offline_kept: Millis::from_secs(7 * 24 * 3600),
             client_kept: Millis::from_secs(7 * 24 * 3600),
             biz_log_bytes_max: 64 << 10,
+            stats_kept: Millis::from_secs(3 * 24 * 3600),
+            stats_rows_max: 1_000_000,
         }
     }
 }
@@ -146,6 +152,20 @@ pub const FIELDS: &[LimitField] = &[
         meaning: "biz log bytes of one execution; what comes later is counted and dropped",
         get: |limits| limits.biz_log_bytes_max.into(),
         set: |limits, value| limits.biz_log_bytes_max = u32::try_from(value).unwrap_or(u32::MAX),
+    },
+    LimitField {
+        name: "stats_kept",
+        unit: LimitUnit::Millis,
+        meaning: "how long series are kept",
+        get: |limits| limits.stats_kept.get(),
+        set: |limits, value| limits.stats_kept = Millis::new(value),
+    },
+    LimitField {
+        name: "stats_rows_max",
+        unit: LimitUnit::Count,
+        meaning: "how many rows the series have: one a minute for each node group, TaskTracker and JobTracker",
+        get: |limits| limits.stats_rows_max,
+        set: |limits, value| limits.stats_rows_max = value,
     },
 ];
 

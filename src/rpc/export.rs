@@ -107,6 +107,7 @@ fn command(command: &Command) -> Value {
         }
         Command::Expire => json!({"expire": {}}),
         Command::SetLimits(set) => json!({"set_limits": self::limits(&set.limits)}),
+        Command::Stats(told) => super::export_stats::stats(told),
         Command::SetAlarms(set) => {
             let changes: Vec<Value> = set.changes.iter().map(alarm_change).collect();
             json!({"set_alarms": {"changes": changes}})

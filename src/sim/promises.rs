@@ -199,6 +199,11 @@ fn skipped(reason: SkipReason) -> Rare {
 fn tally(group: &mut GroupRow, history: &History, run: RunId, row: &LedgerRow) {
     let ends: Vec<Option<End>> = history.ends_of(run).collect();
     group.dispatched += ends.len() as u64;
+    for end in ends.iter().flatten() {
+        if let End::Completed(action) = end {
+            group.executed(*action);
+        }
+    }
     group.reclaimed += u64::from(row.reclaims);
     group.retried += u64::from(row.retries);
     group.kept += 1;
@@ -227,7 +232,7 @@ fn groups_of(machine: &Machine) -> Result<Groups, Broken> {
 /// The groups' counters are what a scan gives.
 fn counters(expected: &Groups, gone: &Groups, machine: &Machine) -> Result<(), Broken> {
     for (name, row) in groups_of(machine)? {
-        let counted = GroupRow { stale: 0, ..row };
+        let counted = GroupRow { stale: 0, log_lines_dropped: 0, ..row };
         let scanned = expected.get(&name).copied().unwrap_or_default();
         if let Some(gone) = gone.get(&name) {
             // Of the runs of deleted jobs nothing is left to scan.

@@ -190,7 +190,7 @@ pub fn lane_of(command: &Command) -> Lane {
         | Command::Delete(_)
         | Command::SilenceAlarm(_)
         | Command::SetLimits(_) => Lane::Request,
-        Command::BizLog(_) => Lane::Log,
+        Command::BizLog(_) | Command::Stats(_) => Lane::Log,
         Command::TrackerOnline(_)
         | Command::TrackerOffline(_)
         | Command::Dispatch(_)

@@ -65,8 +65,9 @@ fn end_with(
     fate: Fate,
     result: &Completion,
 ) -> Result<(), BaseError> {
+    let said = result.outcome.action;
     let (result, error) = (result.outcome.result.clone(), result.outcome.error.clone());
-    end::run(change, run, live, End { fate, result, error })
+    end::run(change, run, live, End { fate, result, error, said: Some(said) })
 }
 
 fn retry_or_end(
@@ -99,7 +100,10 @@ fn retry_or_end(
     let waiting = LiveState::Waiting { until };
     live.state = if held { hold::held(&waiting) } else { waiting };
     live.reset_log();
-    change.count(&live.node_group, |group| group.retried += 1)?;
+    change.count(&live.node_group, |group| {
+        group.retried += 1;
+        group.executed(result.outcome.action);
+    })?;
     change.put_live(run, live)
 }
 

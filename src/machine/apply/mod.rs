@@ -18,6 +18,7 @@ mod return_;
 mod set_alarms;
 mod set_limits;
 mod silence_alarm;
+mod stats;
 mod submit;
 mod suspend;
 mod terminate;
@@ -54,6 +55,7 @@ pub(super) fn apply(change: &mut Change<'_>, command: &Command) -> Result<Reply,
         Command::BizLog(log) => biz_log::apply(change, log),
         Command::Expire => expire::apply(change),
         Command::SetLimits(limits) => set_limits::apply(change, limits),
+        Command::Stats(told) => stats::apply(change, told),
         Command::SetAlarms(set) => set_alarms::apply(change, set),
         Command::AlarmsTold(told) => alarms_told::apply(change, told),
         Command::SilenceAlarm(silence) => silence_alarm::apply(change, silence),

@@ -14,12 +14,13 @@ use crate::domain::{
 use crate::machine::alarm::{AlarmNews, AlarmReading};
 use crate::machine::command::{
     AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Complete, Completion,
-    Dispatch, ExecutionLines, Fingerprint, JobPlan, JobRef, OfflineReason, OnJob, Plan, Reclaim,
+    Dispatch, ExecutionLines, Fingerprint, GroupSample, JobPlan, JobRef, OfflineReason, OnJob, Plan, Reclaim,
     ReclaimReason, RequestKey, Retry, RetryOf, Return, SetAlarms, SetLimits, SilenceAlarm, SkippedRange,
-    Submit, Terminate, TrackerOffline, TrackerOnline,
+    Stats, Submit, Terminate, TrackerOffline, TrackerOnline, TrackerSample,
 };
 use crate::machine::limits::{CAPACITY_MAX, FIELDS, Limits};
 use crate::machine::reply::{ActAnswer, SubmitAnswer};
+use crate::machine::stats::{Histogram, TrackerStats};
 use crate::machine::{Command, LogEntry, Reply, codec};
 
 /// Entries of one history: each is checked against all rows, so a longer one only costs time.
@@ -183,7 +184,7 @@ impl Seen {
     }
 
     fn rarely(&self, source: &mut Source<'_>, at: u64) -> Command {
-        match source.byte() % 5 {
+        match source.byte() % 6 {
             0 => Command::ClientOpen(ClientOpen { identity: identity(source) }),
             1 => Command::TrackerOffline(TrackerOffline {
                 session: self.session(source),
@@ -191,6 +192,11 @@ impl Seen {
             }),
             2 => Command::BizLog(BizLog { lines: source.some(2, |source| self.lines(source)) }),
             3 => alarm(source, at),
+            4 => Command::Stats(Stats {
+                groups: source.some(2, group_sample),
+                trackers: source.some(2, |source| tracker_sample(source, at)),
+                jobtrackers: Vec::new(),
+            }),
             _ => Command::SetLimits(SetLimits {
                 limits: limits(source),
                 instead_of: (source.byte() & 1 == 1).then(|| limits(source)),
@@ -289,6 +295,34 @@ impl Seen {
             first: source.number(),
             lines: source.some(3, line),
         }
+    }
+}
+
+fn group_sample(source: &mut Source<'_>) -> GroupSample {
+    let spans = |source: &mut Source<'_>| {
+        let mut spans = Histogram::default();
+        source.some(2, Source::number).into_iter().for_each(|span| spans.add(Millis::new(span)));
+        spans
+    };
+    GroupSample {
+        node_group: group(source),
+        waiting: source.number(),
+        ready: source.number(),
+        executing: source.number(),
+        oldest_ready: Millis::new(source.number()),
+        wait: spans(source),
+        run: spans(source),
+        cron_lateness: spans(source),
+    }
+}
+
+fn tracker_sample(source: &mut Source<'_>, at: u64) -> TrackerSample {
+    let at = if source.flag() { at } else { source.number() };
+    TrackerSample {
+        minute: Timestamp::from_millis(at),
+        node_group: group(source),
+        identity: identity(source),
+        stats: TrackerStats { exe_success: source.number(), ..TrackerStats::default() },
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::alarm_model;
 use super::memory_base::MemoryBase;
 use super::model::{Model, Next, State};
+use super::tally;
 use crate::domain::{
     Action, AlarmRule, AlarmSeverity, AlarmSubject, AlarmTarget, Backoff, BizLogLevel, BizLogLine, ClientId,
     CronSchedule, DstRule, ExecutionId, Identity, JobId, JobSpec, Kind, Millis, MisfirePolicy, NodeGroup,
@@ -20,9 +21,10 @@ use crate::domain::{
 use crate::machine::alarm::{AlarmNews, AlarmReading};
 use crate::machine::command::{
     AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Command, Complete,
-    Completion, Dispatch, ExecutionLines, Fingerprint, JobPlan, JobRef, LogEntry, OfflineReason, OnJob, Plan,
-    Reclaim, ReclaimReason, RequestKey, Retry, RetryOf, Return, SetAlarms, SetLimits, SilenceAlarm,
-    SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
+    Completion, Dispatch, ExecutionLines, Fingerprint, GroupSample, JobPlan, JobRef, JobTrackerSample,
+    LogEntry, OfflineReason, OnJob, Plan, Reclaim, ReclaimReason, RequestKey, Retry, RetryOf, Return,
+    SetAlarms, SetLimits, SilenceAlarm, SkippedRange, Stats, Submit, Terminate, TrackerOffline,
+    TrackerOnline, TrackerSample,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::Reply;
@@ -71,6 +73,7 @@ const RARE: &[(&str, u64)] = &[
     ("replayed entries", 500),
     ("read through three layers", 100),
     ("time went back", 50),
+    ("series forgotten", 100),
 ];
 
 #[test]
@@ -248,6 +251,9 @@ impl World {
         let (machine, model) = (view_of_machine(&self.memory), view_of_model(&self.model));
         let differ = differing_lines(&machine, &model);
         assert!(differ.is_empty(), "machine and model differ:\n{differ}after {:#?}", self.log.last());
+        let (counted, shown) = (tally::of_machine(&self.memory), tally::of_model(&self.model));
+        assert_eq!(counted, shown, "counters and what is there, after {:#?}", self.log.last());
+        assert_eq!(tally::series_of(&self.memory), self.model.series, "after {:#?}", self.log.last());
     }
 
     // -- what is asked -----------------------------------------------------------------------------------------------
@@ -264,18 +270,19 @@ impl World {
             68..=71 => vec![self.cancel()],
             72..=75 => vec![self.online()],
             76 => vec![self.offline()],
-            77..=79 => {
+            77..=80 => {
                 let (executions, began) = (self.some_executions(), self.chance.one_in(2));
                 vec![Command::Return(Return { executions, began })]
             }
-            80..=82 => vec![self.reclaim()],
+            81 | 82 => vec![self.reclaim()],
             83..=85 => vec![self.terminate()],
             86..=88 => vec![self.retry()],
             // The model has no budget, so the machine gets enough of them.
             89 | 90 => vec![Command::Expire; 8],
             91 => vec![self.limits()],
             92 | 93 => vec![Command::ClientOpen(ClientOpen { identity: Identity::new("c").unwrap() })],
-            94..=96 => vec![self.biz_log()],
+            94 | 95 => vec![self.biz_log()],
+            96 => vec![self.stats()],
             97..=100 => vec![Command::Suspend(self.on_job())],
             101 => vec![Command::Trigger(self.on_job())],
             102 => vec![self.resume()],
@@ -291,7 +298,7 @@ impl World {
         let clients: Vec<ClientId> = self.model.clients.keys().copied().collect();
         match (self.chance.below(6), self.chance.pick(&clients)) {
             (0, _) => {
-                let id = format!("r{}", self.chance.below(40));
+                let id = format!("r{}", self.chance.below(20));
                 RequestKey::Id { id: RequestId::new(id).unwrap(), asks: self.asks() }
             }
             (1..=3, Some(client)) => {
@@ -312,7 +319,7 @@ impl World {
 
     /// One of few, so that the same key comes with the same request and with another.
     fn asks(&mut self) -> Fingerprint {
-        Fingerprint::of("call", &[u8::from(self.chance.one_in(3))])
+        Fingerprint::of("call", &[u8::from(self.chance.one_in(2))])
     }
 
     fn submit(&mut self) -> Command {
@@ -482,10 +489,38 @@ impl World {
             request_window: minute,
             client_kept: minute,
             offline_kept: minute,
+            stats_kept: Millis::from_secs(chance.of(&[60, 600, 259_200])),
+            stats_rows_max: chance.of(&[3, 10, 1_000_000]),
             ..Limits::default()
         };
         let others = Limits { finished_runs_max: 77, ..limits };
         Command::SetLimits(SetLimits { limits, instead_of: (limits.reclaims_max == 1).then_some(others) })
+    }
+
+    fn stats(&mut self) -> Command {
+        let now = self.model.now;
+        let chance = &mut self.chance;
+        let groups = (0..chance.below(3)).map(|_| GroupSample {
+            node_group: group(chance),
+            waiting: 1,
+            ready: 2,
+            executing: 3,
+            oldest_ready: Millis::new(4),
+            wait: Default::default(),
+            run: Default::default(),
+            cron_lateness: Default::default(),
+        });
+        let groups = groups.collect();
+        let trackers = (0..chance.below(9)).map(|_| {
+            let (node_group, identity) = (group(chance), chance.of(&["w1", "w2", "w3"]));
+            let minute = now + Millis::new(chance.below(90_000)) - Millis::new(chance.below(2_000_000));
+            let identity = Identity::new(identity).unwrap();
+            TrackerSample { minute, node_group, identity, stats: Default::default() }
+        });
+        let trackers = trackers.collect();
+        let name = Identity::new(chance.of(&["n1", "n2"])).unwrap();
+        let jobtrackers = vec![JobTrackerSample { name, stats: Default::default() }];
+        Command::Stats(Stats { groups, trackers, jobtrackers })
     }
 
     fn alarm(&mut self) -> Command {

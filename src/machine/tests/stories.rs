@@ -27,6 +27,7 @@ stories! {
     capacity
     cron_stalled
     delete
+    depths
     due_before_the_end
     e2_cancel_in_every_state
     expiry
@@ -45,6 +46,7 @@ stories! {
     retry_by_hand
     retry_the_last_dead
     return_a_push
+    series
     start_deadline
     suspend
     suspend_and_resubmit

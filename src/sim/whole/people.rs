@@ -398,6 +398,7 @@ fn said(message: FromTracker) -> Said {
                 run: Some(result.run),
                 outcome: result.outcome,
                 resent: result.resent,
+                took: None,
             };
             Said::Completed { results: results.into_iter().map(result).collect(), has_room: false }
         }
@@ -420,7 +421,7 @@ fn heard(message: Tells) -> Option<ToTracker> {
         Tells::Push { term, pushes } => ToTracker::Push { term, pushes },
         Tells::HeartbeatAck(sequence) => ToTracker::HeartbeatAck(sequence),
         Tells::CompletedAck(answers) => ToTracker::CompletedAck(answers),
-        Tells::BizLogsAck(_) => return None,
+        Tells::BizLogsAck(_) | Tells::SamplesAck(_) => return None,
         Tells::Terminate { execution, .. } => ToTracker::Terminate(execution),
         Tells::Ask(executions) => ToTracker::Ask(executions),
     })

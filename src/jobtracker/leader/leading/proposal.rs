@@ -38,6 +38,7 @@ pub(super) enum Origin {
     Hello(Box<Attaching>),
     Completed { session: SessionId, executions: Vec<ExecutionId>, _pass: Pass },
     BizLogs { session: SessionId, up_to: Vec<(ExecutionId, u64)>, _pass: Pass },
+    Samples { session: SessionId, up_to: u64, _pass: Pass },
     Dispatch { session: SessionId, asked: u32 },
     Offline { session: SessionId, reason: OfflineReason },
     Plan,
@@ -72,6 +73,7 @@ impl Proposed {
             Origin::Hello(_)
             | Origin::Completed { .. }
             | Origin::BizLogs { .. }
+            | Origin::Samples { .. }
             | Origin::Dispatch { .. }
             | Origin::Offline { .. }
             | Origin::Plan
