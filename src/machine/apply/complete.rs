@@ -91,7 +91,8 @@ fn retry_or_end(
     let until = change.now() + delay;
     let held = hold::is_held(change, run.job, &live)?;
     if held && live.periodic {
-        return hold::run(change, run, LiveRun { state: LiveState::Waiting { until }, ..live });
+        let failed = End::without_result(Fate::Failed, "its job was suspended");
+        return end::run(change, run, live, End { said: Some(result.outcome.action), ..failed });
     }
     if spec.rely_on_previous_cycle && next_cycle_comes_first(change, run, &live, until)? {
         return end_with(change, run, live, Fate::Failed, result);

@@ -736,7 +736,14 @@ impl Model {
         if let Some((number, _)) = job.runs.iter().find(|(_, run)| run.execution().is_some()) {
             return Reply::Acted(ActAnswer::StillExecuting(RunId { job: id, number: *number }));
         }
-        self.jobs.remove(&id);
+        let (now, job) = (self.now, self.jobs.remove(&id).expect("looked up just now"));
+        // What waited was cancelled first.
+        let ended = |run: Run| match run.is_live() {
+            true => Run { state: State::Ended(Fate::Cancelled, now), ..run },
+            false => run,
+        };
+        let runs: Vec<Run> = job.runs.into_values().map(ended).collect();
+        self.counts(&job.spec.node_group).forgotten.extend(runs);
         self.keys.retain(|_, job| *job != id);
         self.ends.retain(|(_, job)| *job != id);
         self.rare("deleted");
