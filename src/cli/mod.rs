@@ -18,6 +18,8 @@ mod failure;
 #[cfg(any(test, feature = "fuzzing"))]
 #[cfg(feature = "server")]
 pub(crate) mod fuzz;
+mod group;
+mod hold;
 mod import;
 mod job;
 #[cfg(feature = "server")]
@@ -34,6 +36,7 @@ mod planted;
 #[cfg(test)]
 #[cfg(feature = "server")]
 mod reference;
+mod span;
 mod tasktracker;
 mod version;
 
@@ -111,6 +114,8 @@ enum Command {
     Node(node::NodeCommand),
     #[command(visible_alias = "stats")]
     Monitor(monitor::MonitorCommand),
+    #[command(visible_alias = "groups")]
+    Group(group::GroupCommand),
     Cluster(cluster::ClusterCommand),
     #[command(visible_alias = "alarms")]
     Alarm(alarm::AlarmCommand),
@@ -181,6 +186,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Cron(cron) => cron.run(&global),
         Command::Node(node) => interruptible(node.run(&global)).await,
         Command::Monitor(monitor) => interruptible(monitor.run(&global)).await,
+        Command::Group(group) => interruptible(group.run(&global)).await,
         Command::Cluster(cluster) => interruptible(cluster.run(&global)).await,
         Command::Alarm(alarm) => interruptible(alarm.run(&global)).await,
         Command::Log(log) => interruptible(log.run(&global)).await,
@@ -226,7 +232,16 @@ mod tests {
             "raftsman job describe 42.0",
             "raftsman job kill 42.0/3",
             "raftsman worker list",
+            "raftsman worker drain w1 --and-leave --wait",
+            "raftsman tasktracker slots w1 --reset",
+            "raftsman group pause trade --reason disk",
+            "raftsman job update 42.0 --priority 1 --timeout none",
             "raftsman nodes list -o json",
+            "raftsman node history -g trade --went --since 1h",
+            "raftsman groups ls",
+            "raftsman job list --queue executing --tasktracker w1 --all",
+            "raftsman job logs --type fixed-dead --failed --since 15m --newest",
+            "raftsman job logs 42.0 -f",
             "raftsman cluster transfer-leader",
             "raftsman alarms ls --raised",
             "raftsman alarm silence dead_run trade --for 2h",

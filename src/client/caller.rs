@@ -109,7 +109,7 @@ impl Caller {
     }
 
     /// Ready when a leader other than `asked` can be asked directly.
-    async fn another_leads(&self, asked: &Target) {
+    pub(super) async fn another_leads(&self, asked: &Target) {
         let other =
             |view: &View| view.target.as_ref().is_some_and(|target| target.leads && !target.is_same(asked));
         // The sender lives as long as the link, which lives in self.
@@ -125,7 +125,7 @@ impl Caller {
         }
     }
 
-    fn nobody(&self) -> Fault {
+    pub(super) fn nobody(&self) -> Fault {
         let addresses: Vec<String> = self.link.addresses().iter().map(ToString::to_string).collect();
         let message = format!("no jobtracker answers at {}", addresses.join(", "));
         Fault::not_applied(Reason::NoJobTracker, message)

@@ -22,11 +22,13 @@ mod error;
 mod fail_store;
 mod handle;
 mod limiter;
+mod log_tail;
 mod sequences;
 mod submit;
 mod submitter;
 #[cfg(test)]
 mod tests;
+mod update;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,7 +44,9 @@ pub use counters::ClientCounters;
 pub use error::ClientError;
 pub use fail_store::{DeadLetter, FailStoreContents, FailStoreOptions, FailStoreStats, SavedJob};
 pub use handle::{CancelAnswer, JobHandle, JobRef, SubmitOutcome};
+pub use log_tail::LogTail;
 pub use submit::{Retry, Submit};
+pub use update::{JobUpdate, UpdateAnswer};
 
 use crate::domain::{FieldError, Identity};
 use crate::link::{Address, Link, MESSAGE_BYTES_MAX, View, identity};
@@ -387,6 +391,28 @@ impl JobClient {
         }
     }
 
+    /// Changes a live job: its next revision. What was not dispatched takes it in place, what executes keeps its own.
+    ///
+    /// # Errors
+    /// If a field is wrong or cannot be changed, or nothing answers in time.
+    pub async fn update(
+        &self,
+        job: impl Into<JobRef>,
+        update: JobUpdate,
+    ) -> Result<UpdateAnswer, ClientError> {
+        let target = match job.into() {
+            JobRef::Id(id) => pb::update_request::Target::JobId(id),
+            JobRef::Task { node_group, task_id } => {
+                pb::update_request::Target::Task(JobRef::key(node_group, task_id))
+            }
+        };
+        let call = |via, idempotency| {
+            let request = pb::UpdateRequest { target: Some(target.clone()), idempotency, ..update.request() };
+            async move { jobs(via).update(request).await }
+        };
+        Ok(update::answer(self.mutate(call).await?))
+    }
+
     /// Cancels a job and says exactly what that meant.
     ///
     /// # Errors
@@ -484,6 +510,26 @@ impl JobClient {
     /// If the cluster cannot be asked or the page token is wrong.
     pub async fn list_runs(&self, request: pb::ListRunsRequest) -> Result<pb::ListRunsResponse, ClientError> {
         self.read(request, async |via, request| jobs(via).list_runs(request).await).await
+    }
+
+    /// Counts what is in the queues, by node group; of one, or of all if it is empty.
+    ///
+    /// # Errors
+    /// If the cluster cannot be asked.
+    pub async fn count_jobs(&self, node_group: &str) -> Result<pb::CountJobsResponse, ClientError> {
+        let request = pb::CountJobsRequest { node_group: node_group.into(), consistency: 0 };
+        self.read(request, async |via, request| jobs(via).count_jobs(request).await).await
+    }
+
+    /// Reads one page of a search through the job log.
+    ///
+    /// # Errors
+    /// If the cluster cannot be asked, or a filter or the page token is wrong.
+    pub async fn search_logs(
+        &self,
+        request: pb::SearchLogsRequest,
+    ) -> Result<pb::SearchLogsResponse, ClientError> {
+        self.read(request, async |via, request| jobs(via).search_logs(request).await).await
     }
 
     /// Reads one page of a job log.

@@ -77,7 +77,7 @@ impl Layer {
         &'a self,
         from: Bound<&Key>,
         to: &Key,
-    ) -> impl Iterator<Item = (&'a Key, &'a Option<Row>)> + use<'a> {
+    ) -> impl DoubleEndedIterator<Item = (&'a Key, &'a Option<Row>)> + use<'a> {
         self.rows.range::<Key, _>((from, Bound::Excluded(to)))
     }
 
@@ -114,6 +114,7 @@ fn payload_bytes(row: &Row) -> usize {
             | super::row::Answer::Terminating(_)
             | super::row::Answer::Retried(_)
             | super::row::Answer::Acted(_)
+            | super::row::Answer::Updated(_)
             | super::row::Answer::Refused(_) => 0,
         },
         Row::TaskKey(_)
@@ -126,6 +127,9 @@ fn payload_bytes(row: &Row) -> usize {
         | Row::Request(_)
         | Row::RequestAge
         | Row::Deleted(_)
+        | Row::NodeEvent(_)
+        | Row::LogAge(_)
+        | Row::Paused(_)
         | Row::Sampled(_)
         | Row::GroupStats(_)
         | Row::TrackerStats(_)

@@ -61,6 +61,14 @@ pub struct Limits {
     pub client_kept: Millis,
     /// Biz log bytes of one execution, a line's end included; what comes later is counted and dropped.
     pub biz_log_bytes_max: u32,
+    /// How long a written line of the job log is kept.
+    pub job_log_kept: Millis,
+    /// What all written lines of the job log may take, each with what it costs beside its text; the oldest go first.
+    pub job_log_bytes_max: u64,
+    /// How long an event in the history of nodes is kept.
+    pub node_events_kept: Millis,
+    /// How many events the history of nodes keeps; the oldest go first.
+    pub node_events_max: u64,
     /// How long series are kept.
     pub stats_kept: Millis,
     /// How many rows the series have at most: one a minute for each node group, TaskTracker and JobTracker.
@@ -77,6 +85,10 @@ impl Default for Limits {
             offline_kept: Millis::from_secs(7 * 24 * 3600),
             client_kept: Millis::from_secs(7 * 24 * 3600),
             biz_log_bytes_max: 64 << 10,
+            job_log_kept: Millis::from_secs(7 * 24 * 3600),
+            job_log_bytes_max: 1 << 30,
+            node_events_kept: Millis::from_secs(30 * 24 * 3600),
+            node_events_max: 100_000,
             stats_kept: Millis::from_secs(3 * 24 * 3600),
             stats_rows_max: 1_000_000,
         }
@@ -152,6 +164,34 @@ pub const FIELDS: &[LimitField] = &[
         meaning: "biz log bytes of one execution; what comes later is counted and dropped",
         get: |limits| limits.biz_log_bytes_max.into(),
         set: |limits, value| limits.biz_log_bytes_max = u32::try_from(value).unwrap_or(u32::MAX),
+    },
+    LimitField {
+        name: "job_log_kept",
+        unit: LimitUnit::Millis,
+        meaning: "how long a written line of the job log is kept",
+        get: |limits| limits.job_log_kept.get(),
+        set: |limits, value| limits.job_log_kept = Millis::new(value),
+    },
+    LimitField {
+        name: "job_log_bytes_max",
+        unit: LimitUnit::Bytes,
+        meaning: "what all written lines of the job log may take; the oldest go first",
+        get: |limits| limits.job_log_bytes_max,
+        set: |limits, value| limits.job_log_bytes_max = value,
+    },
+    LimitField {
+        name: "node_events_kept",
+        unit: LimitUnit::Millis,
+        meaning: "how long an event in the history of nodes is kept",
+        get: |limits| limits.node_events_kept.get(),
+        set: |limits, value| limits.node_events_kept = Millis::new(value),
+    },
+    LimitField {
+        name: "node_events_max",
+        unit: LimitUnit::Count,
+        meaning: "how many events the history of nodes keeps; the oldest go first",
+        get: |limits| limits.node_events_max,
+        set: |limits, value| limits.node_events_max = value,
     },
     LimitField {
         name: "stats_kept",

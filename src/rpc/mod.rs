@@ -13,9 +13,12 @@ mod export_stats;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
 mod health;
+mod holds;
+mod job_logs;
 mod job_service;
 mod leadership_service;
 mod limits;
+mod lists;
 mod log_export;
 mod lts_commands;
 mod monitor_service;
@@ -25,6 +28,7 @@ mod probes;
 mod session;
 mod task_tracker_service;
 mod unread;
+mod update;
 mod views;
 
 use std::time::Duration;

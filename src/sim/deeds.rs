@@ -65,6 +65,11 @@ impl World {
                 self.cluster.replicas[node].flush();
             }
             943..=982 => self.act_on_a_job(),
+            983..=992 => {
+                // It leaves while something is on its way to it.
+                self.submit(1);
+                self.tracker_drains()?;
+            }
             _ => {}
         }
         Ok(())

@@ -188,7 +188,14 @@ pub fn lane_of(command: &Command) -> Lane {
         | Command::Resume(_)
         | Command::Trigger(_)
         | Command::Delete(_)
+        | Command::Update(_)
+        | Command::PauseQueue(_)
+        | Command::ResumeQueue(_)
+        | Command::Drain(_)
+        | Command::Undrain(_)
+        | Command::SetSlots(_)
         | Command::SilenceAlarm(_)
+        | Command::DeleteGroup(_)
         | Command::SetLimits(_) => Lane::Request,
         Command::BizLog(_) | Command::Stats(_) => Lane::Log,
         Command::TrackerOnline(_)

@@ -1,6 +1,6 @@
 //! Forgets what is old: finished runs by age and by number a group, request ids, client sessions, offline TaskTrackers,
-//! series by age and by number.
-//! A bounded number of rows a command, and an effect that says so when there is more.
+//! series by age and by number, written lines of the job log and events of nodes by age and by what they take, what is
+//! left of deleted jobs. A bounded number of rows a command, and an effect that says so when there is more.
 
 use std::collections::BTreeSet;
 
@@ -8,9 +8,11 @@ use crate::domain::{ClientId, Identity, JobId, Millis, NodeGroup, Position, Requ
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::effect::Effect;
+use crate::machine::job_log;
 use crate::machine::key::Key;
 use crate::machine::limits::{ALARM_KEPT, EXPIRE_MAX};
-use crate::machine::queue::take_back;
+use crate::machine::node_history;
+use crate::machine::queue::{end, take_back};
 use crate::machine::reply::Reply;
 use crate::machine::row::{LiveState, Row, TrackerState};
 use crate::machine::stats::minute_of;
@@ -22,6 +24,7 @@ pub(super) fn apply(change: &mut Change<'_>) -> Result<Reply, BaseError> {
     }
     finished_runs(change)?;
     deleted_jobs(change)?;
+    old_histories(change)?;
     request_ids(change)?;
     client_sessions(change)?;
     offline_trackers(change)?;
@@ -29,6 +32,19 @@ pub(super) fn apply(change: &mut Change<'_>) -> Result<Reply, BaseError> {
     alarms(change)?;
     silences(change)?;
     Ok(Reply::Done)
+}
+
+/// Written lines of the job log and events of nodes, by age and by what they take.
+fn old_histories(change: &mut Change<'_>) -> Result<(), BaseError> {
+    let limits = *change.limits();
+    let oldest = change.now() - limits.job_log_kept;
+    let lines = job_log::forget_old(change, oldest, limits.job_log_bytes_max, EXPIRE_MAX)?;
+    let oldest = change.now() - limits.node_events_kept;
+    let events = node_history::forget_old(change, oldest, limits.node_events_max, EXPIRE_MAX)?;
+    if !(lines && events) {
+        change.effect(Effect::MoreToExpire);
+    }
+    Ok(())
 }
 
 /// Only for [`Bug::OldPushesAreUndone`]: LTS's push timeout.
@@ -106,14 +122,13 @@ impl Forgetting {
             if !self.log_of(change, *run)? {
                 return Ok(false);
             }
-            change.delete(Key::Finished(group.clone(), ended.ended, *run))?;
+            let ended_in = group_of_end(change, (*run, ended.ended), group)?;
+            change.delete(Key::Finished(ended_in.clone(), ended.ended, *run))?;
             change.delete(key)?;
-            change.count(group, |row| row.kept -= 1)?;
+            change.count(&ended_in, |row| row.kept -= 1)?;
         }
-        let (from, to) = job_lines(job);
-        let lines = change.scan(&from, &to, self.budget)?;
-        self.budget -= lines.len();
-        lines.into_iter().try_for_each(|(line, _)| change.delete(line))?;
+        let about = RunId::of_whole(job);
+        self.budget -= job_log::forget(change, about, Position::MIN, Position::MAX, self.budget)?;
         // What was cut off is found by the next one.
         Ok(self.budget > 0)
     }
@@ -125,14 +140,34 @@ impl Forgetting {
             self.budget = self.budget.saturating_sub(1);
             return Ok(true);
         }
-        let (from, to) = (Key::JobLog(run, Position::MIN), Key::JobLog(run, Position::MAX));
-        let lines = change.scan(&from, &to, self.budget)?;
-        self.budget -= lines.len();
-        lines.into_iter().try_for_each(|(line, _)| change.delete(line))?;
+        self.budget -= job_log::forget(change, run, Position::MIN, Position::MAX, self.budget)?;
         let is_done = self.budget > 0;
         self.budget = self.budget.saturating_sub(1);
         Ok(is_done)
     }
+}
+
+/// A run may have ended in another node group than that in which its job was last.
+fn group_of_end(
+    change: &Change<'_>,
+    (run, at): (RunId, Timestamp),
+    likely: &NodeGroup,
+) -> Result<NodeGroup, BaseError> {
+    if change.has_finished(likely, at, run)? {
+        return Ok(likely.clone());
+    }
+    for group in groups(change)? {
+        if change.has_finished(&group, at, run)? {
+            return Ok(group);
+        }
+    }
+    Ok(likely.clone())
+}
+
+fn groups(change: &Change<'_>) -> Result<Vec<NodeGroup>, BaseError> {
+    let (from, to) = (Key::first_group(), Key::Client(ClientId(Position::MIN)));
+    let groups = change.scan(&from, &to, usize::MAX)?.into_iter();
+    Ok(groups.filter_map(|(key, _)| if let Key::Group(group) = key { Some(group) } else { None }).collect())
 }
 
 /// A job that has ended and of whose runs none is left.
@@ -149,16 +184,13 @@ fn forget_job_if_bare(change: &mut Change<'_>, id: JobId) -> Result<(), BaseErro
     if key.is_some() {
         change.delete(Key::TaskKey(job.spec.node_group.clone(), job.spec.task_id.clone()))?;
     }
-    let (from, to) = job_lines(id);
+    end::unmark_end(change, id, &job)?;
+    let about = RunId::of_whole(id);
+    let (from, to) = (Key::JobLog(about, Position::MIN), Key::JobLog(about, Position::MAX));
     if !change.scan(&from, &to, 1)?.is_empty() {
         change.put_deleted(id, job.spec.node_group.clone())?;
     }
     change.delete(Key::Job(id))
-}
-
-fn job_lines(job: JobId) -> (Key, Key) {
-    let about = RunId::of_whole(job);
-    (Key::JobLog(about, Position::MIN), Key::JobLog(about, Position::MAX))
 }
 
 /// What is left of jobs that nobody can see any more.

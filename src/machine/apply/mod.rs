@@ -6,17 +6,22 @@ mod cancel;
 mod client_open;
 mod complete;
 mod delete;
+mod delete_group;
 mod dispatch;
+mod drain;
 mod expire;
 mod on_job;
+mod pause_queue;
 mod plan;
 mod reclaim;
 mod request;
 mod resume;
+mod resume_queue;
 mod retry;
 mod return_;
 mod set_alarms;
 mod set_limits;
+mod set_slots;
 mod silence_alarm;
 mod stats;
 mod submit;
@@ -26,6 +31,8 @@ mod tick;
 mod tracker_offline;
 mod tracker_online;
 mod trigger;
+mod undrain;
+mod update;
 
 use super::base::BaseError;
 use super::change::Change;
@@ -44,6 +51,7 @@ pub(super) fn apply(change: &mut Change<'_>, command: &Command) -> Result<Reply,
         Command::Resume(act) => resume::apply(change, act),
         Command::Trigger(act) => trigger::apply(change, act),
         Command::Delete(act) => delete::apply(change, act),
+        Command::Update(update) => update::apply(change, update),
         Command::TrackerOnline(online) => tracker_online::apply(change, online),
         Command::TrackerOffline(offline) => tracker_offline::apply(change, offline),
         Command::Dispatch(dispatch) => dispatch::apply(change, dispatch),
@@ -55,6 +63,12 @@ pub(super) fn apply(change: &mut Change<'_>, command: &Command) -> Result<Reply,
         Command::BizLog(log) => biz_log::apply(change, log),
         Command::Expire => expire::apply(change),
         Command::SetLimits(limits) => set_limits::apply(change, limits),
+        Command::DeleteGroup(delete) => delete_group::apply(change, delete),
+        Command::PauseQueue(pause) => pause_queue::apply(change, pause),
+        Command::ResumeQueue(resume) => resume_queue::apply(change, resume),
+        Command::Drain(drain) => drain::apply(change, drain),
+        Command::Undrain(undrain) => undrain::apply(change, undrain),
+        Command::SetSlots(slots) => set_slots::apply(change, slots),
         Command::Stats(told) => stats::apply(change, told),
         Command::SetAlarms(set) => set_alarms::apply(change, set),
         Command::AlarmsTold(told) => alarms_told::apply(change, told),

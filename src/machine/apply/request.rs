@@ -98,6 +98,7 @@ impl From<Answer> for Reply {
             Answer::Retried(run) => Reply::Retried(run),
             Answer::Acted(answer) => Reply::Acted(answer),
             Answer::Refused(refusal) => Reply::Refused(refusal),
+            Answer::Updated(answer) => Reply::Updated(answer),
         }
     }
 }

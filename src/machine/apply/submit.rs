@@ -9,11 +9,9 @@ use crate::machine::change::Change;
 use crate::machine::command::Submit;
 use crate::machine::key::Key;
 use crate::machine::queue::end::{self, End};
-use crate::machine::queue::{instant, start};
+use crate::machine::queue::{instant, revision, start};
 use crate::machine::reply::{Reply, SubmitAnswer};
-use crate::machine::row::{
-    Answer, BodyRow, Fate, JobRow, LiveRun, LiveState, Rhythm, SkipReason, TaskKeyRow,
-};
+use crate::machine::row::{Answer, Fate, JobRow, LiveRun, LiveState, Rhythm, SkipReason, TaskKeyRow};
 use crate::planted::{self, Bug};
 
 pub(super) fn apply(change: &mut Change<'_>, submit: &Submit) -> Result<Reply, BaseError> {
@@ -62,12 +60,15 @@ fn accept(change: &mut Change<'_>, spec: &Arc<JobSpec>) -> Result<SubmitAnswer, 
             updated: now,
             next_number,
             suspended: None,
+            end_marked: None,
+            schedule_revision: 1,
+            schedule_since: now,
             spec: Arc::clone(spec),
         },
     )?;
     change.put_task_key(spec, TaskKeyRow { job, live: true })?;
     change.count(&spec.node_group, |group| group.submitted += 1)?;
-    start::job(change, job, spec, start::From { revision: 1, number: 0, live: 0, suspended: false })?;
+    start::job(change, job, spec, start::From::the_beginning())?;
     Ok(SubmitAnswer::Accepted(job))
 }
 
@@ -101,14 +102,24 @@ fn replace(change: &mut Change<'_>, job: JobId, spec: &Arc<JobSpec>) -> Result<S
     let suspended = old.suspended.filter(|_| !planted::is(Bug::ReplaceRevives));
     change.put_job(
         job,
-        JobRow { revision, created: old.created, updated, next_number, suspended, spec: Arc::clone(spec) },
+        JobRow {
+            revision,
+            updated,
+            next_number,
+            suspended,
+            schedule_revision: revision,
+            schedule_since: updated,
+            spec: Arc::clone(spec),
+            ..JobRow::clone(&old)
+        },
     )?;
     change.put_task_key(spec, TaskKeyRow { job, live: true })?;
-    let from = start::From { revision, number, live: executing, suspended: suspended.is_some() };
+    let (schedule_revision, live, suspended) = (revision, executing, suspended.is_some());
+    let from = start::From { revision, schedule_revision, number, live, suspended };
     if executing > 0 && !is_periodic(spec) {
         // A one-shot revision that came while older runs execute starts when they have ended.
         let rhythm = Rhythm::Stopped { restart: true };
-        change.put_periodic(job, start::periodic(change.now(), rhythm, from))?;
+        change.put_periodic(job, start::periodic(change.now(), spec, rhythm, from))?;
     } else if !planted::is(Bug::ReplaceStartsNothing) {
         start::job(change, job, spec, from)?;
     }
@@ -123,7 +134,7 @@ fn supersede(change: &mut Change<'_>, job: JobId, old: &JobRow) -> Result<u32, B
     for (run, live) in change.live_runs(job)? {
         if matches!(live.state, LiveState::Executing { .. }) {
             executing += 1;
-            keep_body(change, job, old, &live)?;
+            revision::keep_body(change, job, old, &live)?;
             change.put_live(run, LiveRun { superseded: true, periodic: true, ..LiveRun::clone(&live) })?;
         } else {
             let skipped = Fate::Skipped { reason: SkipReason::Superseded, last: live.due, count: 1 };
@@ -133,15 +144,6 @@ fn supersede(change: &mut Change<'_>, job: JobId, old: &JobRow) -> Result<u32, B
         }
     }
     Ok(executing)
-}
-
-/// The executing run needs its specification when it is pushed again.
-fn keep_body(change: &mut Change<'_>, job: JobId, old: &JobRow, live: &LiveRun) -> Result<(), BaseError> {
-    if live.superseded || live.revision != old.revision {
-        return Ok(());
-    }
-    let users = change.body(job, live.revision)?.map_or(0, |body| body.users);
-    change.put_body(job, live.revision, BodyRow { users: users + 1, spec: Arc::clone(&old.spec) })
 }
 
 fn is_periodic(spec: &JobSpec) -> bool {

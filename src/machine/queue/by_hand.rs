@@ -38,7 +38,8 @@ pub(in crate::machine) fn run(
     };
     change.put_task_key(&job.spec, TaskKeyRow { job: id, live: true })?;
     let (run, now) = (RunId { job: id, number }, change.now());
-    let mut live = start::live_run(now, &job.spec, job.revision, now, LiveState::Ready { since: now });
+    let revisions = (job.revision, job.schedule_revision);
+    let mut live = start::live_run(now, &job.spec, revisions, now, LiveState::Ready { since: now });
     live.periodic = periodic.is_some();
     (live.start_by, live.by_hand, live.despite_suspend) = (None, true, job.suspended.is_some());
     change.put_new_live(run, live);

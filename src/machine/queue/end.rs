@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::start;
+use super::{revision, start};
 use crate::domain::{Action, JobId, JobSpec, RunId};
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
@@ -41,6 +41,7 @@ pub(in crate::machine) fn run(
     let fate = end.fate;
     let ledger = LedgerRow {
         revision: live.revision,
+        schedule_revision: live.schedule_revision,
         by_hand: live.by_hand,
         due: live.due,
         ended: change.now(),
@@ -62,8 +63,9 @@ pub(in crate::machine) fn run(
         tally(group, fate);
     })?;
     change.effect(Effect::Finished(run));
-    if live.superseded {
-        release_body(change, run.job, live.revision)?;
+    let newest = change.job(run.job)?.map(|job| job.revision);
+    if newest.is_some_and(|newest| newest != live.revision) {
+        revision::release_body(change, run.job, live.revision)?;
     }
     if live.periodic { periodic_run_ended(change, run.job) } else { job(change, run.job) }
 }
@@ -113,28 +115,42 @@ pub(in crate::machine) fn settle_or_end(
     match row.rhythm {
         Rhythm::Stopped { restart: true } => restart(change, id, &newest, row.next_number),
         Rhythm::Stopped { restart: false } | Rhythm::Planned { .. } | Rhythm::Grid { .. } => {
-            mark_end(change, id, &newest)?;
+            mark_end(change, id)?;
             job(change, id)
         }
     }
 }
 
 /// A periodic job may end without a run that is still remembered, so its own end is written down for expiry.
-fn mark_end(change: &mut Change<'_>, id: JobId, row: &JobRow) -> Result<(), BaseError> {
+fn mark_end(change: &mut Change<'_>, id: JobId) -> Result<(), BaseError> {
+    let Some(row) = change.job(id)? else { return Ok(()) };
+    unmark_end(change, id, &row)?;
+    let mark = (row.spec.node_group.clone(), change.now());
     let end = RunId::of_whole(id);
     change.effect(Effect::Finished(end));
-    change.put_plain(Key::Finished(row.spec.node_group.clone(), change.now(), end), Row::Finished)
+    change.put_plain(Key::Finished(mark.0.clone(), mark.1, end), Row::Finished)?;
+    change.put_job(id, JobRow { end_marked: Some(mark), ..JobRow::clone(&row) })
+}
+
+/// The job lives again, or is forgotten: an earlier end of it says nothing any more.
+pub(in crate::machine) fn unmark_end(
+    change: &mut Change<'_>,
+    id: JobId,
+    row: &JobRow,
+) -> Result<(), BaseError> {
+    match &row.end_marked {
+        Some((group, at)) => change.delete(Key::Finished(group.clone(), *at, RunId::of_whole(id))),
+        None => Ok(()),
+    }
 }
 
 /// A one-shot revision came while older runs executed; now it may run.
 fn restart(change: &mut Change<'_>, id: JobId, newest: &JobRow, number: u64) -> Result<(), BaseError> {
     change.put_job(id, JobRow { next_number: number + 1, ..newest.clone() })?;
-    start::job(
-        change,
-        id,
-        &newest.spec,
-        start::From { revision: newest.revision, number, live: 0, suspended: newest.suspended.is_some() },
-    )
+    let (revision, schedule_revision) = (newest.revision, newest.schedule_revision);
+    let suspended = newest.suspended.is_some();
+    let from = start::From { revision, schedule_revision, number, live: 0, suspended };
+    start::job(change, id, &newest.spec, from)
 }
 
 /// The job ends: its task key is free, and still leads to what became of it.
@@ -153,17 +169,5 @@ fn release_key(change: &mut Change<'_>, id: JobId, spec: &JobSpec) -> Result<(),
             change.put_task_key(spec, TaskKeyRow { job, live: false })
         }
         Some(_) | None => Ok(()),
-    }
-}
-
-/// One run less uses an old specification; the last one takes it away.
-fn release_body(change: &mut Change<'_>, job: JobId, revision: u32) -> Result<(), BaseError> {
-    match change.body(job, revision)? {
-        Some(mut old) if old.users > 1 => {
-            old.users -= 1;
-            change.put_body(job, revision, old)
-        }
-        Some(_) => change.delete(Key::Body(job, revision)),
-        None => Ok(()),
     }
 }

@@ -5,7 +5,7 @@ use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::effect::Effect;
 use crate::machine::queue::end::{self, End};
-use crate::machine::queue::ripen;
+use crate::machine::queue::{revision, ripen};
 use crate::machine::row::{Fate, LiveRun, LiveState, SkipReason};
 use crate::planted::{self, Bug};
 
@@ -29,6 +29,7 @@ pub(in crate::machine) fn run(
         return end_of_periodic(change, id, live);
     }
     live.state = held(&live.state);
+    revision::take_newest(change, id, &mut live)?;
     change.put_live(id, live)
 }
 

@@ -4,6 +4,7 @@ pub(super) mod by_hand;
 pub(super) mod end;
 pub(super) mod hold;
 pub(super) mod instant;
+pub(super) mod revision;
 pub(super) mod ripen;
 pub(super) mod start;
 pub(super) mod take_back;

@@ -7,7 +7,7 @@ use crate::machine::command::ReclaimReason;
 use crate::machine::effect::Effect;
 use crate::machine::limits::ATTEMPTS_KEPT;
 use crate::machine::queue::end::{self, End};
-use crate::machine::queue::hold;
+use crate::machine::queue::{hold, revision};
 use crate::machine::row::{Attempt, AttemptEnd, Fate, LiveRun, LiveState, Stop};
 use crate::planted::{self, Bug};
 
@@ -74,6 +74,7 @@ fn make_ready(change: &mut Change<'_>, run: RunId, mut live: LiveRun) -> Result<
     if hold::is_held(change, run.job, &live)? {
         return hold::run(change, run, live);
     }
+    revision::take_newest(change, run, &mut live)?;
     change.effect(Effect::Ready(live.node_group.clone()));
     change.put_live(run, live)
 }

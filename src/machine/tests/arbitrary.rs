@@ -9,24 +9,27 @@ use proptest::prelude::*;
 
 use crate::domain::{
     Action, AlarmId, AlarmRule, AlarmSeverity, AlarmSubject, AlarmTarget, Backoff, BizLogLevel, BizLogLine,
-    ClientId, ContentType, CronSchedule, DstRule, ExecutionId, Identity, JobId, JobSpec, Kind, Millis,
-    MisfirePolicy, NodeGroup, OnConflict, Outcome, Position, RepeatSchedule, RequestId, RetryPolicy, RunId,
-    Schedule, SessionId, TaskId, Timestamp, TraceContext,
+    ClientId, ContentType, CronSchedule, DstRule, ExecutionId, Identity, JobId, JobPatch, JobSpec, Kind,
+    Millis, MisfirePolicy, NodeGroup, OnConflict, Outcome, Position, RepeatSchedule, RequestId, RetryPolicy,
+    RunId, Schedule, SchedulePatch, SessionId, TaskId, Timestamp, TraceContext,
 };
 use crate::machine::alarm::{AlarmNews, AlarmReading, AlarmRow, SilenceRow, Told};
 use crate::machine::command::{
     AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Command, Complete,
-    Completion, Dispatch, ExecutionLines, Fingerprint, GroupSample, JobPlan, JobRef, JobTrackerSample,
-    LogEntry, OfflineReason, OnJob, Plan, Reclaim, ReclaimReason, RequestKey, Retry, RetryOf, Return,
-    SetAlarms, SetLimits, SilenceAlarm, SkippedRange, Stats, Submit, Terminate, TrackerOffline,
-    TrackerOnline, TrackerSample,
+    Completion, DeleteGroup, Dispatch, Drain, ExecutionLines, Fingerprint, GroupSample, JobPlan, JobRef,
+    JobTrackerSample, LogEntry, OfflineReason, OnJob, PauseQueue, Plan, Reclaim, ReclaimReason, RequestKey,
+    ResumeQueue, Retry, RetryOf, Return, SetAlarms, SetLimits, SetSlots, SilenceAlarm, SkippedRange, Stats,
+    Submit, Terminate, TrackerOffline, TrackerOnline, TrackerSample, Undrain, Update,
 };
 use crate::machine::limits::Limits;
-use crate::machine::reply::{ActAnswer, CancelAnswer, CompleteAnswer, Refusal, Reply, SubmitAnswer};
+use crate::machine::reply::{
+    ActAnswer, CancelAnswer, CompleteAnswer, Refusal, Reply, SubmitAnswer, UpdateAnswer,
+};
 use crate::machine::row::{
-    Answer, AnswerRow, Attempt, AttemptEnd, BodyRow, ClientRow, Fate, GroupRow, JobAct, JobLogKind,
-    JobLogRow, JobRow, LedgerRow, LiveRun, LiveState, MetaRow, PeriodicRow, RequestRow, Rhythm, Row,
-    SkipReason, Stop, TaskKeyRow, TrackerRow, TrackerState, Why,
+    Answer, AnswerRow, Attempt, AttemptEnd, BodyRow, ClientRow, Drained, Fate, GroupRow, Hold, JobAct,
+    JobLogKind, JobLogRow, JobRow, LedgerRow, LiveRun, LiveState, LogAgeRow, MetaRow, NodeEvent,
+    NodeEventRow, NodeType, PeriodicRow, RequestRow, Rhythm, Row, SkipReason, Stop, TaskKeyRow, TrackerRow,
+    TrackerState, Why,
 };
 use crate::machine::stats::{GroupStats, Histogram, JobTrackerStats, ProcessStats, TrackerStats};
 
@@ -199,16 +202,32 @@ fn reclaim_reason() -> BoxedStrategy<ReclaimReason> {
 }
 
 pub(super) fn limits() -> BoxedStrategy<Limits> {
-    (any::<(u32, u64, u32, u64)>(), span(), span(), span(), span(), span())
+    let spans = [span(), span(), span(), span(), span(), span(), span()];
+    (any::<(u32, u64, u32, u64, u64, u64)>(), spans)
         .prop_map(
             |(
-                (reclaims_max, finished_runs_max, biz_log_bytes_max, stats_rows_max),
-                request_window,
-                finished_kept,
-                offline_kept,
-                client_kept,
-                stats_kept,
+                (
+                    reclaims_max,
+                    finished_runs_max,
+                    biz_log_bytes_max,
+                    job_log_bytes_max,
+                    node_events_max,
+                    stats_rows_max,
+                ),
+                [
+                    request_window,
+                    finished_kept,
+                    offline_kept,
+                    client_kept,
+                    job_log_kept,
+                    node_events_kept,
+                    stats_kept,
+                ],
             )| Limits {
+                job_log_kept,
+                job_log_bytes_max,
+                node_events_kept,
+                node_events_max,
                 reclaims_max,
                 request_window,
                 finished_kept,
@@ -419,6 +438,80 @@ fn on_job() -> BoxedStrategy<OnJob> {
         .boxed()
 }
 
+fn schedule_patch() -> BoxedStrategy<SchedulePatch> {
+    let repeat = (option::of(span()), option::of(option::of(any::<u64>())), option::of(option::of(at())));
+    prop_oneof![
+        Just(SchedulePatch::RealTime),
+        at().prop_map(SchedulePatch::TriggerTime),
+        (option::of(text()), option::of(text()), option::of(Just(DstRule::ShiftBoth)))
+            .prop_map(|(expression, time_zone, dst)| SchedulePatch::Cron { expression, time_zone, dst }),
+        repeat.prop_map(|(interval, count, first)| SchedulePatch::Repeat { interval, count, first }),
+    ]
+    .boxed()
+}
+
+fn patch() -> BoxedStrategy<JobPatch> {
+    let what = (spec(), any::<[bool; 7]>(), option::of(schedule_patch()));
+    let rest = (option::of(option::of(span())), option::of(option::of(span())), any::<[bool; 4]>());
+    (what, rest)
+        .prop_map(|((spec, has, schedule), (run_timeout, start_deadline, more))| JobPatch {
+            node_group: has[0].then(|| spec.node_group.clone()),
+            kind: has[1].then(|| spec.kind.clone()),
+            content_type: has[2].then(|| spec.content_type.clone()),
+            payload: has[3].then(|| spec.payload.clone()),
+            params: has[4].then(|| spec.params.clone()),
+            priority: has[5].then_some(spec.priority),
+            schedule,
+            retries_max: has[6].then_some(spec.retry.retries_max),
+            backoff: more[0].then_some(spec.retry.backoff),
+            run_timeout,
+            start_deadline,
+            rely_on_previous_cycle: more[1].then_some(spec.rely_on_previous_cycle),
+            misfire: more[2].then_some(spec.misfire),
+            misfire_after: more[3].then_some(spec.misfire_after),
+        })
+        .boxed()
+}
+
+fn update() -> BoxedStrategy<Update> {
+    (request(), job_ref(), any::<u32>(), option::of(patch()), text())
+        .prop_map(|(request, job, expected_revision, patch, reason)| Update {
+            request,
+            job,
+            expected_revision,
+            patch: patch.map(Box::new),
+            reason,
+        })
+        .boxed()
+}
+
+/// What operators hold back.
+fn held() -> BoxedStrategy<Command> {
+    prop_oneof![
+        (group(), text(), text()).prop_map(|(node_group, by, reason)| Command::PauseQueue(PauseQueue {
+            node_group,
+            by,
+            reason
+        })),
+        group().prop_map(|node_group| Command::ResumeQueue(ResumeQueue { node_group })),
+        (group(), identity(), text(), text(), any::<bool>()).prop_map(
+            |(node_group, identity, by, reason, leave)| Command::Drain(Drain {
+                node_group,
+                identity,
+                by,
+                reason,
+                leave
+            })
+        ),
+        (group(), identity())
+            .prop_map(|(node_group, identity)| Command::Undrain(Undrain { node_group, identity })),
+        (group(), identity(), option::of(any::<u32>())).prop_map(|(node_group, identity, slots)| {
+            Command::SetSlots(SetSlots { node_group, identity, slots })
+        }),
+    ]
+    .boxed()
+}
+
 pub(super) fn command() -> BoxedStrategy<Command> {
     let retry_of = prop_oneof![run().prop_map(RetryOf::Run), job_ref().prop_map(RetryOf::LastDead)].boxed();
     let completion = (execution(), run(), outcome(), any::<bool>())
@@ -446,6 +539,7 @@ pub(super) fn command() -> BoxedStrategy<Command> {
         on_job().prop_map(Command::Resume),
         on_job().prop_map(Command::Trigger),
         on_job().prop_map(Command::Delete),
+        update().prop_map(Command::Update),
         online().prop_map(Command::TrackerOnline),
         (session(), offline_reason())
             .prop_map(|(session, reason)| Command::TrackerOffline(TrackerOffline { session, reason })),
@@ -463,9 +557,10 @@ pub(super) fn command() -> BoxedStrategy<Command> {
         Just(Command::Expire),
         (limits(), proptest::option::of(limits()))
             .prop_map(|(limits, instead_of)| Command::SetLimits(SetLimits { limits, instead_of })),
+        group().prop_map(|node_group| Command::DeleteGroup(DeleteGroup { node_group })),
         stats().prop_map(Command::Stats),
     ];
-    prop_oneof![asked, rest, alarm_command()].boxed()
+    prop_oneof![asked, rest, held(), alarm_command()].boxed()
 }
 
 pub(super) fn entry() -> BoxedStrategy<LogEntry> {
@@ -527,6 +622,20 @@ fn act_answer() -> BoxedStrategy<ActAnswer> {
     .boxed()
 }
 
+fn update_answer() -> BoxedStrategy<UpdateAnswer> {
+    prop_oneof![
+        (job(), any::<u32>()).prop_map(|(job, revision)| UpdateAnswer::Updated(job, revision)),
+        (job(), any::<u32>()).prop_map(|(job, revision)| UpdateAnswer::RevisionConflict(job, revision)),
+        (job(), fate()).prop_map(|(job, fate)| UpdateAnswer::AlreadyFinished(job, fate)),
+        Just(UpdateAnswer::NotFound),
+        job().prop_map(UpdateAnswer::KeyTaken),
+        job().prop_map(UpdateAnswer::TypeDiffers),
+        text().prop_map(UpdateAnswer::Wrong),
+        Just(UpdateAnswer::Refused),
+    ]
+    .boxed()
+}
+
 fn refusal() -> BoxedStrategy<Refusal> {
     let later = prop_oneof![
         (job(), any::<u32>()).prop_map(|(job, revision)| Refusal::RevisionDiffers { job, revision }),
@@ -540,6 +649,9 @@ fn refusal() -> BoxedStrategy<Refusal> {
         (client(), any::<u64>()).prop_map(|(client, sequence)| Refusal::RequestTooOld { client, sequence }),
         session().prop_map(Refusal::UnknownSession),
         session().prop_map(Refusal::Draining),
+        group().prop_map(Refusal::Paused),
+        (group(), identity()).prop_map(|(group, who)| Refusal::UnknownTracker(group, who)),
+        (group(), identity()).prop_map(|(group, who)| Refusal::TrackerOffline(group, who)),
         run().prop_map(Refusal::UnknownRun),
         run().prop_map(Refusal::NotExecuting),
         run().prop_map(Refusal::StillLive),
@@ -548,6 +660,13 @@ fn refusal() -> BoxedStrategy<Refusal> {
         Just(Refusal::RequestMismatch),
         text().prop_map(Refusal::BadLimits),
         Just(Refusal::LimitsChanged),
+        group().prop_map(Refusal::UnknownGroup),
+        (group(), any::<[u64; 3]>()).prop_map(|(node_group, [live, kept, online])| Refusal::GroupInUse {
+            node_group,
+            live,
+            kept,
+            online
+        }),
     ]
     .boxed()
 }
@@ -562,6 +681,8 @@ pub(super) fn reply() -> BoxedStrategy<Reply> {
         execution().prop_map(Reply::Terminating),
         run().prop_map(Reply::Retried),
         act_answer().prop_map(Reply::Acted),
+        update_answer().prop_map(Reply::Updated),
+        any::<bool>().prop_map(Reply::Switched),
         session().prop_map(Reply::Online),
         vec(prop::sample::select(vec![CompleteAnswer::Accepted, CompleteAnswer::Stale]), 0..5)
             .prop_map(Reply::Completed),
@@ -577,6 +698,7 @@ fn answer() -> BoxedStrategy<Answer> {
         execution().prop_map(Answer::Terminating),
         run().prop_map(Answer::Retried),
         act_answer().prop_map(Answer::Acted),
+        update_answer().prop_map(Answer::Updated),
         refusal().prop_map(Answer::Refused),
     ]
     .boxed()
@@ -612,12 +734,16 @@ fn live() -> BoxedStrategy<LiveRun> {
     ];
     let what = (group(), kind(), at(), at(), option::of(at()), state);
     let stop = option::of(prop::sample::select(vec![Stop::Cancel, Stop::Terminate]));
-    let rest = (any::<(i32, [u32; 5], u64)>(), any::<[bool; 4]>(), stop, vec(attempt(), 0..3));
+    let rest = (any::<(i32, [u32; 6], u64)>(), any::<[bool; 4]>(), stop, vec(attempt(), 0..3));
     (what, rest, option::of((position(), any::<u64>())))
         .prop_map(|(what, rest, log_dropped)| {
             let (node_group, kind, due, created, start_by, state) = what;
             let (
-                (priority, [revision, retries, reclaims, executions, log_bytes], log_lines),
+                (
+                    priority,
+                    [revision, schedule_revision, retries, reclaims, executions, log_bytes],
+                    log_lines,
+                ),
                 flags,
                 stop,
                 attempts,
@@ -628,6 +754,7 @@ fn live() -> BoxedStrategy<LiveRun> {
                 kind,
                 priority,
                 revision,
+                schedule_revision,
                 due,
                 created,
                 start_by,
@@ -662,19 +789,31 @@ fn periodic() -> BoxedStrategy<PeriodicRow> {
             any::<bool>().prop_map(|restart| Rhythm::Stopped { restart }),
         ];
     let skip = option::of((any::<u64>(), skip_reason()));
-    (any::<(u32, u64, u32, bool)>(), rhythm, at(), skip, option::of(at()))
-        .prop_map(|((revision, next_number, live, suspended), rhythm, settled, last_skip, resumed)| {
-            PeriodicRow { revision, rhythm, settled, next_number, live, last_skip, suspended, resumed }
+    let numbers = any::<(u32, u64, u32, bool)>();
+    (group(), numbers, rhythm, at(), skip, option::of(at()))
+        .prop_map(|(node_group, numbers, rhythm, settled, last_skip, resumed)| {
+            let (revision, next_number, live, suspended) = numbers;
+            PeriodicRow {
+                node_group,
+                revision,
+                rhythm,
+                settled,
+                next_number,
+                live,
+                last_skip,
+                suspended,
+                resumed,
+            }
         })
         .boxed()
 }
 
 fn ledger() -> BoxedStrategy<LedgerRow> {
-    let counts = any::<(u32, u32, u32, u32, bool)>();
+    let counts = any::<([u32; 2], u32, u32, u32, bool)>();
     (counts, at(), at(), fate(), vec(attempt(), 0..3), payload(), text())
         .prop_map(
             |(
-                (revision, retries, reclaims, executions, by_hand),
+                ([revision, schedule_revision], retries, reclaims, executions, by_hand),
                 due,
                 ended,
                 fate,
@@ -684,6 +823,7 @@ fn ledger() -> BoxedStrategy<LedgerRow> {
             )| {
                 LedgerRow {
                     revision,
+                    schedule_revision,
                     by_hand,
                     due,
                     ended,
@@ -702,16 +842,24 @@ fn ledger() -> BoxedStrategy<LedgerRow> {
 
 fn tracker() -> BoxedStrategy<TrackerRow> {
     let state = prop_oneof![Just(TrackerState::Online), offline_reason().prop_map(TrackerState::Offline)];
-    (session(), any::<(u64, u32)>(), state, at(), vec(kind(), 0..3))
-        .prop_map(|(session, (start, capacity), state, since, kinds)| TrackerRow {
+    let drained = (hold(), any::<bool>()).prop_map(|(hold, leave)| Drained { hold, leave });
+    let held = (option::of(drained), option::of(any::<u32>()));
+    (session(), any::<(u64, u32)>(), state, at(), vec(kind(), 0..3), held)
+        .prop_map(|(session, (start, capacity), state, since, kinds, (drained, slots))| TrackerRow {
             session,
             start,
             state,
             since,
             capacity,
             kinds,
+            drained,
+            slots,
         })
         .boxed()
+}
+
+fn hold() -> BoxedStrategy<Hold> {
+    (at(), text(), text()).prop_map(|(since, by, reason)| Hold { since, by, reason }).boxed()
 }
 
 fn job_act() -> BoxedStrategy<JobAct> {
@@ -765,17 +913,56 @@ fn group_row() -> BoxedStrategy<GroupRow> {
 }
 
 fn meta() -> BoxedStrategy<MetaRow> {
-    (any::<[u64; 4]>(), at(), limits(), any::<u32>(), client())
-        .prop_map(|([id_base, applied, digest, stats_rows], now, limits, feature_level, clients_swept)| {
-            MetaRow { id_base, applied, now, digest, limits, feature_level, clients_swept, stats_rows }
+    (any::<[u64; 6]>(), at(), limits(), any::<u32>(), client())
+        .prop_map(|(numbers, now, limits, feature_level, clients_swept)| {
+            let [id_base, applied, digest, node_events, job_log_bytes, stats_rows] = numbers;
+            MetaRow {
+                id_base,
+                applied,
+                now,
+                digest,
+                limits,
+                feature_level,
+                clients_swept,
+                node_events,
+                job_log_bytes,
+                stats_rows,
+            }
+        })
+        .boxed()
+}
+
+fn node_event() -> BoxedStrategy<NodeEventRow> {
+    let node_type =
+        prop::sample::select(vec![NodeType::JobTracker, NodeType::TaskTracker, NodeType::JobClient]);
+    let event = prop_oneof![Just(NodeEvent::Online), offline_reason().prop_map(NodeEvent::Offline)];
+    (at(), node_type, option::of(group()), identity(), any::<u64>(), event)
+        .prop_map(|(at, node_type, node_group, identity, id, event)| NodeEventRow {
+            at,
+            node_type,
+            node_group,
+            identity,
+            id,
+            event,
         })
         .boxed()
 }
 
 pub(super) fn row() -> BoxedStrategy<Row> {
-    let job_row = (any::<(u32, u64)>(), at(), at(), option::of(at()), spec()).prop_map(
-        |((revision, next_number), created, updated, suspended, spec)| {
-            Row::Job(Arc::new(JobRow { revision, created, updated, next_number, suspended, spec }))
+    let marks = (option::of(at()), option::of((group(), at())));
+    let job_row = (any::<([u32; 2], u64)>(), [at(), at(), at()], marks, spec()).prop_map(
+        |(([revision, schedule_revision], next_number), [created, updated, schedule_since], marks, spec)| {
+            Row::Job(Arc::new(JobRow {
+                revision,
+                created,
+                updated,
+                next_number,
+                suspended: marks.0,
+                end_marked: marks.1,
+                schedule_revision,
+                schedule_since,
+                spec,
+            }))
         },
     );
     let jobs = prop_oneof![
@@ -800,6 +987,9 @@ pub(super) fn row() -> BoxedStrategy<Row> {
         }))),
         Just(Row::RequestAge),
         group().prop_map(Row::Deleted),
+        node_event().prop_map(|row| Row::NodeEvent(Box::new(row))),
+        (at(), position()).prop_map(|(at, last)| Row::LogAge(LogAgeRow { at, last })),
+        hold().prop_map(|hold| Row::Paused(Box::new(hold))),
         group_row().prop_map(|row| Row::Sampled(Box::new(row))),
         group_stats().prop_map(|row| Row::GroupStats(Box::new(row))),
         tracker_stats().prop_map(|row| Row::TrackerStats(Box::new(row))),

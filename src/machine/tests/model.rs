@@ -4,6 +4,9 @@
 //! only the words (commands, replies, ids) with what it is compared with. Not here: the job log's lines, and the limit
 //! on the number of finished runs.
 
+mod holds;
+mod update;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -34,11 +37,19 @@ pub(super) struct Model {
     pub(super) trackers: BTreeMap<(NodeGroup, Identity), Tracker>,
     pub(super) clients: BTreeMap<ClientId, Client>,
     requests: BTreeMap<RequestId, (Timestamp, (Fingerprint, Reply))>,
+    /// The node groups of which nothing is dispatched.
+    pub(super) paused: BTreeSet<NodeGroup>,
     pub(super) alarms: Alarms,
     /// When a periodic job ended: its own end keeps it like a finished run would.
     ends: BTreeSet<(Timestamp, JobId)>,
+    /// The history of nodes: when, who, which session, whether it came.
+    pub(super) events: Vec<(Timestamp, (NodeGroup, Identity), SessionId, bool)>,
+    /// Groups that were ever counted.
+    groups: BTreeSet<NodeGroup>,
     /// What was counted of each group that cannot be seen any more by looking at what is left.
     pub(super) counts: BTreeMap<NodeGroup, Counts>,
+    /// How many runs of deleted jobs the next `Expire` takes away.
+    leftover: BTreeMap<NodeGroup, u64>,
     /// The rows of the series: minute, table, group and node.
     pub(super) series: BTreeSet<(Timestamp, u8, String, String)>,
     /// How often something rare happened.
@@ -49,6 +60,8 @@ pub(super) struct Model {
 pub(super) struct Job {
     pub(super) spec: Arc<JobSpec>,
     pub(super) revision: u32,
+    /// The revision that brought its schedule and misfire policy: what a plan must be about.
+    pub(super) planned_by: u32,
     next_number: u64,
     pub(super) runs: BTreeMap<u64, Run>,
     pub(super) rhythm: Option<Rhythm>,
@@ -87,6 +100,8 @@ pub(super) enum Next {
 #[derive(Clone, Debug)]
 pub(super) struct Run {
     spec: Arc<JobSpec>,
+    /// Where it is dispatched: that of its job until it has executed.
+    pub(super) group: NodeGroup,
     pub(super) revision: u32,
     pub(super) due: Timestamp,
     pub(super) by_hand: bool,
@@ -121,6 +136,9 @@ pub(super) struct Tracker {
     since: Timestamp,
     pub(super) capacity: u32,
     kinds: Vec<crate::domain::Kind>,
+    /// Whether an operator drained it, and whether it shall leave.
+    pub(super) drained: Option<bool>,
+    pub(super) slots: Option<u32>,
 }
 
 /// What happened to a group's runs, beyond what those that are left show.
@@ -280,6 +298,12 @@ impl Model {
             Command::Resume(act) => self.once(&act.request, |model| model.act(act, Model::resume)),
             Command::Trigger(act) => self.once(&act.request, |model| model.act(act, Model::trigger)),
             Command::Delete(act) => self.once(&act.request, |model| model.act(act, Model::delete)),
+            Command::Update(it) => self.once(&it.request, |model| Reply::Updated(model.update(it))),
+            Command::PauseQueue(it) => Reply::Switched(self.paused.insert(it.node_group.clone())),
+            Command::ResumeQueue(it) => Reply::Switched(self.paused.remove(&it.node_group)),
+            Command::Drain(it) => self.drain(it),
+            Command::Undrain(it) => self.undrain(it),
+            Command::SetSlots(it) => self.set_slots(it),
             Command::TrackerOnline(online) => Reply::Online(self.online(online)),
             Command::TrackerOffline(offline) => self.offline(offline.session),
             Command::Dispatch(dispatch) => self.dispatch(dispatch.session, dispatch.want),
@@ -322,6 +346,7 @@ impl Model {
                 }
                 Err(wrong) => Reply::Refused(wrong.into()),
             },
+            Command::DeleteGroup(delete) => self.delete_group(&delete.node_group),
             Command::SetAlarms(set) => {
                 for one in &set.changes {
                     let id = AlarmId(Position::new(self.index, self.ordinal));
@@ -395,11 +420,13 @@ impl Model {
         match (holder, spec.on_conflict) {
             (None, _) => {
                 let job = JobId(self.id());
+                self.groups.insert(spec.node_group.clone());
                 self.counts(&spec.node_group).received += 1;
                 self.keys.insert(key, job);
                 let new = Job {
                     spec: Arc::clone(spec),
                     revision: 1,
+                    planned_by: 1,
                     next_number: 0,
                     runs: BTreeMap::new(),
                     rhythm: None,
@@ -433,6 +460,7 @@ impl Model {
             }
         }
         (job.spec, job.revision) = (Arc::clone(spec), job.revision + 1);
+        job.planned_by = job.revision;
         let revision = job.revision;
         let one_shot = matches!(spec.schedule, Schedule::RealTime | Schedule::TriggerTime(_));
         if one_shot && job.live() > 0 {
@@ -476,6 +504,7 @@ impl Model {
         };
         let run = Run {
             spec: Arc::clone(&job.spec),
+            group: job.spec.node_group.clone(),
             revision: job.revision,
             due,
             by_hand,
@@ -520,6 +549,7 @@ impl Model {
             }
             Some(rhythm) if rhythm.is_exhausted() => {
                 (job.rhythm, job.alive, job.suspended) = (None, false, false);
+                self.ends.retain(|(_, ended)| *ended != id);
                 self.ends.insert((now, id));
             }
             Some(_) => {}
@@ -539,7 +569,7 @@ impl Model {
         let Some(id) = self.find_job(job) else { return CancelAnswer::NotFound };
         self.settle_before_the_end(id);
         if !self.jobs[&id].alive {
-            return CancelAnswer::AlreadyFinished(id, self.last_fate(id));
+            return CancelAnswer::AlreadyFinished(id, self.jobs[&id].ended_as());
         }
         // The line in the job log.
         self.id();
@@ -568,17 +598,6 @@ impl Model {
         id.filter(|id| self.jobs.contains_key(id))
     }
 
-    fn last_fate(&self, id: JobId) -> Fate {
-        let job = &self.jobs[&id];
-        let last = job.runs.get(&job.next_number.saturating_sub(1)).or(job.runs.values().next());
-        last.map_or(Fate::Cancelled, |run| match run.state {
-            State::Ended(fate, _) => fate,
-            State::Waiting(_) | State::Ready | State::Suspended(_) | State::Executing(..) => {
-                unreachable!("the job has ended")
-            }
-        })
-    }
-
     // -- acts on a job -----------------------------------------------------------------------------------------------
 
     fn act(&mut self, act: &OnJob, does: fn(&mut Model, JobId) -> Reply) -> Reply {
@@ -595,7 +614,7 @@ impl Model {
     fn is_beyond(&self, id: JobId) -> Option<Reply> {
         let job = &self.jobs[&id];
         if !job.alive {
-            return Some(Reply::Acted(ActAnswer::AlreadyFinished(id, self.last_fate(id))));
+            return Some(Reply::Acted(ActAnswer::AlreadyFinished(id, self.jobs[&id].ended_as())));
         }
         let cancelled = match &job.rhythm {
             Some(rhythm) => rhythm.next == Next::Stopped { restart: false },
@@ -742,8 +761,11 @@ impl Model {
             true => Run { state: State::Ended(Fate::Cancelled, now), ..run },
             false => run,
         };
-        let runs: Vec<Run> = job.runs.into_values().map(ended).collect();
-        self.counts(&job.spec.node_group).forgotten.extend(runs);
+        for run in job.runs.into_values().map(ended) {
+            *self.leftover.entry(run.group.clone()).or_default() += 1;
+            let group = run.group.clone();
+            self.counts(&group).forgotten.push(run);
+        }
         self.keys.retain(|_, job| *job != id);
         self.ends.retain(|(_, job)| *job != id);
         self.rare("deleted");
@@ -834,12 +856,21 @@ impl Model {
             return Reply::Refused(Refusal::UnknownSession(session));
         };
         let tracker = self.trackers.values().find(online).expect("found just now");
-        let free = (tracker.capacity as usize).saturating_sub(self.executions_of(session).len());
+        if tracker.drained.is_some() {
+            self.rare("dispatch to a drained TaskTracker");
+            return Reply::Refused(Refusal::Draining(session));
+        }
+        if self.paused.contains(&group) {
+            self.rare("dispatch in a paused group");
+            return Reply::Refused(Refusal::Paused(group));
+        }
+        let free = (tracker.slots.unwrap_or(tracker.capacity) as usize)
+            .saturating_sub(self.executions_of(session).len());
         let mut ready: Vec<(i32, Timestamp, RunId)> = Vec::new();
         for (job, it) in &self.jobs {
             for (number, run) in it.runs.iter().filter(|(_, run)| run.state == State::Ready) {
                 let takes = tracker.kinds.is_empty() || tracker.kinds.contains(&run.spec.kind);
-                if takes && run.spec.node_group == group {
+                if takes && run.group == group {
                     ready.push((run.spec.priority, run.due, RunId { job: *job, number: *number }));
                 }
             }
@@ -887,7 +918,7 @@ impl Model {
             self.id();
             return CompleteAnswer::Stale;
         };
-        let group = self.jobs[&id.job].spec.node_group.clone();
+        let group = self.run(id).expect("found just now").group.clone();
         *self.counts(&group).executed.entry(action.as_str()).or_default() += 1;
         let run = self.run_mut(id).expect("found just now");
         run.recorded.insert((result.execution, action));
@@ -906,10 +937,12 @@ impl Model {
         if let Some(fate) = given_up(run) {
             return self.end(id, fate);
         }
-        if run.retries >= run.spec.retry.retries_max {
+        // The newest revision decides.
+        let spec = Arc::clone(&self.jobs[&id.job].spec);
+        if run.retries >= spec.retry.retries_max {
             return self.end(id, Fate::Dead);
         }
-        let until = self.now + after.unwrap_or_else(|| run.spec.retry.delay(id, run.retries + 1));
+        let until = self.now + after.unwrap_or_else(|| spec.retry.delay(id, run.retries + 1));
         let held = self.is_held(id);
         if held && self.jobs[&id.job].rhythm.is_some() {
             self.rare("no retry of a suspended job");
@@ -917,7 +950,7 @@ impl Model {
         }
         let job = &self.jobs[&id.job];
         let next = job.rhythm.as_ref().filter(|_| !job.suspended).and_then(Rhythm::first);
-        if run.spec.rely_on_previous_cycle && next.is_some_and(|next| next <= until) {
+        if spec.rely_on_previous_cycle && next.is_some_and(|next| next <= until) {
             self.rare("next cycle before retry");
             return self.end(id, Fate::Failed);
         }
@@ -927,13 +960,14 @@ impl Model {
             self.hold(id);
             self.rare("no retry of a suspended job");
         }
+        self.take_newest(id);
     }
 
     fn give_back(&mut self, execution: ExecutionId, began: bool) {
         let Some(id) = self.find(execution) else { return };
         let run = self.run_mut(id).expect("found just now");
         run.executions -= u32::from(!began);
-        let group = run.spec.node_group.clone();
+        let group = run.group.clone();
         self.counts(&group).returned += u64::from(!began);
         let run = self.run_mut(id).expect("found just now");
         match given_up(run) {
@@ -962,6 +996,7 @@ impl Model {
         if self.is_held(id) {
             self.hold(id);
         }
+        self.take_newest(id);
     }
 
     // -- TaskTrackers ----------------------------------------------------------------------------------------------
@@ -973,6 +1008,13 @@ impl Model {
             Some((session, true, start, since)) if start == online.start => (session, since),
             Some(_) | None => (SessionId(self.id()), self.now),
         };
+        if known.is_none_or(|(old, ..)| old != session) {
+            if let Some((old, true, ..)) = known {
+                self.event(&key, old, false);
+                self.rare("replaced session");
+            }
+            self.event(&key, session, true);
+        }
         if let Some((old, ..)) = known.filter(|(old, ..)| *old != session) {
             for execution in self.executions_of(old) {
                 if online.holds.contains(&execution) {
@@ -985,19 +1027,58 @@ impl Model {
             }
         }
         let (start, capacity, kinds) = (online.start, online.capacity, online.kinds.clone());
-        self.trackers.insert(key, Tracker { session, start, online: true, since, capacity, kinds });
+        let stays = known.is_some_and(|(old, ..)| old == session);
+        let (drained, slots) = self.trackers.get(&key).map_or((None, None), |it| (it.drained, it.slots));
+        // Who starts anew stays drained, and does not leave.
+        let drained = drained.map(|leave| leave && stays);
+        let tracker = Tracker { session, start, online: true, since, capacity, kinds, drained, slots };
+        self.trackers.insert(key, tracker);
         session
     }
 
     fn offline(&mut self, session: SessionId) -> Reply {
         let now = self.now;
-        let Some(tracker) = self.trackers.values_mut().find(|it| it.session == session && it.online) else {
+        let found = self.trackers.iter_mut().find(|(_, it)| it.session == session && it.online);
+        let Some((who, tracker)) = found else {
             return Reply::Refused(Refusal::UnknownSession(session));
         };
         (tracker.online, tracker.since) = (false, now);
+        let who = who.clone();
+        self.event(&who, session, false);
         for execution in self.executions_of(session) {
             self.reclaim(execution, ReclaimReason::TrackerSilent);
         }
+        Reply::Done
+    }
+
+    fn event(&mut self, who: &(NodeGroup, Identity), session: SessionId, came: bool) {
+        self.id();
+        self.events.push((self.now, who.clone(), session, came));
+    }
+
+    fn delete_group(&mut self, group: &NodeGroup) -> Reply {
+        let trackers = || self.trackers.iter().filter(|((of, _), _)| of == group);
+        let online = trackers().filter(|(_, it)| it.online).count() as u64;
+        // A run that executed while its job moved stays of the group that it was of.
+        let runs: Vec<&Run> = self.jobs.values().flat_map(|job| job.runs.values()).collect();
+        let of_group = |run: &&&Run| run.group == *group;
+        let live_runs = runs.iter().filter(of_group).filter(|run| run.is_live()).count();
+        let jobs: Vec<&Job> = self.jobs.values().filter(|job| job.spec.node_group == *group).collect();
+        let live = (live_runs + jobs.iter().filter(|job| job.rhythm.is_some()).count()) as u64;
+        let kept = runs.iter().filter(of_group).filter(|run| !run.is_live()).count() as u64
+            + self.leftover.get(group).copied().unwrap_or_default();
+        if online + live + kept > 0 || !jobs.is_empty() {
+            self.rare("group in use");
+            return Reply::Refused(Refusal::GroupInUse { node_group: group.clone(), live, kept, online });
+        }
+        if !self.groups.contains(group) && trackers().next().is_none() {
+            return Reply::Refused(Refusal::UnknownGroup(group.clone()));
+        }
+        self.counts.remove(group);
+        self.paused.remove(group);
+        self.trackers.retain(|(of, _), _| of != group);
+        self.groups.remove(group);
+        self.rare("group deleted");
         Reply::Done
     }
 
@@ -1158,7 +1239,7 @@ impl Model {
     fn plan(&mut self, plan: &JobPlan) -> bool {
         let now = self.now;
         let Some(job) = self.jobs.get_mut(&plan.job) else { return false };
-        let (misfire_after, revision, suspended) = (job.spec.misfire_after, job.revision, job.suspended);
+        let (misfire_after, revision, suspended) = (job.spec.misfire_after, job.planned_by, job.suspended);
         let Some(rhythm) = &mut job.rhythm else { return false };
         let Next::Planned { ahead, ended: false } = &mut rhythm.next else { return false };
         let until = ahead.last().copied().unwrap_or(rhythm.settled);
@@ -1212,20 +1293,27 @@ impl Model {
             let before = job.runs.len();
             let forgotten =
                 job.runs.values().filter(|run| matches!(run.state, State::Ended(_, at) if at < old));
-            let counts = self.counts.entry(job.spec.node_group.clone()).or_default();
-            counts.forgotten.extend(forgotten.cloned());
+            for run in forgotten {
+                self.counts.entry(run.group.clone()).or_default().forgotten.push(run.clone());
+            }
             job.runs.retain(|_, run| !matches!(run.state, State::Ended(_, at) if at < old));
             if job.runs.len() < before {
                 touched.insert(*id);
                 *self.rare.entry("expired").or_default() += 1;
             }
         }
+        self.leftover.clear();
         self.jobs.retain(|id, job| job.alive || !job.runs.is_empty() || !touched.contains(id));
         let jobs = &self.jobs;
         self.keys.retain(|_, job| jobs.contains_key(job));
         self.requests.retain(|_, (at, _)| *at >= now - limits.request_window);
         self.clients.retain(|_, client| client.used >= now - limits.client_kept);
         self.trackers.retain(|_, it| it.online || it.since >= now - limits.offline_kept);
+        let before = self.events.len();
+        self.events.retain(|(at, ..)| *at >= now - limits.node_events_kept);
+        let most = usize::try_from(limits.node_events_max).unwrap_or(usize::MAX);
+        self.events.drain(..self.events.len().saturating_sub(most));
+        *self.rare.entry("event forgotten").or_default() += (before - self.events.len()) as u64;
         self.alarms.expire(now);
         let before = self.series.len();
         let oldest_kept = minute(now - limits.stats_kept);
