@@ -34,6 +34,7 @@ enum Line {
     Sent(ExecutionId),
     Ended(ExecutionId),
     StopRequested(Stop),
+    Resent(ExecutionId),
     Fate,
     Written(Position),
 }
@@ -191,9 +192,9 @@ impl Tables {
         let is_meant = |line: &LogView| match (of.line, &line.what) {
             (Line::Written(position), _) => line.position == Some(position),
             (Line::Received, LogWhat::Received) | (Line::Fate, LogWhat::Fate(..)) => true,
-            (Line::Sent(execution), LogWhat::Sent) | (Line::Ended(execution), LogWhat::Ended(..)) => {
-                line.execution == Some(execution)
-            }
+            (Line::Sent(execution), LogWhat::Sent)
+            | (Line::Ended(execution), LogWhat::Ended(..))
+            | (Line::Resent(execution), LogWhat::Resent) => line.execution == Some(execution),
             (Line::StopRequested(stop), LogWhat::StopRequested(is)) => stop == *is,
             _ => false,
         };
