@@ -157,7 +157,7 @@ async fn what_a_tasktracker_tells_of_its_minutes_is_acknowledged_as_rows_of_its_
             break;
         }
     }
-    assert_eq!(sum(&cluster, 0, pb::SeriesScope::Tasktracker, "exeSuccessNum").await, 6);
+    assert_eq!(sum(&cluster, 0, pb::SeriesScope::Tasktracker, "exeSuccessNum").await.0, 6);
     let request = pb::GetProcessRequest { identity: "w1".into(), ..Default::default() };
     let told = monitor(&cluster, 0).await.get_process(request).await.expect("an answer").into_inner();
     let process = told.process.expect("a process");
