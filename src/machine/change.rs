@@ -286,6 +286,20 @@ impl Change<'_> {
         self.put(Key::Ledger(run), Row::Ledger(Arc::new(row)))
     }
 
+    /// A run that ended before: whoever follows the job log hears only what is new of it.
+    pub(super) fn put_ledger_again(
+        &mut self,
+        run: RunId,
+        old: Arc<LedgerRow>,
+        row: LedgerRow,
+    ) -> Result<(), BaseError> {
+        self.put_ledger(run, row)?;
+        if let Some(write) = self.writes.get_mut(&Key::Ledger(run)) {
+            write.old.get_or_insert(Row::Ledger(old));
+        }
+        Ok(())
+    }
+
     pub(super) fn put_tracker(
         &mut self,
         group: &NodeGroup,

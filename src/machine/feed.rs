@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::base::BaseError;
 use super::key::Key;
 use super::query::{LogView, LogWhat};
-use super::row::{LedgerRow, LiveRun, Row, Stop};
+use super::row::{Attempt, LedgerRow, LiveRun, Row, Stop};
 use super::tables::{Tables, Write};
 use crate::domain::{ExecutionId, Position, RunId};
 
@@ -121,6 +121,9 @@ impl Feed {
                 (Key::Live(run), Some(Row::Live(old)), None) => {
                     executed = old.execution().map(|it| (*run, it.0))
                 }
+                (Key::Ledger(run), Some(Row::Ledger(old)), Some(Row::Ledger(row))) => {
+                    self.resent(index, *run, &old.attempts, &row.attempts);
+                }
                 (Key::Ledger(run), _, Some(Row::Ledger(row))) => {
                     let ended = executed.filter(|(of, _)| of == run).map(|(_, execution)| execution);
                     self.ended(index, *run, row, ended);
@@ -140,6 +143,7 @@ impl Feed {
         if ended.is_some() && ended != old.attempts.last().map(|attempt| attempt.execution) {
             ended.into_iter().for_each(|execution| self.push(index, run, Line::Ended(execution)));
         }
+        self.resent(index, run, &old.attempts, &new.attempts);
         if let Some(stop) = new.stop.filter(|_| old.stop.is_none()) {
             self.push(index, run, Line::StopRequested(stop));
         }
@@ -157,8 +161,16 @@ impl Feed {
         let last = row.attempts.last().map(|attempt| attempt.execution);
         if executed.is_some() && executed == last {
             last.into_iter().for_each(|execution| self.push(index, run, Line::Ended(execution)));
+            self.resent(index, run, &[], row.attempts.last().map_or(&[], std::slice::from_ref));
         }
         self.push(index, run, Line::Fate);
+    }
+
+    fn resent(&mut self, index: u64, run: RunId, old: &[Attempt], new: &[Attempt]) {
+        let was_told = |of: &Attempt| old.iter().any(|old| old.execution == of.execution && old.resent);
+        for attempt in new.iter().filter(|attempt| attempt.resent && !was_told(attempt)) {
+            self.push(index, run, Line::Resent(attempt.execution));
+        }
     }
 
     fn push(&mut self, index: u64, run: RunId, line: Line) {

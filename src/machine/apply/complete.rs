@@ -144,9 +144,9 @@ fn late(change: &mut Change<'_>, result: &Completion) -> Result<CompleteAnswer, 
         && let Some(place) = recorded(&row.attempts, result)
     {
         if !row.attempts[place].resent {
-            let mut row = LedgerRow::clone(&row);
-            row.attempts[place].resent = true;
-            change.put_ledger(result.run, row)?;
+            let mut new = LedgerRow::clone(&row);
+            new.attempts[place].resent = true;
+            change.put_ledger_again(result.run, row, new)?;
         }
         return Ok(CompleteAnswer::Accepted);
     }
