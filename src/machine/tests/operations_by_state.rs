@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::script::{self, Names};
 use crate::domain::JobId;
-use crate::machine::reply::{ActAnswer, CancelAnswer, Refusal, Reply, SubmitAnswer};
+use crate::machine::reply::{ActAnswer, CancelAnswer, Refusal, Reply, SubmitAnswer, UpdateAnswer};
 use crate::machine::{JobState, Machine, NoBase};
 
 /// A state by its name, and the entries that bring job `trade/t` there; it is 3.0 where there is one.
@@ -57,6 +57,7 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("submit, reject", "submit t trade reject"),
     ("submit, replace", "submit t trade at=9000 replace"),
     ("cancel", "cancel trade/t"),
+    ("update", "update trade/t priority=5"),
     ("suspend", "suspend trade/t"),
     ("resume", "resume trade/t"),
     ("trigger", "trigger trade/t"),
@@ -136,6 +137,14 @@ fn word(reply: &Reply) -> &'static str {
             ActAnswer::AlreadyFinished(..) => "ALREADY_FINISHED",
             ActAnswer::NotFound => "NOT_FOUND",
         },
+        Reply::Updated(answer) => match answer {
+            UpdateAnswer::Updated(..) => "UPDATED",
+            UpdateAnswer::RevisionConflict(..) => "REVISION_CONFLICT",
+            UpdateAnswer::AlreadyFinished(..) => "ALREADY_FINISHED",
+            UpdateAnswer::NotFound => "NOT_FOUND",
+            UpdateAnswer::KeyTaken(_) => "KEY_TAKEN",
+            UpdateAnswer::TypeDiffers(_) | UpdateAnswer::Wrong(_) | UpdateAnswer::Refused => "REFUSED",
+        },
         Reply::Terminating(_) => "REQUESTED",
         Reply::Retried(_) => "ACCEPTED",
         Reply::Refused(Refusal::NotExecuting(_)) => "NOT_EXECUTING",
@@ -180,7 +189,7 @@ fn operations_by_state() {
          - TRIGGERED runs the job now, suspended or not, and leaves its schedule as it is. ALREADY_READY and ALREADY_RUNNING \
          are of\n  jobs that have one run: nothing changed.\n\
          - EXECUTING: nothing was deleted; cancel the job or terminate its run first.\n\
-         - `expected_revision` (suspend, resume, trigger, delete) other than the job's own: REVISION_CONFLICT, which names the \
+         - `expected_revision` (update, suspend, resume, trigger, delete) other than the job's own: REVISION_CONFLICT, which names the \
          job's.\n\n\
          <!-- made from src/machine/tests/operations_by_state.rs: UPDATE_EXPECT=1 cargo test --no-default-features \
          --features machine operations_by_state -->\n\n## One-shot jobs: real time, trigger time\n\n",

@@ -55,6 +55,7 @@ stories! {
     start_deadline
     suspend
     suspend_and_resubmit
+    suspend_and_update
     suspend_periodic
     terminate
     trigger
