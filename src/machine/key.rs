@@ -32,6 +32,8 @@ pub enum Key {
     Answer(ClientId, u64),
     Request(RequestId),
     RequestAge(Timestamp, RequestId),
+    /// A job that was deleted or forgotten, as long as rows of it are left.
+    Deleted(JobId),
     /// The history of nodes, in the order of the log.
     NodeEvent(Position),
     /// For the job log's retention: the first of the lines that one command wrote about a run.
@@ -67,6 +69,7 @@ pub(crate) mod tag {
     pub(crate) const ANSWER: u8 = 14;
     pub(crate) const REQUEST: u8 = 15;
     pub(crate) const REQUEST_AGE: u8 = 16;
+    pub(crate) const DELETED: u8 = 20;
     pub(crate) const NODE_EVENT: u8 = 26;
     pub(crate) const LOG_AGE: u8 = 27;
     pub(crate) const GROUP_STATS: u8 = 30;
@@ -97,6 +100,7 @@ impl Key {
             Key::Answer(..) => tag::ANSWER,
             Key::Request(_) => tag::REQUEST,
             Key::RequestAge(..) => tag::REQUEST_AGE,
+            Key::Deleted(_) => tag::DELETED,
             Key::NodeEvent(_) => tag::NODE_EVENT,
             Key::LogAge(..) => tag::LOG_AGE,
             Key::GroupStats(..) => tag::GROUP_STATS,
@@ -121,7 +125,7 @@ impl Key {
         match self {
             Key::Mark(which) => out.push(*which),
             Key::Meta => {}
-            Key::Job(job) | Key::Periodic(job) => number(out, job.as_u64()),
+            Key::Job(job) | Key::Periodic(job) | Key::Deleted(job) => number(out, job.as_u64()),
             Key::Body(job, revision) => {
                 number(out, job.as_u64());
                 out.extend_from_slice(&revision.to_be_bytes());
@@ -290,6 +294,7 @@ impl Key {
             tag::ANSWER => Key::Answer(ClientId::from_u64(rest.number()?), rest.number()?),
             tag::REQUEST => Key::Request(RequestId::new(rest.name()?).ok()?),
             tag::REQUEST_AGE => Key::RequestAge(rest.time()?, RequestId::new(rest.name()?).ok()?),
+            tag::DELETED => Key::Deleted(JobId::from_u64(rest.number()?)),
             tag::NODE_EVENT => Key::NodeEvent(Position::from_u64(rest.number()?)),
             tag::LOG_AGE => Key::LogAge(Position::from_u64(rest.number()?), rest.run_id()?),
             tag::GROUP_STATS => Key::GroupStats(rest.time()?, NodeGroup::new(rest.name()?).ok()?),
@@ -416,6 +421,7 @@ mod tests {
             (any::<u64>(), any::<u64>()).prop_map(|(id, seq)| Key::Answer(ClientId::from_u64(id), seq)),
             any_name().prop_map(|r| Key::Request(RequestId::new(r).unwrap())),
             (any_time(), any_name()).prop_map(|(at, r)| Key::RequestAge(at, RequestId::new(r).unwrap())),
+            any::<u64>().prop_map(|id| Key::Deleted(JobId::from_u64(id))),
             any::<u64>().prop_map(|at| Key::NodeEvent(Position::from_u64(at))),
             (any::<u64>(), any_run()).prop_map(|(at, run)| Key::LogAge(Position::from_u64(at), run)),
             (any_time(), any_name()).prop_map(|(at, g)| Key::GroupStats(at, NodeGroup::new(g).unwrap())),

@@ -31,6 +31,8 @@ pub(crate) enum Workload {
     Mixed,
     /// Lists with all filters together, page after page while the jobs change; some of them may be stale.
     Lists,
+    /// Jobs of all kinds suspended, resumed, triggered and deleted.
+    Suspend,
     /// JobClients with a FailStore, while all JobTrackers are away for a while and the JobClients die too.
     FailStore,
 }
@@ -45,6 +47,8 @@ pub(crate) struct Mix {
     pub(crate) cancel: u32,
     pub(crate) terminate: u32,
     pub(crate) retry: u32,
+    /// A suspend, resume, trigger or delete.
+    pub(crate) act: u32,
     pub(crate) get: u32,
     pub(crate) list: u32,
     /// Several pages of one list, one after another.
@@ -54,7 +58,7 @@ pub(crate) struct Mix {
 }
 
 impl Workload {
-    pub(crate) const ALL: [Workload; 10] = [
+    pub(crate) const ALL: [Workload; 11] = [
         Workload::Submit,
         Workload::Cron,
         Workload::Executions,
@@ -64,11 +68,12 @@ impl Workload {
         Workload::Marathon,
         Workload::Mixed,
         Workload::Lists,
+        Workload::Suspend,
         Workload::FailStore,
     ];
 
     /// Those that take turns in a soak: a marathon's executions outlast its runs.
-    pub(crate) const SOAKED: [Workload; 9] = [
+    pub(crate) const SOAKED: [Workload; 10] = [
         Workload::Submit,
         Workload::Cron,
         Workload::Executions,
@@ -77,6 +82,7 @@ impl Workload {
         Workload::Rolling,
         Workload::Mixed,
         Workload::Lists,
+        Workload::Suspend,
         Workload::FailStore,
     ];
 
@@ -89,7 +95,7 @@ impl Workload {
     pub(crate) fn planted(self) -> u32 {
         match self {
             Workload::Cron => 12,
-            Workload::Repeat | Workload::Mixed => 6,
+            Workload::Repeat | Workload::Mixed | Workload::Suspend => 6,
             Workload::Submit
             | Workload::Executions
             | Workload::SnapshotRejoin
@@ -110,6 +116,7 @@ impl Workload {
             cancel: 0,
             terminate: 0,
             retry: 0,
+            act: 0,
             get,
             list,
             pages: 0,
@@ -122,6 +129,9 @@ impl Workload {
             }
             Workload::Lists => {
                 Mix { submit: 6, batch: 1, race: 1, cancel: 3, pages: 4, ..reads(2, 2, ms(40)) }
+            }
+            Workload::Suspend => {
+                Mix { submit: 5, race: 1, cancel: 1, retry: 1, act: 12, ..reads(10, 2, ms(60)) }
             }
             // Little else: its jobs come from the submitters.
             Workload::FailStore => Mix { submit: 2, cancel: 1, ..reads(8, 1, ms(300)) },
@@ -142,7 +152,12 @@ impl Workload {
     /// The faults that it is nothing without.
     pub(crate) fn must_have(self) -> &'static [Family] {
         match self {
-            Workload::Submit | Workload::Cron | Workload::Repeat | Workload::Lists | Workload::Mixed => &[],
+            Workload::Submit
+            | Workload::Cron
+            | Workload::Repeat
+            | Workload::Lists
+            | Workload::Suspend
+            | Workload::Mixed => &[],
             Workload::FailStore => &[Family::ClientKill],
             Workload::Marathon => &[Family::TrackerCut],
             Workload::Executions => &[Family::TrackerPause],
@@ -195,6 +210,7 @@ impl Workload {
             Workload::Marathon => &[Family::TrackerCut, Family::TrackerPause, Family::Kill],
             Workload::Mixed => &[Family::Kill, Family::Pause, Family::TrackerKill, Family::Partition],
             Workload::Lists => &[Family::Kill, Family::Partition, Family::Pause, Family::ClientKill],
+            Workload::Suspend => &[Family::Kill, Family::Power, Family::Partition, Family::TrackerKill],
             Workload::FailStore => {
                 &[Family::Kill, Family::Power, Family::Partition, Family::ClientKill, Family::TrackerKill]
             }

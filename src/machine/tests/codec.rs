@@ -141,6 +141,7 @@ fn keys() -> String {
         Key::Answer(client, 6),
         Key::Request(request.clone()),
         Key::RequestAge(at, request),
+        Key::Deleted(job),
         Key::NodeEvent(Position::new(45, 0)),
         Key::LogAge(Position::new(44, 5), run),
         Key::GroupStats(at, NodeGroup::new("trade").unwrap()),
