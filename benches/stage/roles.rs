@@ -63,7 +63,7 @@ async fn jobtracker(name: &str, dir: &str, client: &str, peer: &str) -> anyhow::
 }
 
 async fn tasktracker(group: &str, addresses: &str, dir: PathBuf, slots: u32) -> anyhow::Result<()> {
-    let starts = Arc::new(Starts::default());
+    let starts = Arc::new(Starts::into_file(&dir.join("starts"))?);
     let mut commands = commands();
     let running = TaskTracker::builder(group)
         .addresses(addresses)
@@ -74,7 +74,7 @@ async fn tasktracker(group: &str, addresses: &str, dir: PathBuf, slots: u32) -> 
     running.await?;
     println!("drained {}", monotonic_ns());
     if commands.recv().await.as_deref() == Some("save") {
-        starts.write(&dir.join("starts"))?;
+        starts.save()?;
         println!("saved");
     }
     Ok(())
@@ -82,7 +82,7 @@ async fn tasktracker(group: &str, addresses: &str, dir: PathBuf, slots: u32) -> 
 
 /// As many sessions as there are TaskTrackers, each with what a TaskTracker of its own process would have.
 async fn crowd(first: u32, count: u32, groups: u32, addresses: &str, dir: PathBuf) -> anyhow::Result<()> {
-    let starts = Arc::new(Starts::default());
+    let starts = Arc::new(Starts::into_file(&dir.join("starts"))?);
     let mut commands = commands();
     let stop = CancellationToken::new();
     let mut trackers = JoinSet::new();
@@ -106,7 +106,7 @@ async fn crowd(first: u32, count: u32, groups: u32, addresses: &str, dir: PathBu
             }
             line = commands.recv() => match line.as_deref() {
                 Some("save") => {
-                    starts.write(&dir.join("starts"))?;
+                    starts.save()?;
                     println!("saved");
                     break;
                 }

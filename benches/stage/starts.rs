@@ -1,5 +1,7 @@
 //! What the TaskTracker writes down: which job started when, under which fence.
 
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
 use parking_lot::Mutex;
@@ -16,15 +18,16 @@ pub(crate) struct Start {
     pub(crate) at_ns: u64,
 }
 
-#[derive(Debug, Default)]
+/// On disk, so that a long run does not look as if the TaskTracker grew.
+#[derive(Debug)]
 pub(crate) struct Starts {
     seen: Mutex<Seen>,
     moved: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Seen {
-    all: Vec<Start>,
+    all: BufWriter<File>,
     /// By job number.
     started: Vec<bool>,
     distinct: u64,
@@ -38,9 +41,18 @@ impl Seen {
 }
 
 impl Starts {
+    /// Writes them to a file that it makes, with the directories above it.
+    pub(crate) fn into_file(file: &Path) -> std::io::Result<Starts> {
+        file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+        let all = BufWriter::new(File::create(file)?);
+        let seen = Seen { all, started: Vec::new(), distinct: 0, until: None };
+        Ok(Starts { seen: Mutex::new(seen), moved: Notify::new() })
+    }
+
     pub(crate) fn note(&self, start: Start) {
         let mut seen = self.seen.lock();
-        seen.all.push(start);
+        let record = [start.job, start.fence, start.at_ns].map(u64::to_le_bytes);
+        seen.all.write_all(record.as_flattened()).expect("the disk takes what a benchmark notes");
         let job = usize::try_from(start.job).expect("job numbers are small");
         if seen.started.len() <= job {
             seen.started.resize((job + 1).next_power_of_two(), false);
@@ -65,10 +77,8 @@ impl Starts {
         }
     }
 
-    pub(crate) fn write(&self, to: &Path) -> std::io::Result<()> {
-        let record = |start: &Start| [start.job, start.fence, start.at_ns].map(u64::to_le_bytes).concat();
-        let bytes: Vec<u8> = self.seen.lock().all.iter().flat_map(record).collect();
-        std::fs::write(to, bytes)
+    pub(crate) fn save(&self) -> std::io::Result<()> {
+        self.seen.lock().all.flush()
     }
 }
 
