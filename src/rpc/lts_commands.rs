@@ -16,7 +16,7 @@ use serde_json::json;
 use tonic::{Request, Status};
 
 use super::job_service::Jobs;
-use crate::domain::{Clock, FieldError, SystemClock};
+use crate::domain::{Clock, FieldError, JobId, SystemClock};
 use crate::jobtracker::JobTracker;
 use crate::lts::{Options, job_of_command};
 use crate::process::Probe;
@@ -136,9 +136,22 @@ impl Commands {
 
     async fn trigger(&self, mut parameters: Parameters) -> Said {
         // LTS said success even when one of them was missing.
-        parameters.remove("nodeGroup").ok_or_else(|| missing("nodeGroup"))?;
-        parameters.remove("jobId").ok_or_else(|| missing("jobId"))?;
-        Err(Fault::not_applied(Reason::Unsupported, "a job cannot be triggered by hand yet"))
+        let node_group = parameters.remove("nodeGroup").ok_or_else(|| missing("nodeGroup"))?;
+        let job = parameters.remove("jobId").ok_or_else(|| missing("jobId"))?;
+        let target = match job.parse::<JobId>() {
+            Ok(_) => pb::trigger_request::Target::JobId(job),
+            Err(_) => pb::trigger_request::Target::Task(pb::TaskKey { node_group, task_id: job }),
+        };
+        let reason = "trigger_job_manually_cmd".into();
+        let request = pb::TriggerRequest { target: Some(target), reason, ..pb::TriggerRequest::default() };
+        let done =
+            Jobs(self.tracker.clone()).trigger(Request::new(request)).await.map_err(fault)?.into_inner();
+        if done.outcome() == pb::TriggerOutcome::NotFound {
+            return Err(Fault::not_applied(Reason::JobNotFound, "there is no such job"));
+        }
+        let outcome = done.outcome().as_str_name().trim_start_matches("TRIGGER_OUTCOME_").to_owned();
+        let obj = json!({ "job_id": done.job_id, "outcome": outcome, "run_id": done.run_id });
+        Ok(LtsAnswer::success(outcome.to_lowercase()).with(obj))
     }
 }
 

@@ -15,12 +15,14 @@ use super::super::failure::{Failure, Outcome};
 use super::super::output::say;
 use super::report::{Done, Report};
 use crate::client::{ClientError, JobClient};
-use crate::domain::{Clock, Millis, SystemClock};
+use crate::domain::{Clock, Millis, SystemClock, Timestamp};
 use crate::lts::{Carried, Dialect, Note, Options, Plan, Reason, Record, Table, read};
 use crate::wire::{self, pb};
 
 /// Requests under way at a time: the cluster gathers them into few entries of its log.
 const IN_FLIGHT_MAX: usize = 64;
+/// 9999-01-01: when the stand-in of a suspended job is due.
+const END_OF_TIME_MS: u64 = 253_370_764_800_000;
 /// A file is read as a whole.
 const FILE_BYTES_MAX: u64 = 1 << 30;
 
@@ -196,25 +198,68 @@ fn bar(rows: usize) -> ProgressBar {
     ProgressBar::new(rows as u64).with_style(style)
 }
 
+/// What the cluster said to one submit.
+enum Submitted {
+    /// With its id, and whether this is the answer to an earlier import.
+    Taken {
+        job_id: String,
+        replayed: bool,
+    },
+    /// A job lives under its task id.
+    Exists {
+        job_id: String,
+    },
+    /// The request is remembered with another content.
+    Otherwise,
+    Refused(Note),
+}
+
 /// What became of one job; an error means that the cluster could not be asked.
 async fn one(client: &JobClient, carried: &Carried) -> Result<Done, ClientError> {
-    if carried.suspended {
-        let problem = "a job cannot be submitted suspended yet, and it must not run meanwhile";
-        return Ok(Done::Refused(Note::new(Reason::ClusterRefused, problem)));
-    }
-    let idempotency = |request_id: String| Some(pb::Idempotency { request_id, ..pb::Idempotency::default() });
-    let request = pb::SubmitRequest {
-        jobs: vec![carried.at(SystemClock.wall())],
-        idempotency: idempotency(carried.request_id.clone()),
+    let job = carried.at(SystemClock.wall());
+    let said = match carried.suspended {
+        true => suspended(client, job, &carried.request_id).await?,
+        false => submitted(client, job, carried.request_id.clone()).await?,
     };
+    Ok(match said {
+        Submitted::Taken { job_id, replayed: false } => Done::Imported { job_id },
+        Submitted::Taken { job_id, replayed: true } | Submitted::Exists { job_id } => {
+            Done::There { job_id, note: None }
+        }
+        Submitted::Otherwise => {
+            let told = "its request is remembered with another content";
+            Done::There { job_id: String::new(), note: Some(Note::new(Reason::ImportedOtherwise, told)) }
+        }
+        Submitted::Refused(note) => Done::Refused(note),
+    })
+}
+
+/// A job that was paused must not run on its way in: a stand-in that is due at the end of time is submitted, suspended, and
+/// replaced by the job, which stays suspended. Each step is done once, so an import that broke off goes on where it was.
+async fn suspended(client: &JobClient, job: pb::Job, request_id: &str) -> Result<Submitted, ClientError> {
+    let never = pb::job::Schedule::TriggerTime(wire::timestamp(Timestamp::from_millis(END_OF_TIME_MS)));
+    let stand_in = pb::Job { schedule: Some(never), ..job.clone() };
+    let job_id = match submitted(client, stand_in, format!("{request_id}-1")).await? {
+        Submitted::Taken { job_id, .. } => job_id,
+        other => return Ok(other),
+    };
+    let request = pb::SuspendRequest {
+        target: Some(pb::suspend_request::Target::JobId(job_id)),
+        reason: "it was suspended in LTS".into(),
+        idempotency: idempotency(format!("{request_id}-2")),
+        ..pb::SuspendRequest::default()
+    };
+    client.call(request, async |via, request| jobs(via).suspend(request).await).await?;
+    let job = pb::Job { on_conflict: pb::OnConflict::Replace.into(), ..job };
+    submitted(client, job, request_id.to_owned()).await
+}
+
+async fn submitted(client: &JobClient, job: pb::Job, request_id: String) -> Result<Submitted, ClientError> {
+    let request = pb::SubmitRequest { jobs: vec![job], idempotency: idempotency(request_id) };
     let answer = match client.call(request, async |via, request| jobs(via).submit(request).await).await {
         Ok(answer) => answer,
         Err(ClientError::Refused(fault)) if fault.reason == wire::Reason::IdempotencyMismatch => {
-            let told = "its request is remembered with another content";
-            return Ok(Done::There {
-                job_id: String::new(),
-                note: Some(Note::new(Reason::ImportedOtherwise, told)),
-            });
+            return Ok(Submitted::Otherwise);
         }
         Err(ClientError::Refused(fault)) => return Ok(refused(fault.reason.as_str(), &fault.message, &[])),
         Err(error) => return Err(error),
@@ -226,16 +271,20 @@ async fn one(client: &JobClient, carried: &Carried) -> Result<Done, ClientError>
     }
     let job_id = result.job_id.clone();
     Ok(match result.outcome() {
-        pb::SubmitOutcome::Accepted if !replayed => Done::Imported { job_id },
-        _ => Done::There { job_id, note: None },
+        pb::SubmitOutcome::Exists => Submitted::Exists { job_id },
+        _ => Submitted::Taken { job_id, replayed },
     })
 }
 
-fn refused(reason: &str, message: &str, violations: &[pb::FieldViolation]) -> Done {
+fn idempotency(request_id: String) -> Option<pb::Idempotency> {
+    Some(pb::Idempotency { request_id, ..pb::Idempotency::default() })
+}
+
+fn refused(reason: &str, message: &str, violations: &[pb::FieldViolation]) -> Submitted {
     let fields: Vec<String> =
         violations.iter().map(|wrong| format!("{}: {}", wrong.field, wrong.problem)).collect();
     let message = if fields.is_empty() { message.to_owned() } else { fields.join("; ") };
-    Done::Refused(Note::new(Reason::ClusterRefused, format!("{reason}: {message}")))
+    Submitted::Refused(Note::new(Reason::ClusterRefused, format!("{reason}: {message}")))
 }
 
 #[cfg(test)]
