@@ -80,6 +80,22 @@ async fn ltss_commands_of_a_jobtracker_answer_in_ltss_form() {
         (code(&load), load.1["msg"].as_str()),
         ((200, true, ""), Some("not needed: jobs are not preloaded"))
     );
+    const CRON: &str = r#"{"taskId":"t3","taskTrackerNodeGroup":"trade","cronExpression":"0 0 0 1 1 ?"}"#;
+    let cron = ask(address, "/-/job_add_cmd", Some(&form(CRON))).await;
+    let cron = cron.1["obj"]["job_id"].as_str().expect("an id");
+    for (job, outcome) in [(cron, "TRIGGERED"), ("t3", "TRIGGERED"), ("t1", "ALREADY_READY")] {
+        let path = format!("/-/trigger_job_manually_cmd?nodeGroup=trade&jobId={job}");
+        let told = ask(address, &path, None).await;
+        assert_eq!(
+            (code(&told), told.1["obj"]["outcome"].as_str()),
+            ((200, true, ""), Some(outcome)),
+            "{told:?}"
+        );
+    }
+    let unknown = ask(address, "/-/trigger_job_manually_cmd?nodeGroup=trade&jobId=t9", None).await;
+    assert_eq!(code(&unknown), (404, false, "JOB_NOT_FOUND"));
+    let nobody = ask(address, "/-/trigger_job_manually_cmd?nodeGroup=trade", None).await;
+    assert_eq!(code(&nobody), (400, false, "INVALID_ARGUMENT"));
     // One byte too many: all of it is read, so the answer is not lost with the connection.
     let large = "x".repeat((256 << 10) + 1);
     assert_eq!(ask(address, "/-/job_add_cmd", Some(&large)).await.0, 413);
