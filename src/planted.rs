@@ -142,6 +142,16 @@ bugs! {
         "A restarted TaskTracker does not look into its FailStore.";
     LaterTermsKeepNoTime "later_terms_keep_no_time" promise 4 lts "W20" Process "L5":
         "Only the first leader looks for TaskTrackers that are silent; a later one never does.";
+    FeedbackNotFlushed "feedback_not_flushed" promise 9 lts "W10" World "B5":
+        "Feedback does not reach the disk with the fate that it tells.";
+    FeedbackOfSuccessOnly "feedback_of_success_only" promise 9 lts "W10" World "B5":
+        "Feedback is written where results are taken in, not where runs end, and so not of those that died.";
+    FailedHandlerIsAcknowledged "failed_handler_is_acknowledged" promise 9 lts "W18" Process "B5":
+        "A JobClient acknowledges feedback although its handler failed.";
+    FailedFeedbackRestsForEver "failed_feedback_rests_for_ever" promise 9 lts "W21" Process "B5":
+        "Feedback whose handler failed is not told again for weeks.";
+    BadFeedbackBlocksOthers "bad_feedback_blocks_others" promise 9 lts "W21" Process "B5":
+        "As long as one feedback of a group fails, no other of the group is told.";
     RetryAfterCancel "retry_after_cancel" promise 5 lts "" World "C1":
         "A cancelled run that fails is tried again (LTS queued it).";
     CancelledWhileExecuting "cancelled_while_executing" promise 5 lts "" World "C3":
@@ -222,7 +232,7 @@ mod tests {
         let names: BTreeSet<_> = ALL.iter().map(|planting| planting.name).collect();
         assert_eq!(names.len(), ALL.len());
         let promises: BTreeSet<_> = ALL.iter().map(|planting| planting.promise).collect();
-        assert_eq!(promises, (1..=8).collect());
+        assert_eq!(promises, (1..=9).collect());
         assert!(ALL.len() >= 24, "only {} bugs", ALL.len());
     }
 
@@ -236,7 +246,7 @@ mod tests {
              --nocapture`\n  lives seeds with each until one breaks, fifty at most.\n- *process*: real processes, since the \
              world has no SDK, no disk and no quorum: `jst planted` of jepsen-style-tests.\n- *simulation*: the whole cluster on a \
              disk that loses what was not synced: `raftsman-simulation --planted`.\n\n`make planted` looks for all of them \
-             and prints which are caught and which are missed.\n\nOf LTS's fault windows W16, W18 and W21 are not here: they are of feedback and of a JobClient's \
+             and prints which are caught and which are missed.\n\nOf LTS's fault windows W16 is not here: it is of a JobClient's \
              FailStore.\n\nThe world missed three at first. `misfires_all_run`: nobody compared how many misfired instants \
              ran with the policy.\n`timeout_from_creation`: an order to stop was obeyed without asking why. \
              `plan_of_an_old_revision`: the calendar was always fast,\nand crons were hardly ever replaced while it \

@@ -13,6 +13,7 @@ mod dev;
 #[cfg(feature = "failpoints")]
 mod failpoints;
 mod failure;
+mod feedback;
 #[cfg(any(test, feature = "fuzzing"))]
 #[cfg(feature = "server")]
 pub(crate) mod fuzz;
@@ -103,6 +104,7 @@ enum Command {
     Cron(self::cron::CronCommand),
     #[command(visible_alias = "nodes")]
     Node(node::NodeCommand),
+    Feedback(feedback::FeedbackCommand),
     Cluster(cluster::ClusterCommand),
     Log(log::LogCommand),
     #[cfg(feature = "server")]
@@ -168,6 +170,8 @@ async fn run(cli: Cli) -> Outcome {
         Command::Job(job) => interruptible(job.run(&global)).await,
         Command::Cron(cron) => cron.run(&global),
         Command::Node(node) => interruptible(node.run(&global)).await,
+        // `listen` ends by itself at a signal.
+        Command::Feedback(feedback) => feedback.run(&global).await,
         Command::Cluster(cluster) => interruptible(cluster.run(&global)).await,
         Command::Log(log) => interruptible(log.run(&global)).await,
         #[cfg(feature = "server")]
@@ -211,6 +215,7 @@ mod tests {
             "raftsman job kill 42.0/3",
             "raftsman worker list",
             "raftsman nodes list -o json",
+            "raftsman feedback drop shop --dead",
             "raftsman cluster transfer-leader",
             "raftsman cron preview @daily",
             "raftsman ver",

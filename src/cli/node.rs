@@ -12,7 +12,7 @@ use crate::wire::pb;
 /// The largest page that the cluster gives.
 const PAGE: i32 = 1_000;
 
-/// See the nodes: JobTrackers and TaskTrackers
+/// See the nodes: JobTrackers, TaskTrackers, and the JobClients that listen for feedback
 #[derive(Debug, clap::Args)]
 pub(super) struct NodeCommand {
     #[command(subcommand)]
@@ -49,6 +49,8 @@ enum NodeType {
     Jobtracker,
     /// Executes
     Tasktracker,
+    /// Submits; those that listen for feedback are shown
+    Jobclient,
 }
 
 impl From<NodeType> for pb::NodeType {
@@ -56,6 +58,7 @@ impl From<NodeType> for pb::NodeType {
         match node_type {
             NodeType::Jobtracker => pb::NodeType::Jobtracker,
             NodeType::Tasktracker => pb::NodeType::Tasktracker,
+            NodeType::Jobclient => pb::NodeType::Jobclient,
         }
     }
 }

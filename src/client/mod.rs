@@ -17,6 +17,7 @@
 mod caller;
 mod error;
 mod handle;
+mod listen;
 mod sequences;
 mod submit;
 mod submitter;
@@ -33,6 +34,7 @@ use tonic::{Response, Status};
 
 pub use error::ClientError;
 pub use handle::{CancelAnswer, JobHandle, JobRef, SubmitOutcome};
+pub use listen::{Feedback, Listen};
 pub use submit::{Retry, Submit};
 
 use crate::domain::{FieldError, Identity};

@@ -14,8 +14,8 @@ use super::index::Indexes;
 use super::key::Key;
 use super::limits::{ATTEMPTS_KEPT, CLIENT_WINDOW, PLAN_AHEAD_MAX};
 use super::row::{
-    Attempt, AttemptEnd, BodyRow, ClientRow, Fate, GroupRow, JobRow, LedgerRow, LiveRun, LiveState,
-    PeriodicRow, Rhythm, Row, TaskKeyRow, TrackerRow,
+    Attempt, AttemptEnd, BodyRow, ClientRow, Fate, FeedbackGroupRow, FeedbackRow, FeedbackState, GroupRow,
+    JobRow, LedgerRow, LiveRun, LiveState, PeriodicRow, Rhythm, Row, TaskKeyRow, TrackerRow,
 };
 use super::tables::Tables;
 use crate::domain::{
@@ -47,6 +47,8 @@ pub enum Violation {
     Client(ClientId, String),
     #[error("request {0}: its row and its age do not match")]
     Request(RequestId),
+    #[error("feedback of {0}: {1}")]
+    Feedback(NodeGroup, String),
 }
 
 impl Machine {
@@ -76,6 +78,8 @@ pub(super) fn check(tables: &Tables) -> Result<Vec<Violation>, BaseError> {
         the_job_log_is_about_known_runs,
         answers_lie_in_their_window,
         request_ages_mirror_requests,
+        live_runs_know_who_wants_feedback,
+        feedback_is_of_ended_runs_and_adds_up,
     ];
     invariants.iter().for_each(|invariant| invariant(&rows, &mut found));
     indexes_mirror_rows(tables, &rows, &mut found);
@@ -100,13 +104,14 @@ struct Rows {
     answers: BTreeSet<(ClientId, u64)>,
     requests: BTreeSet<(Timestamp, RequestId)>,
     request_ages: BTreeSet<(Timestamp, RequestId)>,
+    feedback: BTreeMap<(NodeGroup, RunId), Arc<FeedbackRow>>,
+    feedback_groups: BTreeMap<NodeGroup, FeedbackGroupRow>,
 }
 
 impl Rows {
     fn read(tables: &Tables, found: &mut Vec<Violation>) -> Result<Rows, BaseError> {
         let mut rows = Rows::default();
-        let last = RequestId::new("\u{10ffff}").expect("a printable character");
-        for row in tables.scan(Bound::Included(&Key::Mark(0)), &Key::RequestAge(Timestamp::MAX, last)) {
+        for row in tables.scan(Bound::Included(&Key::Mark(0)), &Key::end()) {
             let (key, row) = row?;
             if let Some(key) = rows.add(key, row) {
                 found.push(Violation::MixedUp(format!("{key:?}")));
@@ -144,6 +149,12 @@ impl Rows {
             }
             (Key::RequestAge(at, id), Row::RequestAge) => {
                 self.request_ages.insert((at, id));
+            }
+            (Key::Feedback(group, run), Row::Feedback(row)) => {
+                self.feedback.insert((group, run), row);
+            }
+            (Key::FeedbackGroup(group), Row::FeedbackGroup(row)) => {
+                self.feedback_groups.insert(group, *row);
             }
             (key, _) => return Some(key),
         }
@@ -483,6 +494,47 @@ fn request_ages_mirror_requests(rows: &Rows, found: &mut Vec<Violation>) {
     }
 }
 
+/// Each run says whom its own revision of the job names.
+fn live_runs_know_who_wants_feedback(rows: &Rows, found: &mut Vec<Violation>) {
+    for (run, live) in &rows.live {
+        let newest = rows.jobs.get(&run.job).filter(|job| job.revision == live.revision).map(|job| &job.spec);
+        let old = rows.bodies.get(&(run.job, live.revision)).map(|body| &body.spec);
+        let wanted = newest.or(old).and_then(|spec| spec.feedback_group());
+        if live.feedback_to.as_ref() != wanted {
+            let text = format!("its end goes to {:?}, its job names {wanted:?}", live.feedback_to);
+            found.push(Violation::Run(*run, text));
+        }
+    }
+}
+
+/// Feedback is about what has ended, agrees with the ledger as long as that is kept, and nothing of it vanishes uncounted.
+fn feedback_is_of_ended_runs_and_adds_up(rows: &Rows, found: &mut Vec<Violation>) {
+    let mut kept = BTreeMap::<&NodeGroup, (u64, u64)>::new();
+    for ((group, run), row) in &rows.feedback {
+        let (pending, dead) = kept.entry(group).or_default();
+        match row.state {
+            FeedbackState::Pending { .. } => *pending += 1,
+            FeedbackState::Dead { .. } => *dead += 1,
+        }
+        let agrees = rows.ledger.get(run).is_none_or(|ledger| {
+            let same_end = (ledger.fate, ledger.ended, ledger.due) == (row.fate, row.ended, row.due);
+            same_end && (&ledger.result, &ledger.error) == (&row.result, &row.error)
+        });
+        if rows.live.contains_key(run) || !agrees {
+            found.push(Violation::Feedback(group.clone(), format!("run {run} has another fate, or none")));
+        }
+    }
+    let groups: BTreeSet<&NodeGroup> = kept.keys().copied().chain(rows.feedback_groups.keys()).collect();
+    for group in groups {
+        let counts = rows.feedback_groups.get(group).copied().unwrap_or_default();
+        let gone = counts.heard + counts.dropped + counts.expired + counts.discarded;
+        let is = kept.get(group).copied().unwrap_or_default();
+        if (counts.pending, counts.dead) != is || counts.made != counts.pending + counts.dead + gone {
+            found.push(Violation::Feedback(group.clone(), format!("{counts:?} is not {is:?} of it")));
+        }
+    }
+}
+
 fn indexes_mirror_rows(tables: &Tables, rows: &Rows, found: &mut Vec<Violation>) {
     let mut rebuilt = Indexes::default();
     for (run, row) in &rows.live {
@@ -494,6 +546,10 @@ fn indexes_mirror_rows(tables: &Tables, rows: &Rows, found: &mut Vec<Violation>)
     for ((group, who), row) in &rows.trackers {
         let key = Key::Tracker(group.clone(), who.clone());
         rebuilt.update(&key, None, Some(&Row::Tracker(Arc::clone(row))));
+    }
+    for ((group, run), row) in &rows.feedback {
+        let key = Key::Feedback(group.clone(), *run);
+        rebuilt.update(&key, None, Some(&Row::Feedback(Arc::clone(row))));
     }
     found.extend(tables.indexes().differences(&rebuilt).into_iter().map(Violation::IndexDiffers));
 }

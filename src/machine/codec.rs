@@ -64,6 +64,10 @@ mod command_tag {
     pub(super) const BIZ_LOG: u8 = 14;
     pub(super) const EXPIRE: u8 = 15;
     pub(super) const SET_LIMITS: u8 = 16;
+    pub(super) const FEEDBACK_HEARD: u8 = 26;
+    pub(super) const FEEDBACK_FAILED: u8 = 27;
+    pub(super) const FEEDBACK_RETRY: u8 = 28;
+    pub(super) const FEEDBACK_DROP: u8 = 29;
 }
 
 /// The tags of replies, which are sent between JobTrackers and never stored.
@@ -78,6 +82,7 @@ mod reply_tag {
     pub(super) const COMPLETED: u8 = 9;
     pub(super) const REFUSED: u8 = 10;
     pub(super) const AGAIN: u8 = 11;
+    pub(super) const FEEDBACK_MOVED: u8 = 26;
 }
 
 /// An entry as the log stores it and as JobTrackers send it.
@@ -147,6 +152,10 @@ fn put_command(out: &mut BytesMut, command: &Command) {
         Command::BizLog(c) => put_frame(out, t::BIZ_LOG, c, &[]),
         Command::Expire => put_frame(out, t::EXPIRE, &(), &[]),
         Command::SetLimits(c) => put_frame(out, t::SET_LIMITS, c, &[]),
+        Command::FeedbackHeard(c) => put_frame(out, t::FEEDBACK_HEARD, c, &[]),
+        Command::FeedbackFailed(c) => put_frame(out, t::FEEDBACK_FAILED, c, &[]),
+        Command::FeedbackRetry(c) => put_frame(out, t::FEEDBACK_RETRY, c, &[]),
+        Command::FeedbackDrop(c) => put_frame(out, t::FEEDBACK_DROP, c, &[]),
     }
 }
 
@@ -170,6 +179,10 @@ fn take_command(bytes: &mut Bytes) -> Result<Command, CodecError> {
         t::BIZ_LOG => Command::BizLog(frame.body()?),
         t::EXPIRE => frame.body::<()>().map(|()| Command::Expire)?,
         t::SET_LIMITS => Command::SetLimits(frame.body()?),
+        t::FEEDBACK_HEARD => Command::FeedbackHeard(frame.body()?),
+        t::FEEDBACK_FAILED => Command::FeedbackFailed(frame.body()?),
+        t::FEEDBACK_RETRY => Command::FeedbackRetry(frame.body()?),
+        t::FEEDBACK_DROP => Command::FeedbackDrop(frame.body()?),
         unknown => return Err(CodecError::Tag(unknown)),
     })
 }
@@ -190,6 +203,7 @@ pub fn encode_reply(reply: &Reply) -> Bytes {
         Reply::Online(r) => put_frame(&mut out, t::ONLINE, r, &[]),
         Reply::Completed(r) => put_frame(&mut out, t::COMPLETED, r, &[]),
         Reply::Refused(r) => put_frame(&mut out, t::REFUSED, r, &[]),
+        Reply::FeedbackMoved(r) => put_frame(&mut out, t::FEEDBACK_MOVED, r, &[]),
         Reply::Again(first) => put_frame(&mut out, t::AGAIN, &encode_reply(first), &[]),
     }
     out.freeze()
@@ -213,6 +227,7 @@ pub fn decode_reply(mut bytes: Bytes) -> Result<Reply, CodecError> {
         t::ONLINE => Reply::Online(frame.body()?),
         t::COMPLETED => Reply::Completed(frame.body()?),
         t::REFUSED => Reply::Refused(frame.body()?),
+        t::FEEDBACK_MOVED => Reply::FeedbackMoved(frame.body()?),
         t::AGAIN => match decode_reply(frame.body()?)? {
             Reply::Again(_) => {
                 return Err(CodecError::Body { tag: t::AGAIN, problem: "an answer within an answer".into() });
@@ -249,6 +264,8 @@ pub fn put_row(out: &mut BytesMut, row: &Row) {
         Row::RequestAge => put_frame(out, tag::REQUEST_AGE, &(), &[]),
         Row::Meta(r) => put_frame(out, tag::META, r.as_ref(), &[]),
         Row::Mark(r) => put_frame(out, tag::MARK, r, &[]),
+        Row::Feedback(r) => put_frame(out, tag::FEEDBACK, r, &[]),
+        Row::FeedbackGroup(r) => put_frame(out, tag::FEEDBACK_GROUP, r.as_ref(), &[]),
     }
 }
 
@@ -276,6 +293,8 @@ pub fn decode_row(mut bytes: Bytes) -> Result<Row, CodecError> {
         tag::REQUEST_AGE => frame.body::<()>().map(|()| Row::RequestAge)?,
         tag::META => Row::Meta(Box::new(frame.body()?)),
         tag::MARK => Row::Mark(frame.body()?),
+        tag::FEEDBACK => Row::Feedback(Arc::new(frame.body()?)),
+        tag::FEEDBACK_GROUP => Row::FeedbackGroup(Box::new(frame.body()?)),
         unknown => return Err(CodecError::Tag(unknown)),
     })
 }

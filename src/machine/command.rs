@@ -39,6 +39,10 @@ pub enum Command {
     BizLog(BizLog),
     Expire,
     SetLimits(Limits),
+    FeedbackHeard(FeedbackHeard),
+    FeedbackFailed(FeedbackFailed),
+    FeedbackRetry(FeedbackRetry),
+    FeedbackDrop(FeedbackDrop),
 }
 
 /// How a mutating request is recognised when it comes again.
@@ -234,4 +238,53 @@ pub struct ExecutionLines {
     /// The number of the first line within its execution; lines that are known already are dropped.
     pub first: u64,
     pub lines: Vec<BizLogLine>,
+}
+
+/// JobClients of a group have handled these: they are told no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedbackHeard {
+    pub client_group: NodeGroup,
+    /// At most [`super::limits::FEEDBACK_BATCH_MAX`].
+    pub runs: Vec<RunId>,
+}
+
+/// Handlers of a group's JobClients failed: each is told again later, or goes among the dead letters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedbackFailed {
+    pub client_group: NodeGroup,
+    /// At most [`super::limits::FEEDBACK_BATCH_MAX`].
+    pub failures: Vec<FeedbackFailure>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedbackFailure {
+    pub run: RunId,
+    /// Which try it was, from 1: one that was counted already is not counted again.
+    pub attempt: u32,
+    /// What went wrong; cut to [`super::limits::HANDLER_ERROR_BYTES_MAX`].
+    pub error: String,
+}
+
+/// An operator wants feedback to be told now, with all its tries again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedbackRetry {
+    pub client_group: NodeGroup,
+    pub which: FeedbackWhich,
+}
+
+/// An operator gives feedback up: nobody will hear it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedbackDrop {
+    pub client_group: NodeGroup,
+    pub which: FeedbackWhich,
+}
+
+/// Which feedback of a group an operator means; at most [`super::limits::FEEDBACK_BATCH_MAX`] a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FeedbackWhich {
+    Runs(Vec<RunId>),
+    /// All dead letters, the oldest jobs first.
+    Dead,
+    /// All that waits to be told, in the order in which it is due.
+    Pending,
 }

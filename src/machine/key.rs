@@ -28,6 +28,9 @@ pub enum Key {
     Answer(ClientId, u64),
     Request(RequestId),
     RequestAge(Timestamp, RequestId),
+    /// By the group of JobClients that shall hear it.
+    Feedback(NodeGroup, RunId),
+    FeedbackGroup(NodeGroup),
 }
 
 /// The stored tags, one a table.
@@ -48,6 +51,8 @@ pub(crate) mod tag {
     pub(crate) const ANSWER: u8 = 14;
     pub(crate) const REQUEST: u8 = 15;
     pub(crate) const REQUEST_AGE: u8 = 16;
+    pub(crate) const FEEDBACK: u8 = 22;
+    pub(crate) const FEEDBACK_GROUP: u8 = 23;
 }
 
 impl Key {
@@ -69,6 +74,8 @@ impl Key {
             Key::Answer(..) => tag::ANSWER,
             Key::Request(_) => tag::REQUEST,
             Key::RequestAge(..) => tag::REQUEST_AGE,
+            Key::Feedback(..) => tag::FEEDBACK,
+            Key::FeedbackGroup(_) => tag::FEEDBACK_GROUP,
         }
     }
 
@@ -107,7 +114,7 @@ impl Key {
                 name(out, group.as_str());
                 name(out, identity.as_str());
             }
-            Key::Group(group) => name(out, group.as_str()),
+            Key::Group(group) | Key::FeedbackGroup(group) => name(out, group.as_str()),
             Key::Client(client) => number(out, client.as_u64()),
             Key::Answer(client, sequence) => {
                 number(out, client.as_u64());
@@ -118,16 +125,21 @@ impl Key {
                 number(out, at.as_millis());
                 name(out, request.as_str());
             }
+            Key::Feedback(group, run) => {
+                name(out, group.as_str());
+                run_id(out, *run);
+            }
         }
     }
 
     /// The tables whose rows are indexed in memory, each from its first key up to but without the second one.
-    pub fn indexed_ranges() -> [(Key, Key); 3] {
+    pub fn indexed_ranges() -> [(Key, Key); 4] {
         let end = RunId { job: JobId(Position::MAX), number: u64::MAX };
         [
             (Key::Live(RunId::default()), Key::Live(end)),
             (Key::Periodic(JobId(Position::MIN)), Key::Periodic(JobId(Position::MAX))),
             (Key::first_tracker(), Key::first_group()),
+            (Key::first_feedback(), Key::first_feedback_group()),
         ]
     }
 
@@ -140,12 +152,32 @@ impl Key {
 
     /// After every TaskTracker's key and not after any group's.
     pub fn first_group() -> Key {
-        Key::Group(NodeGroup::new("\u{20}").expect("a space is printable"))
+        Key::Group(first_group_name())
     }
 
     /// After every group's key.
     pub fn first_client() -> Key {
         Key::Client(ClientId::default())
+    }
+
+    /// Not after any feedback's key.
+    pub fn first_feedback() -> Key {
+        Key::Feedback(first_group_name(), RunId::default())
+    }
+
+    /// After every feedback's key and not after any counter of it.
+    pub fn first_feedback_group() -> Key {
+        Key::FeedbackGroup(first_group_name())
+    }
+
+    /// After every counter of feedback.
+    pub fn after_feedback_groups() -> Key {
+        Key::FeedbackGroup(NodeGroup::new("\u{10ffff}").expect("a printable character"))
+    }
+
+    /// After every key of this version.
+    pub fn end() -> Key {
+        Key::after_feedback_groups()
     }
 
     /// The key that these bytes are, or `None` if they are no key.
@@ -176,10 +208,17 @@ impl Key {
             tag::ANSWER => Key::Answer(ClientId::from_u64(rest.number()?), rest.number()?),
             tag::REQUEST => Key::Request(RequestId::new(rest.name()?).ok()?),
             tag::REQUEST_AGE => Key::RequestAge(rest.time()?, RequestId::new(rest.name()?).ok()?),
+            tag::FEEDBACK => Key::Feedback(NodeGroup::new(rest.name()?).ok()?, rest.run_id()?),
+            tag::FEEDBACK_GROUP => Key::FeedbackGroup(NodeGroup::new(rest.name()?).ok()?),
             _ => return None,
         };
         rest.0.is_empty().then_some(key)
     }
+}
+
+/// Not after any group's name.
+fn first_group_name() -> NodeGroup {
+    NodeGroup::new("\u{20}").expect("a space is printable")
 }
 
 fn number(out: &mut Vec<u8>, number: u64) {
@@ -278,6 +317,8 @@ mod tests {
             (any::<u64>(), any::<u64>()).prop_map(|(id, seq)| Key::Answer(ClientId::from_u64(id), seq)),
             any_name().prop_map(|r| Key::Request(RequestId::new(r).unwrap())),
             (any_time(), any_name()).prop_map(|(at, r)| Key::RequestAge(at, RequestId::new(r).unwrap())),
+            (any_name(), any_run()).prop_map(|(g, run)| Key::Feedback(NodeGroup::new(g).unwrap(), run)),
+            any_name().prop_map(|g| Key::FeedbackGroup(NodeGroup::new(g).unwrap())),
         ]
     }
 

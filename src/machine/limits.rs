@@ -25,6 +25,14 @@ pub const CLIENT_WINDOW: u64 = 1024;
 /// Rows that one `Expire` may remove.
 pub const EXPIRE_MAX: usize = 1024;
 
+/// Feedback that one command may be about.
+pub const FEEDBACK_BATCH_MAX: usize = 1024;
+/// What is kept of what a failed feedback handler said, in bytes.
+pub const HANDLER_ERROR_BYTES_MAX: usize = 1024;
+/// How long feedback waits after its first failed try; each further one doubles it.
+pub const FEEDBACK_DELAY_FIRST: Millis = Millis::from_secs(1);
+pub const FEEDBACK_DELAY_MAX: Millis = Millis::from_secs(600);
+
 /// What operators may change at run time, for the whole cluster, in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
@@ -42,6 +50,13 @@ pub struct Limits {
     pub client_kept: Millis,
     /// Biz log bytes of one execution, a line's end included; what comes later is counted and dropped.
     pub biz_log_bytes_max: u32,
+    /// How much feedback of a group of JobClients waits to be told, and how many dead letters it has; more is dropped
+    /// and counted.
+    pub feedback_max: u64,
+    /// How long feedback is kept.
+    pub feedback_kept: Millis,
+    /// How many handlers may fail before feedback is a dead letter.
+    pub feedback_tries_max: u32,
 }
 
 impl Default for Limits {
@@ -54,6 +69,9 @@ impl Default for Limits {
             offline_kept: Millis::from_secs(7 * 24 * 3600),
             client_kept: Millis::from_secs(7 * 24 * 3600),
             biz_log_bytes_max: 64 << 10,
+            feedback_max: 100_000,
+            feedback_kept: Millis::from_secs(30 * 24 * 3600),
+            feedback_tries_max: 20,
         }
     }
 }

@@ -34,7 +34,7 @@ pub use base::{Base, BaseError, NoBase, RawRow};
 pub use check::Violation;
 pub use command::{Command, LogEntry};
 pub use effect::Effect;
-pub use index::{Indexes, ReadyGroup, ReadyRank, Waiter};
+pub use index::{FeedbackGroup, Indexes, ReadyGroup, ReadyRank, Waiter};
 pub use key::Key;
 pub use layer::Layer;
 pub use query::{JobFilter, JobState, JobView, LogView, LogWhat, Page, RunState, RunView, TrackerView};

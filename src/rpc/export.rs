@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 use crate::domain::{Action, ExecutionId, JobSpec, JobType, Kind, Millis, MisfirePolicy, RunId, Schedule};
 use crate::domain::{Backoff, DstRule, OnConflict, RepeatSchedule};
 use crate::machine::command::{
-    Completion, ExecutionLines, JobPlan, JobRef, OfflineReason, ReclaimReason, RequestKey,
+    Completion, ExecutionLines, FeedbackFailure, FeedbackWhich, JobPlan, JobRef, OfflineReason,
+    ReclaimReason, RequestKey,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::{CancelAnswer, CompleteAnswer, Push, Refusal, SubmitAnswer};
@@ -91,6 +92,19 @@ fn command(command: &Command) -> Value {
         }
         Command::Expire => json!({"expire": {}}),
         Command::SetLimits(limits) => json!({"set_limits": self::limits(limits)}),
+        Command::FeedbackHeard(heard) => json!({"feedback_heard": {
+            "client_group": text(&heard.client_group), "runs": runs(&heard.runs),
+        }}),
+        Command::FeedbackFailed(failed) => {
+            let failures: Vec<Value> = failed.failures.iter().map(feedback_failure).collect();
+            json!({"feedback_failed": {"client_group": text(&failed.client_group), "failures": failures}})
+        }
+        Command::FeedbackRetry(asked) => json!({"feedback_retry": {
+            "client_group": text(&asked.client_group), "which": which_feedback(&asked.which),
+        }}),
+        Command::FeedbackDrop(asked) => json!({"feedback_drop": {
+            "client_group": text(&asked.client_group), "which": which_feedback(&asked.which),
+        }}),
     }
 }
 
@@ -112,6 +126,7 @@ fn reply(reply: &Reply) -> Value {
         Reply::Completed(answers) => {
             json!({"completed": answers.iter().copied().map(complete_answer).collect::<Vec<_>>()})
         }
+        Reply::FeedbackMoved(count) => json!({"feedback_moved": count}),
         Reply::Refused(refusal) => json!({"refused": self::refusal(refusal)}),
         // It is the first answer, and the command beside it says that it is the same request.
         Reply::Again(first) => self::reply(first),
@@ -146,6 +161,7 @@ fn job(spec: &JobSpec) -> Value {
         "rely_on_prev_cycle": spec.rely_on_previous_cycle,
         "misfire": misfire(spec.misfire), "misfire_after_ms": spec.misfire_after.get(),
         "on_conflict": on_conflict(spec.on_conflict),
+        "submit_node_group": spec.submit_node_group.as_ref().map(text), "need_feedback": spec.need_feedback,
         "trace": spec.trace.as_ref().map(|trace| trace.traceparent.as_str()),
     });
     let Value::Object(schedule) = schedule(&spec.schedule) else { return fields };
@@ -195,8 +211,25 @@ fn limits(limits: &Limits) -> Value {
         "reclaims_max": limits.reclaims_max, "request_window_ms": limits.request_window.get(),
         "finished_kept_ms": limits.finished_kept.get(), "finished_runs_max": limits.finished_runs_max,
         "offline_kept_ms": limits.offline_kept.get(), "client_kept_ms": limits.client_kept.get(),
-        "biz_log_bytes_max": limits.biz_log_bytes_max,
+        "biz_log_bytes_max": limits.biz_log_bytes_max, "feedback_max": limits.feedback_max,
+        "feedback_kept_ms": limits.feedback_kept.get(), "feedback_tries_max": limits.feedback_tries_max,
     })
+}
+
+fn feedback_failure(failure: &FeedbackFailure) -> Value {
+    json!({"run": text(failure.run), "attempt": failure.attempt, "error": failure.error})
+}
+
+fn which_feedback(which: &FeedbackWhich) -> Value {
+    match which {
+        FeedbackWhich::Runs(asked) => json!({"runs": runs(asked)}),
+        FeedbackWhich::Dead => json!("dead"),
+        FeedbackWhich::Pending => json!("pending"),
+    }
+}
+
+fn runs(ids: &[RunId]) -> Vec<String> {
+    ids.iter().map(text).collect()
 }
 
 fn submit_answer(answer: &SubmitAnswer) -> Value {

@@ -351,6 +351,7 @@ fn failed(done: &Committed) -> Status {
         | Reply::Cancelled(_)
         | Reply::Terminating(_)
         | Reply::Retried(_)
+        | Reply::FeedbackMoved(_)
         | Reply::Online(_)
         | Reply::Dispatched(_)
         | Reply::Completed(_)

@@ -6,9 +6,11 @@ mod calendar_service;
 mod cluster_service;
 mod edge;
 mod export;
+mod feedback;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
 mod health;
+mod job_client_service;
 mod job_service;
 mod leadership_service;
 mod log_export;
@@ -29,6 +31,7 @@ use tonic::transport::server::TcpIncoming;
 use crate::jobtracker::{ClientPort, JobTracker};
 use crate::wire::pb::calendar_service_server::CalendarServiceServer;
 use crate::wire::pb::cluster_service_server::ClusterServiceServer;
+use crate::wire::pb::job_client_service_server::JobClientServiceServer;
 use crate::wire::pb::job_service_server::JobServiceServer;
 use crate::wire::pb::leadership_service_server::LeadershipServiceServer;
 use crate::wire::pb::node_service_server::NodeServiceServer;
@@ -59,6 +62,11 @@ pub async fn serve(tracker: JobTracker, port: ClientPort) -> Result<(), tonic::t
     .add_service(
         TaskTrackerServiceServer::new(task_tracker_service::Sessions(tracker.clone()))
             .max_decoding_message_size(SESSION_BYTES_MAX)
+            .max_encoding_message_size(SESSION_BYTES_MAX),
+    )
+    .add_service(
+        JobClientServiceServer::new(job_client_service::Clients(tracker.clone()))
+            .max_decoding_message_size(request)
             .max_encoding_message_size(SESSION_BYTES_MAX),
     )
     .add_service(LeadershipServiceServer::new(leadership_service::LeadershipFeed(tracker.clone())))

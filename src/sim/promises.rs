@@ -47,6 +47,7 @@ pub(super) fn check(history: &mut History, machine: &Machine) -> Result<(), Brok
         group.submitted += 1;
     }
     counters(&groups, machine)?;
+    feedback(history, machine)?;
     let stale: u64 = history.stale;
     let counted: u64 = groups_of(machine)?.values().map(|row| row.stale).sum();
     if stale != counted {
@@ -54,6 +55,46 @@ pub(super) fn check(history: &mut History, machine: &Machine) -> Result<(), Brok
     }
     rare.into_iter().for_each(|(what, count)| history.counts.add(what, count));
     Ok(())
+}
+
+/// Each run that wanted feedback and was executed, or given up, was heard or waits to be; and no other.
+fn feedback(history: &History, machine: &Machine) -> Result<(), Broken> {
+    let mut unheard = history.heard.clone();
+    let (mut told, mut waiting) = (0, 0);
+    let group = super::jobs::client_group();
+    for (id, revisions) in &history.jobs {
+        for (number, row) in &ended_runs(machine, *id)? {
+            let run = RunId { job: *id, number: *number };
+            let spec = revisions.iter().find(|revision| revision.number == row.revision);
+            let wanted = spec.is_some_and(|revision| revision.spec.need_feedback);
+            let ran = match row.fate {
+                Fate::Succeeded | Fate::Failed | Fate::Dead => true,
+                Fate::Cancelled => row.executions > 0,
+                Fate::Skipped { .. } => false,
+            };
+            match (wanted && ran, unheard.remove(&run)) {
+                (true, false) => {
+                    let waits =
+                        machine.tables().feedback_row(&group, run).map_err(|error| error.to_string())?;
+                    waits
+                        .ok_or_else(|| format!("run {run} is {:?}, and nobody heard it or will", row.fate))?;
+                    waiting += 1;
+                }
+                (false, true) => return Err(format!("run {run} was heard and is {:?}", row.fate)),
+                (heard, _) => told += u64::from(heard),
+            }
+        }
+    }
+    let counted = machine.tables().feedback_groups().map_err(|error| error.to_string())?;
+    let made: u64 = counted.iter().map(|(_, row)| row.made).sum();
+    let heard: u64 = counted.iter().map(|(_, row)| row.heard).sum();
+    match unheard.first() {
+        Some(run) => Err(format!("run {run} was heard and never ended")),
+        None if (made, heard) != (told + waiting, told) => Err(format!(
+            "{told} runs were heard and {waiting} wait, {made} are counted as made and {heard} as heard"
+        )),
+        None => Ok(()),
+    }
 }
 
 /// All runs of a job, none of which may be live, and none of whose numbers may be missing.

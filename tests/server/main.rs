@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod cluster;
+mod feedback;
 mod jobs;
 mod log_export;
 mod members;

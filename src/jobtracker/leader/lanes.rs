@@ -194,7 +194,13 @@ pub fn weight(command: &Command) -> usize {
         | Command::Reclaim(_)
         | Command::Tick
         | Command::Expire
-        | Command::SetLimits(_) => 0,
+        | Command::SetLimits(_)
+        | Command::FeedbackRetry(_)
+        | Command::FeedbackDrop(_) => 0,
+        Command::FeedbackHeard(heard) => 16 * heard.runs.len(),
+        Command::FeedbackFailed(failed) => {
+            failed.failures.iter().map(|failure| 24 + failure.error.len()).sum()
+        }
     };
     COMMAND_BYTES + variable
 }

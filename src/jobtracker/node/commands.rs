@@ -184,7 +184,9 @@ pub fn lane_of(command: &Command) -> Lane {
         | Command::Cancel(_)
         | Command::Terminate(_)
         | Command::Retry(_)
-        | Command::SetLimits(_) => Lane::Request,
+        | Command::SetLimits(_)
+        | Command::FeedbackRetry(_)
+        | Command::FeedbackDrop(_) => Lane::Request,
         Command::BizLog(_) => Lane::Log,
         Command::TrackerOnline(_)
         | Command::TrackerOffline(_)
@@ -194,6 +196,8 @@ pub fn lane_of(command: &Command) -> Lane {
         | Command::Reclaim(_)
         | Command::Plan(_)
         | Command::Tick
-        | Command::Expire => Lane::Drain,
+        | Command::Expire
+        | Command::FeedbackHeard(_)
+        | Command::FeedbackFailed(_) => Lane::Drain,
     }
 }

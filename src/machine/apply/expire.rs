@@ -1,4 +1,5 @@
-//! Forgets what is old: finished runs by age and by number a group, request ids, client sessions, offline TaskTrackers.
+//! Forgets what is old: finished runs by age and by number a group, request ids, client sessions, offline TaskTrackers,
+//! feedback that nobody heard.
 //! A bounded number of rows a command, and an effect that says so when there is more.
 
 use std::collections::BTreeSet;
@@ -9,7 +10,7 @@ use crate::machine::change::Change;
 use crate::machine::effect::Effect;
 use crate::machine::key::Key;
 use crate::machine::limits::EXPIRE_MAX;
-use crate::machine::queue::take_back;
+use crate::machine::queue::{feedback, take_back};
 use crate::machine::reply::Reply;
 use crate::machine::row::{LiveState, Row, TrackerState};
 use crate::planted::{self, Bug};
@@ -22,6 +23,7 @@ pub(super) fn apply(change: &mut Change<'_>) -> Result<Reply, BaseError> {
     request_ids(change)?;
     client_sessions(change)?;
     offline_trackers(change)?;
+    unheard_feedback(change)?;
     Ok(Reply::Done)
 }
 
@@ -182,6 +184,22 @@ fn offline_trackers(change: &mut Change<'_>) -> Result<(), BaseError> {
             change.delete(Key::Tracker(group, who))?;
             budget -= 1;
         }
+    }
+    Ok(())
+}
+
+/// Whatever the groups: the oldest goes first.
+fn unheard_feedback(change: &mut Change<'_>) -> Result<(), BaseError> {
+    let oldest_kept = change.now() - change.limits().feedback_kept;
+    let old = change.indexes().feedback_before(oldest_kept).take(EXPIRE_MAX);
+    let old: Vec<(NodeGroup, RunId)> = old.map(|(group, run)| (group.clone(), run)).collect();
+    if old.len() == EXPIRE_MAX {
+        change.effect(Effect::MoreToExpire);
+    }
+    for (group, run) in old {
+        let Some(row) = change.feedback(&group, run)? else { continue };
+        feedback::forget(change, &group, run, &row)?;
+        change.count_feedback(&group, |counts| counts.expired += 1)?;
     }
     Ok(())
 }

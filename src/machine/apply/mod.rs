@@ -6,6 +6,10 @@ mod client_open;
 mod complete;
 mod dispatch;
 mod expire;
+mod feedback_drop;
+mod feedback_failed;
+mod feedback_heard;
+mod feedback_retry;
 mod plan;
 mod reclaim;
 mod request;
@@ -42,5 +46,9 @@ pub(super) fn apply(change: &mut Change<'_>, command: &Command) -> Result<Reply,
         Command::BizLog(log) => biz_log::apply(change, log),
         Command::Expire => expire::apply(change),
         Command::SetLimits(limits) => set_limits::apply(change, limits),
+        Command::FeedbackHeard(heard) => feedback_heard::apply(change, heard),
+        Command::FeedbackFailed(failed) => feedback_failed::apply(change, failed),
+        Command::FeedbackRetry(retry) => feedback_retry::apply(change, retry),
+        Command::FeedbackDrop(drop) => feedback_drop::apply(change, drop),
     }
 }

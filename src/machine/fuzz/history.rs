@@ -12,7 +12,8 @@ use crate::domain::{
     Schedule, SessionId, TaskId, Timestamp,
 };
 use crate::machine::command::{
-    BizLog, Cancel, ClientOpen, Complete, Completion, Dispatch, ExecutionLines, Fingerprint, JobPlan, JobRef,
+    BizLog, Cancel, ClientOpen, Complete, Completion, Dispatch, ExecutionLines, FeedbackDrop, FeedbackFailed,
+    FeedbackFailure, FeedbackHeard, FeedbackRetry, FeedbackWhich, Fingerprint, JobPlan, JobRef,
     OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SkippedRange, Submit, Terminate,
     TrackerOffline, TrackerOnline,
 };
@@ -101,6 +102,7 @@ impl Seen {
             | Reply::Terminating(_)
             | Reply::Completed(_)
             | Reply::Refused(_)
+            | Reply::FeedbackMoved(_)
             | Reply::Again(_) => {}
         }
     }
@@ -146,13 +148,14 @@ impl Seen {
     }
 
     fn rarely(&self, source: &mut Source<'_>) -> Command {
-        match source.byte() % 4 {
+        match source.byte() % 6 {
             0 => Command::ClientOpen(ClientOpen { identity: identity(source) }),
             1 => Command::TrackerOffline(TrackerOffline {
                 session: self.session(source),
                 reason: source.of(&[OfflineReason::Silent, OfflineReason::Left, OfflineReason::Replaced]),
             }),
             2 => Command::BizLog(BizLog { lines: source.some(2, |source| self.lines(source)) }),
+            3 | 4 => self.feedback(source),
             _ => Command::SetLimits(Limits {
                 reclaims_max: source.byte().into(),
                 request_window: Millis::from_secs(source.number()),
@@ -161,8 +164,37 @@ impl Seen {
                 offline_kept: Millis::from_secs(source.number()),
                 client_kept: Millis::from_secs(source.number()),
                 biz_log_bytes_max: source.byte().into(),
+                feedback_max: source.byte().into(),
+                feedback_kept: Millis::from_secs(source.number()),
+                feedback_tries_max: source.byte().into(),
             }),
         }
+    }
+
+    fn feedback(&self, source: &mut Source<'_>) -> Command {
+        let client_group = group(source);
+        match source.byte() % 6 {
+            0 | 1 => Command::FeedbackHeard(FeedbackHeard { client_group, runs: self.some_runs(source) }),
+            2 | 3 => {
+                let failure = |run| FeedbackFailure { run, attempt: 1, error: "e".into() };
+                let failures = self.some_runs(source).into_iter().map(failure).collect();
+                Command::FeedbackFailed(FeedbackFailed { client_group, failures })
+            }
+            4 => Command::FeedbackRetry(FeedbackRetry { client_group, which: self.which(source) }),
+            _ => Command::FeedbackDrop(FeedbackDrop { client_group, which: self.which(source) }),
+        }
+    }
+
+    fn which(&self, source: &mut Source<'_>) -> FeedbackWhich {
+        match source.byte() % 3 {
+            0 => FeedbackWhich::Runs(self.some_runs(source)),
+            1 => FeedbackWhich::Dead,
+            _ => FeedbackWhich::Pending,
+        }
+    }
+
+    fn some_runs(&self, source: &mut Source<'_>) -> Vec<RunId> {
+        source.some(3, |source| self.run(source))
     }
 
     fn request(&self, source: &mut Source<'_>) -> RequestKey {
@@ -291,6 +323,9 @@ fn job(source: &mut Source<'_>, at: u64) -> JobSpec {
     };
     job.misfire_after = Millis::new(source.number());
     job.on_conflict = source.of(&[OnConflict::Ignore, OnConflict::Replace, OnConflict::Reject]);
+    if source.flag() {
+        (job.submit_node_group, job.need_feedback) = (Some(group(source)), true);
+    }
     if job.check().is_err() {
         job.retry = Default::default();
         (job.run_timeout, job.start_deadline, job.misfire_after) = (None, None, Millis::from_secs(60));

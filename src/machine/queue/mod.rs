@@ -1,6 +1,7 @@
 //! How runs move: made, ripened, taken back, ended. Each function is one step that several commands share.
 
 pub(super) mod end;
+pub(super) mod feedback;
 pub(super) mod instant;
 pub(super) mod start;
 pub(super) mod take_back;

@@ -47,7 +47,7 @@ at 1000000000 cancel trade/x req=c1:1 + cancel trade/x id=abc -> NOT_FOUND, NOT_
 at 1000000000 offline w1 left -> ok
 at 1000004000 expire -> ok
 show rows
-    | Answer 1, Client 1, Group 2, Job 1, Live 1, Request 1, TaskKey 1, Tracker 1
+    | Answer 1, Client 1, Group 2, Job 1, Live 1, Request 1, RequestAge 1, TaskKey 1, Tracker 1
 at 1000100000 expire -> ok
 show rows
     | Group 2, Job 1, Live 1, TaskKey 1

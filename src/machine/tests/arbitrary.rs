@@ -13,16 +13,17 @@ use crate::domain::{
     RepeatSchedule, RequestId, RetryPolicy, RunId, Schedule, SessionId, TaskId, Timestamp, TraceContext,
 };
 use crate::machine::command::{
-    BizLog, Cancel, ClientOpen, Command, Complete, Completion, Dispatch, ExecutionLines, Fingerprint,
-    JobPlan, JobRef, LogEntry, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return,
-    SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
+    BizLog, Cancel, ClientOpen, Command, Complete, Completion, Dispatch, ExecutionLines, FeedbackDrop,
+    FeedbackFailed, FeedbackFailure, FeedbackHeard, FeedbackRetry, FeedbackWhich, Fingerprint, JobPlan,
+    JobRef, LogEntry, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SkippedRange,
+    Submit, Terminate, TrackerOffline, TrackerOnline,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::{CancelAnswer, CompleteAnswer, Refusal, Reply, SubmitAnswer};
 use crate::machine::row::{
-    Answer, AnswerRow, Attempt, AttemptEnd, BodyRow, ClientRow, Fate, GroupRow, JobLogKind, JobLogRow,
-    JobRow, LedgerRow, LiveRun, LiveState, MetaRow, PeriodicRow, RequestRow, Rhythm, Row, SkipReason, Stop,
-    TaskKeyRow, TrackerRow, TrackerState,
+    Answer, AnswerRow, Attempt, AttemptEnd, BodyRow, ClientRow, Fate, FeedbackGroupRow, FeedbackRow,
+    FeedbackState, GroupRow, JobLogKind, JobLogRow, JobRow, LedgerRow, LiveRun, LiveState, MetaRow,
+    PeriodicRow, RequestRow, Rhythm, Row, SkipReason, Stop, TaskKeyRow, TrackerRow, TrackerState,
 };
 
 fn name<T: Clone + std::fmt::Debug + 'static>(new: fn(String) -> T) -> BoxedStrategy<T> {
@@ -137,7 +138,8 @@ pub(super) fn spec() -> BoxedStrategy<Arc<JobSpec>> {
     ];
     let conflict = prop::sample::select(vec![OnConflict::Ignore, OnConflict::Replace, OnConflict::Reject]);
     let trace = option::of((text(), text()));
-    let rest = (any::<i32>(), any::<bool>(), misfire, conflict, trace);
+    let feedback = (option::of(group()), any::<bool>());
+    let rest = (any::<i32>(), any::<bool>(), misfire, conflict, trace, feedback);
     (names, when, rest)
         .prop_map(|(names, when, rest)| {
             let mut spec = JobSpec::new(names.0, names.1, names.2);
@@ -146,6 +148,7 @@ pub(super) fn spec() -> BoxedStrategy<Arc<JobSpec>> {
             (spec.schedule, spec.retry, spec.run_timeout, spec.start_deadline, spec.misfire_after) = when;
             (spec.priority, spec.rely_on_previous_cycle, spec.misfire, spec.on_conflict) =
                 (rest.0, rest.1, rest.2, rest.3);
+            (spec.submit_node_group, spec.need_feedback) = rest.5;
             spec.trace = rest.4.map(|(traceparent, tracestate)| TraceContext { traceparent, tracestate });
             Arc::new(spec)
         })
@@ -194,7 +197,8 @@ fn reclaim_reason() -> BoxedStrategy<ReclaimReason> {
 }
 
 pub(super) fn limits() -> BoxedStrategy<Limits> {
-    (any::<(u32, u64, u32)>(), span(), span(), span(), span())
+    let feedback = (any::<u64>(), span(), any::<u32>());
+    (any::<(u32, u64, u32)>(), span(), span(), span(), span(), feedback)
         .prop_map(
             |(
                 (reclaims_max, finished_runs_max, biz_log_bytes_max),
@@ -202,6 +206,7 @@ pub(super) fn limits() -> BoxedStrategy<Limits> {
                 finished_kept,
                 offline_kept,
                 client_kept,
+                (feedback_max, feedback_kept, feedback_tries_max),
             )| Limits {
                 reclaims_max,
                 request_window,
@@ -210,6 +215,9 @@ pub(super) fn limits() -> BoxedStrategy<Limits> {
                 offline_kept,
                 client_kept,
                 biz_log_bytes_max,
+                feedback_max,
+                feedback_kept,
+                feedback_tries_max,
             },
         )
         .boxed()
@@ -284,7 +292,32 @@ pub(super) fn command() -> BoxedStrategy<Command> {
         Just(Command::Expire),
         limits().prop_map(Command::SetLimits),
     ];
-    prop_oneof![asked, rest].boxed()
+    prop_oneof![asked, rest, feedback_command()].boxed()
+}
+
+fn feedback_command() -> BoxedStrategy<Command> {
+    let failure = (run(), any::<u32>(), text()).prop_map(|(run, attempt, error)| FeedbackFailure {
+        run,
+        attempt,
+        error,
+    });
+    let which = prop_oneof![
+        vec(run(), 0..4).prop_map(FeedbackWhich::Runs),
+        Just(FeedbackWhich::Dead),
+        Just(FeedbackWhich::Pending)
+    ];
+    prop_oneof![
+        (group(), vec(run(), 0..4))
+            .prop_map(|(client_group, runs)| Command::FeedbackHeard(FeedbackHeard { client_group, runs })),
+        (group(), vec(failure, 0..3)).prop_map(|(client_group, failures)| {
+            Command::FeedbackFailed(FeedbackFailed { client_group, failures })
+        }),
+        (group(), which.clone())
+            .prop_map(|(client_group, which)| Command::FeedbackRetry(FeedbackRetry { client_group, which })),
+        (group(), which)
+            .prop_map(|(client_group, which)| Command::FeedbackDrop(FeedbackDrop { client_group, which })),
+    ]
+    .boxed()
 }
 
 pub(super) fn entry() -> BoxedStrategy<LogEntry> {
@@ -359,6 +392,7 @@ pub(super) fn reply() -> BoxedStrategy<Reply> {
         vec(prop::sample::select(vec![CompleteAnswer::Accepted, CompleteAnswer::Stale]), 0..5)
             .prop_map(Reply::Completed),
         refusal().prop_map(Reply::Refused),
+        any::<u32>().prop_map(Reply::FeedbackMoved),
     ]
     .boxed()
 }
@@ -400,12 +434,12 @@ fn live() -> BoxedStrategy<LiveRun> {
             LiveState::Executing { execution, session, tracker, since }
         }),
     ];
-    let what = (group(), kind(), at(), at(), option::of(at()), state);
+    let what = (group(), kind(), at(), at(), option::of(at()), state, option::of(group()));
     let stop = option::of(prop::sample::select(vec![Stop::Cancel, Stop::Terminate]));
     let rest = (any::<(i32, [u32; 5], u64)>(), any::<[bool; 3]>(), stop, vec(attempt(), 0..3));
     (what, rest, option::of((position(), any::<u64>())))
         .prop_map(|(what, rest, log_dropped)| {
-            let (node_group, kind, due, created, start_by, state) = what;
+            let (node_group, kind, due, created, start_by, state, feedback_to) = what;
             let (
                 (priority, [revision, retries, reclaims, executions, log_bytes], log_lines),
                 flags,
@@ -424,6 +458,7 @@ fn live() -> BoxedStrategy<LiveRun> {
                 periodic,
                 by_hand,
                 superseded,
+                feedback_to,
                 state,
                 retries,
                 reclaims,
@@ -534,6 +569,53 @@ fn group_row() -> BoxedStrategy<GroupRow> {
         .boxed()
 }
 
+fn feedback() -> BoxedStrategy<FeedbackRow> {
+    let state = prop_oneof![
+        at().prop_map(|next_try| FeedbackState::Pending { next_try }),
+        at().prop_map(|since| FeedbackState::Dead { since })
+    ];
+    let of = (group(), task(), kind(), btree_map(text(), text(), 0..3), any::<u32>());
+    let end = (at(), at(), fate(), any::<u32>(), option::of(execution()), payload(), text());
+    (of, end, state, any::<u32>(), text())
+        .prop_map(|(of, end, state, tries, handler_error)| {
+            let (node_group, task_id, kind, params, revision) = of;
+            let (due, ended, fate, executions, execution, result, error) = end;
+            FeedbackRow {
+                node_group,
+                task_id,
+                kind,
+                params,
+                revision,
+                due,
+                ended,
+                fate,
+                executions,
+                execution,
+                result,
+                error,
+                state,
+                tries,
+                handler_error,
+            }
+        })
+        .boxed()
+}
+
+fn feedback_group() -> BoxedStrategy<FeedbackGroupRow> {
+    any::<[u64; 8]>()
+        .prop_map(|n| FeedbackGroupRow {
+            made: n[0],
+            pending: n[1],
+            dead: n[2],
+            heard: n[3],
+            dropped: n[4],
+            expired: n[5],
+            discarded: n[6],
+            failed: n[7],
+        })
+        .boxed()
+}
+
 fn meta() -> BoxedStrategy<MetaRow> {
     (any::<[u64; 3]>(), at(), limits(), any::<u32>(), client())
         .prop_map(|([id_base, applied, digest], now, limits, feature_level, clients_swept)| MetaRow {
@@ -577,6 +659,8 @@ pub(super) fn row() -> BoxedStrategy<Row> {
         Just(Row::RequestAge),
         meta().prop_map(|row| Row::Meta(Box::new(row))),
         payload().prop_map(Row::Mark),
+        feedback().prop_map(|row| Row::Feedback(Arc::new(row))),
+        feedback_group().prop_map(|row| Row::FeedbackGroup(Box::new(row))),
     ];
     prop_oneof![jobs, rest].boxed()
 }

@@ -132,11 +132,13 @@ fn keys() -> String {
         Key::Finished(group.clone(), at, run),
         Key::JobLog(run, Position::new(44, 5)),
         Key::Tracker(group.clone(), who),
-        Key::Group(group),
+        Key::Group(group.clone()),
         Key::Client(client),
         Key::Answer(client, 6),
         Key::Request(request.clone()),
         Key::RequestAge(at, request),
+        Key::Feedback(group.clone(), run),
+        Key::FeedbackGroup(group),
     ];
     let line = |key: &Key| format!("key {}\n    {key:?}\n", hex(&key.to_bytes()));
     keys.iter().map(line).collect()

@@ -16,16 +16,17 @@ use crate::domain::{
     RequestId, RetryPolicy, RunId, Schedule, SessionId, TaskId, Timestamp,
 };
 use crate::machine::command::{
-    BizLog, Cancel, ClientOpen, Command, Complete, Completion, Dispatch, ExecutionLines, Fingerprint,
-    JobPlan, JobRef, LogEntry, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return,
-    SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
+    BizLog, Cancel, ClientOpen, Command, Complete, Completion, Dispatch, ExecutionLines, FeedbackDrop,
+    FeedbackFailed, FeedbackFailure, FeedbackHeard, FeedbackRetry, FeedbackWhich, Fingerprint, JobPlan,
+    JobRef, LogEntry, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SkippedRange,
+    Submit, Terminate, TrackerOffline, TrackerOnline,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::Reply;
-use crate::machine::row::{LiveState, Rhythm, Row};
+use crate::machine::row::{FeedbackState, LiveState, Rhythm, Row};
 use crate::machine::{Key, Layer, Machine, NoBase};
 
-const SEEDS: u64 = 24;
+const SEEDS: u64 = 32;
 const STEPS: usize = 400;
 /// The calendar of all cron jobs: an instant each this many milliseconds.
 const PERIOD: u64 = 700;
@@ -54,6 +55,14 @@ const RARE: &[(&str, u64)] = &[
     ("terminated", 20),
     ("retried by hand", 25),
     ("expired", 300),
+    ("feedback heard", 100),
+    ("failed feedback again", 20),
+    ("feedback dropped", 20),
+    ("dead letter", 20),
+    ("dead letter dropped", 2),
+    ("feedback told again by hand", 20),
+    ("feedback expired", 20),
+    ("no feedback of what never ran", 50),
     ("opened from disk", 100),
     ("replayed entries", 500),
     ("read through three layers", 100),
@@ -239,7 +248,8 @@ impl World {
                 if self.chance.one_in(2) { vec![submit, self.dispatch()] } else { vec![submit] }
             }
             22..=41 => vec![Command::Tick, self.dispatch()],
-            42..=61 => vec![self.complete(), self.dispatch()],
+            42..=57 => vec![self.complete(), self.dispatch()],
+            58..=61 => vec![self.complete(), self.feedback()],
             62..=67 => vec![self.plan()],
             68..=71 => vec![self.cancel()],
             72..=75 => vec![self.online()],
@@ -255,7 +265,8 @@ impl World {
             89 | 90 => vec![Command::Expire; 8],
             91 => vec![self.limits()],
             92 | 93 => vec![Command::ClientOpen(ClientOpen { identity: Identity::new("c").unwrap() })],
-            94..=96 => vec![self.biz_log()],
+            94 | 95 => vec![self.biz_log()],
+            96 | 97 => vec![self.feedback()],
             _ => {
                 vec![Command::Tick, self.plan(), Command::Tick, self.dispatch(), self.cancel(), self.submit()]
             }
@@ -324,6 +335,8 @@ impl World {
         spec.misfire =
             chance.of(&[MisfirePolicy::RunOnceLate, MisfirePolicy::Skip, MisfirePolicy::CatchUp(3)]);
         spec.on_conflict = chance.of(&[OnConflict::Ignore, OnConflict::Replace, OnConflict::Reject]);
+        spec.submit_node_group = chance.one_in(2).then(|| group(chance));
+        spec.need_feedback = spec.submit_node_group.is_some() && !chance.one_in(4);
         spec
     }
 
@@ -433,8 +446,53 @@ impl World {
             request_window: minute,
             client_kept: minute,
             offline_kept: minute,
+            feedback_max: chance.of(&[0, 2, 5, 100]),
+            feedback_kept: Millis::new(chance.of(&[20_000, 300_000, 9_000_000])),
+            feedback_tries_max: chance.of(&[1, 2, 3, 20]),
             ..Limits::default()
         })
+    }
+
+    /// Of a group's feedback, or of what it never was.
+    fn some_feedback(&mut self, group: &NodeGroup) -> Vec<RunId> {
+        let of_group = self.model.feedback.get(group);
+        let told: Vec<RunId> = of_group.into_iter().flat_map(|it| it.told.keys().copied()).collect();
+        let none = self.run();
+        (0..=self.chance.below(3)).map(|_| self.chance.pick(&told).unwrap_or(none)).collect()
+    }
+
+    fn feedback(&mut self) -> Command {
+        let client_group = group(&mut self.chance);
+        let runs = self.some_feedback(&client_group);
+        match self.chance.below(8) {
+            0..=2 => Command::FeedbackHeard(FeedbackHeard { client_group, runs }),
+            3..=4 => {
+                let of_group = self.model.feedback.get(&client_group);
+                let tries = |run| of_group.and_then(|it| it.told.get(run)).map_or(0, |it| it.tries);
+                let attempts: Vec<u32> = runs.iter().map(|run| tries(run) + 1).collect();
+                let failure = |(run, attempt): (RunId, u32)| FeedbackFailure {
+                    run,
+                    attempt: attempt - u32::from(self.chance.one_in(9)),
+                    error: "x".into(),
+                };
+                let failures = runs.into_iter().zip(attempts).map(failure).collect();
+                Command::FeedbackFailed(FeedbackFailed { client_group, failures })
+            }
+            5 | 6 => {
+                let which = self.chance.pick(&[
+                    FeedbackWhich::Runs(runs),
+                    FeedbackWhich::Dead,
+                    FeedbackWhich::Pending,
+                ]);
+                let which = which.expect("one of three");
+                Command::FeedbackRetry(FeedbackRetry { client_group, which })
+            }
+            _ => {
+                let all = self.chance.one_in(9);
+                let which = if all { FeedbackWhich::Dead } else { FeedbackWhich::Runs(runs) };
+                Command::FeedbackDrop(FeedbackDrop { client_group, which })
+            }
+        }
     }
 
     fn biz_log(&mut self) -> Command {
@@ -514,8 +572,8 @@ fn differing_lines(machine: &str, model: &str) -> String {
 
 /// All rows but the machine's own, which each keeps in its own time.
 fn rows(machine: &Machine) -> Vec<(Key, Row)> {
-    let last = Key::RequestAge(Timestamp::MAX, RequestId::new("\u{10ffff}").unwrap());
-    let rows = machine.tables().scan(Bound::Included(&Key::Job(JobId::default())), &last);
+    let end = Key::end();
+    let rows = machine.tables().scan(Bound::Included(&Key::Job(JobId::default())), &end);
     rows.map(|row| row.unwrap()).collect()
 }
 
@@ -555,6 +613,13 @@ fn view_of_model(model: &Model) -> String {
     for ((group, who), it) in &model.trackers {
         writeln!(text, "{group}/{who} {} {} {}", it.session, it.online, it.capacity).unwrap();
     }
+    for (group, it) in model.feedback.iter().filter(|(_, it)| it.made > 0) {
+        let gone = (it.heard, it.dropped, it.expired, it.discarded);
+        writeln!(text, "feedback {group} {} {} {} {gone:?}", it.made, it.pending(), it.dead()).unwrap();
+        for (run, it) in &it.told {
+            writeln!(text, "feedback {group} {run} {:?} {} {:?}", it.fate, it.tries, it.next_try).unwrap();
+        }
+    }
     text
 }
 
@@ -562,7 +627,7 @@ fn view_of_model(model: &Model) -> String {
 fn view_of_machine(machine: &Machine) -> String {
     let mut jobs = BTreeMap::<JobId, (String, String, BTreeMap<u64, String>)>::new();
     let mut alive = Vec::new();
-    let mut trackers = String::new();
+    let (mut trackers, mut feedback) = (String::new(), String::new());
     for (key, row) in rows(machine) {
         match (key, row) {
             (Key::Job(id), Row::Job(row)) => {
@@ -603,6 +668,18 @@ fn view_of_machine(machine: &Machine) -> String {
                 writeln!(trackers, "{group}/{who} {} {} {}", it.session, it.is_online(), it.capacity)
                     .unwrap();
             }
+            (Key::FeedbackGroup(group), Row::FeedbackGroup(it)) => {
+                let gone = (it.heard, it.dropped, it.expired, it.discarded);
+                writeln!(feedback, "feedback {group} {} {} {} {gone:?}", it.made, it.pending, it.dead)
+                    .unwrap();
+            }
+            (Key::Feedback(group, run), Row::Feedback(it)) => {
+                let next_try = match it.state {
+                    FeedbackState::Pending { next_try } => Some(next_try),
+                    FeedbackState::Dead { .. } => None,
+                };
+                writeln!(feedback, "feedback {group} {run} {:?} {} {next_try:?}", it.fate, it.tries).unwrap();
+            }
             _ => {}
         }
     }
@@ -612,5 +689,5 @@ fn view_of_machine(machine: &Machine) -> String {
         text += &rhythm;
         runs.iter().for_each(|(number, run)| writeln!(text, "  {number} {run}").unwrap());
     }
-    text + &trackers
+    text + &trackers + &feedback
 }

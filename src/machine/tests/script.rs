@@ -16,7 +16,8 @@ use crate::domain::{
     Schedule, SessionId, TaskId, Timestamp,
 };
 use crate::machine::command::{
-    BizLog, Cancel, ClientOpen, Complete, Completion, Dispatch, ExecutionLines, Fingerprint, JobPlan, JobRef,
+    BizLog, Cancel, ClientOpen, Complete, Completion, Dispatch, ExecutionLines, FeedbackDrop, FeedbackFailed,
+    FeedbackFailure, FeedbackHeard, FeedbackRetry, FeedbackWhich, Fingerprint, JobPlan, JobRef,
     OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SkippedRange, Submit, Terminate,
     TrackerOffline, TrackerOnline,
 };
@@ -132,6 +133,19 @@ impl<'a> Words<'a> {
             "log" => Command::BizLog(BizLog { lines: vec![self.lines()] }),
             "expire" => Command::Expire,
             "limits" => Command::SetLimits(self.limits(limits)),
+            "heard" => Command::FeedbackHeard(FeedbackHeard {
+                client_group: parse(self.get(1)),
+                runs: list(self.get(2)),
+            }),
+            "unheard" => Command::FeedbackFailed(self.unheard()),
+            "tell-again" => Command::FeedbackRetry(FeedbackRetry {
+                client_group: parse(self.get(1)),
+                which: self.which_feedback(),
+            }),
+            "drop-feedback" => Command::FeedbackDrop(FeedbackDrop {
+                client_group: parse(self.get(1)),
+                which: self.which_feedback(),
+            }),
             verb => panic!("{verb:?} is no verb"),
         }
     }
@@ -140,6 +154,24 @@ impl<'a> Words<'a> {
         match self.get(1).split_once('/') {
             Some((group, task)) => JobRef::Key(NodeGroup::new(group).unwrap(), TaskId::new(task).unwrap()),
             None => JobRef::Id(parse(self.get(1))),
+        }
+    }
+
+    /// `unheard shop 2.0/0 attempt=1 error=boom`: a handler failed.
+    fn unheard(&self) -> FeedbackFailed {
+        let error = self.option("error").unwrap_or_default();
+        let error = error.split_once('*').map_or(error.into(), |(text, times)| text.repeat(parse(times)));
+        let failure =
+            |run| FeedbackFailure { run, attempt: self.number("attempt").unwrap_or(1), error: error.clone() };
+        let failures = list(self.get(2)).into_iter().map(failure).collect();
+        FeedbackFailed { client_group: parse(self.get(1)), failures }
+    }
+
+    fn which_feedback(&self) -> FeedbackWhich {
+        match self.get(2) {
+            "dead" => FeedbackWhich::Dead,
+            "pending" => FeedbackWhich::Pending,
+            runs => FeedbackWhich::Runs(list(runs)),
         }
     }
 
@@ -158,6 +190,8 @@ impl<'a> Words<'a> {
         spec.retry.retries_max = self.number("retries").unwrap_or_default();
         spec.retry.backoff = Backoff::Fixed(self.span("delay").unwrap_or(Millis::from_secs(30)));
         spec.start_deadline = self.span("deadline");
+        spec.submit_node_group = self.option("feedback").map(parse);
+        spec.need_feedback = spec.submit_node_group.is_some();
         spec.rely_on_previous_cycle = !self.has("norely");
         spec.misfire_after = self.span("misfire_after").unwrap_or(spec.misfire_after);
         spec.misfire = match self.option("misfire") {
@@ -285,6 +319,9 @@ impl<'a> Words<'a> {
             offline_kept: self.span("offline").unwrap_or(now.offline_kept),
             client_kept: self.span("clients").unwrap_or(now.client_kept),
             biz_log_bytes_max: self.number("biz").unwrap_or(now.biz_log_bytes_max),
+            feedback_max: self.number("feedback").unwrap_or(now.feedback_max),
+            feedback_kept: self.span("unheard").unwrap_or(now.feedback_kept),
+            feedback_tries_max: self.number("tries").unwrap_or(now.feedback_tries_max),
         }
     }
 }

@@ -43,6 +43,7 @@ stories! {
     start_deadline
     terminate
     trigger_time
+    w10_w18_w21_feedback
     w10_w22_one_command_for_an_end
     w11_w12_w19_cron_plans
     w13_on_conflict

@@ -125,6 +125,10 @@ impl Office {
         self.requests.push_back((command, Origin::Caller(call)));
     }
 
+    pub(super) fn answer_feedback(&mut self, answer: Command) {
+        self.urgent.push_back((answer, Origin::Own));
+    }
+
     pub(super) fn planned(&mut self, jobs: Vec<JobPlan>) {
         if jobs.is_empty() {
             self.planning = false;
@@ -354,7 +358,7 @@ impl Office {
                 self.tell(session, ToTracker::Terminate(execution))
             }
             Effect::NeedsPlan(_) => self.needs_plan = true,
-            Effect::Finished(_) | Effect::MoreToExpire => {}
+            Effect::Finished(_) | Effect::MoreToExpire | Effect::Feedback(_) => {}
         }
     }
 

@@ -238,6 +238,7 @@ fn tell(reply: &Reply) -> Vec<String> {
         Reply::Online(id) => one(format!("session {id}")),
         Reply::Terminating(id) => one(format!("terminating {id}")),
         Reply::Retried(run) => one(format!("retried as {run}")),
+        Reply::FeedbackMoved(count) => one(format!("{count} moved")),
         Reply::Refused(refusal) => one(format!("refused: {}", refusal.reason)),
         Reply::Submitted(answers) => answers.iter().map(tell_submit).collect(),
         Reply::Cancelled(answer) => one(match answer {

@@ -241,6 +241,11 @@ impl Model {
                 self.ids.unsure = true;
                 Reply::Done {}
             }
+            // What JobClients hear changes nothing for the jobs; `feedback` judges it.
+            Command::FeedbackHeard { .. } | Command::FeedbackFailed { .. } => Reply::Done {},
+            Command::FeedbackRetry(_) | Command::FeedbackDrop(_) => {
+                recorded.cloned().unwrap_or(Reply::FeedbackMoved(0))
+            }
             // Nothing of a test is old enough to be forgotten under the default limits.
             Command::Expire {} => Reply::Done {},
             Command::SetLimits(limits) => {
