@@ -94,6 +94,7 @@ planted: hurt ## plants each bug and looks whether its checker sees it; needs ro
 	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)-simulation RUSTFLAGS="--cfg tokio_unstable" \
 		cargo build --release --no-default-features --features simulation,planted-bugs --bin raftsman-simulation
 	cp $(SIMULATION) $(HURT)
+	cargo test --features planted-bugs --lib fail_store::planted
 	$(HURT)/jst planted --binary $(HURT)/raftsman --simulation $(HURT)/raftsman-simulation $(if $(SOUND),--sound)
 
 failpoints: hurt ## panics at every failpoint, and judges what the cluster made of it; needs root

@@ -9,11 +9,11 @@ mod stage;
 
 use std::time::Duration;
 
-use anyhow::Context as _;
 use stage::figures::Times;
 use stage::ledger::{Verdict, verify};
 use stage::load::{Load, Submitted};
 use stage::starts::Start;
+use stage::usage::{cpu_us, machine_busy_us};
 use stage::{Stage, TaskTracker, pause};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -26,8 +26,6 @@ const WARM_UP: Duration = Duration::from_millis(1_500);
 /// Unloaded: one job at a time.
 const TRICKLE_JOBS: usize = 1_000;
 const TRICKLE_EVERY: Duration = Duration::from_millis(5);
-/// The unit of /proc/<pid>/stat on Linux, whatever the kernel's own tick is.
-const TICK_US: u64 = 10_000;
 
 /// As the binary has it.
 #[global_allocator]
@@ -263,23 +261,4 @@ async fn peak(stage: &mut Stage, callers: usize, time: Duration) -> anyhow::Resu
     let run = finish(stage, group, tracker, submitted).await?;
     let submitting = Duration::from_nanos(acked - began);
     Ok(Peak { jobs, submitting, whole, cpu_us, others_cores, verdict: run.verdict })
-}
-
-/// User and system time that a process has used, in microseconds.
-fn cpu_us(pid: u32) -> anyhow::Result<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let after_name = stat.rsplit_once(')').context("a stat line has a name")?.1;
-    let ticks: Vec<u64> =
-        after_name.split_whitespace().skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
-    Ok(ticks.iter().sum::<u64>() * TICK_US)
-}
-
-/// Time that all processors were busy, in microseconds.
-fn machine_busy_us() -> anyhow::Result<u64> {
-    let stat = std::fs::read_to_string("/proc/stat")?;
-    let first = stat.lines().next().context("it has a line for all processors")?;
-    let ticks: Vec<u64> = first.split_whitespace().skip(1).map(str::parse).collect::<Result<_, _>>()?;
-    // user nice system idle iowait irq softirq steal
-    let busy = |(at, _): &(usize, &u64)| matches!(at, 0..=2 | 5..=7);
-    Ok(ticks.iter().enumerate().filter(busy).map(|(_, ticks)| ticks).sum::<u64>() * TICK_US)
 }

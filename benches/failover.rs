@@ -13,26 +13,20 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use raftsman::JobClient;
-use raftsman::wire::pb;
-use raftsman::wire::pb::cluster_service_client::ClusterServiceClient;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
+use stage::blow::{CALM_MS, caught_up, kill, leader, signal};
 use stage::clock::monotonic_ns;
 use stage::figures::Times;
 use stage::ledger::verify;
 use stage::load::{Load, Submitted};
 use stage::starts::Start;
-use stage::{JobTracker, Stage, pause};
+use stage::{Stage, pause};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 const KILLS: usize = 50;
 const STOPS: usize = 20;
 const JOBS_PER_S: f64 = 300.0;
-/// All members are up and no further behind than this before the next blow: what is on its way at this rate.
-const LAG_MAX: u64 = 500;
-/// Calm between two blows, so that their silences are told apart.
-const CALM_MS: u64 = 300;
-const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(30);
 const NEW_LEADER_WITHIN: Duration = Duration::from_secs(20);
 /// Bars, in milliseconds.
 const KILL_P50_MAX: f64 = 100.0;
@@ -100,22 +94,6 @@ async fn bench() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Kills the leader; returns when. It is started again at once and has caught up when this returns.
-async fn kill(stage: &mut Stage) -> anyhow::Result<u64> {
-    let leader = leader(stage).await?;
-    signal(&stage.jobtrackers[leader], Signal::KILL)?;
-    let at = monotonic_ns();
-    // The dead leave their port and their lock first.
-    stage.jobtrackers[leader].process.child.wait()?;
-    pause(CALM_MS).await;
-    let place = &stage.jobtrackers[leader].place;
-    let process = place.start()?;
-    stage.jobtrackers[leader].process = process;
-    caught_up(&stage.client).await?;
-    pause(CALM_MS).await;
-    Ok(at)
-}
-
 /// Freezes the leader until another one leads; returns when.
 async fn freeze(stage: &mut Stage) -> anyhow::Result<u64> {
     let leader = leader(stage).await?;
@@ -132,41 +110,9 @@ async fn freeze(stage: &mut Stage) -> anyhow::Result<u64> {
     Ok(at)
 }
 
-fn signal(node: &JobTracker, signal: Signal) -> anyhow::Result<()> {
-    let pid = i32::try_from(node.process.pid()).ok().and_then(Pid::from_raw).context("a pid")?;
-    Ok(kill_process(pid, signal)?)
-}
-
-async fn leader(stage: &Stage) -> anyhow::Result<usize> {
-    let status = status(&stage.client).await?;
-    let leads = |node: &pb::ClusterNode| node.role() == pb::NodeRole::Leader;
-    let name = status.nodes.into_iter().find(leads).context("somebody leads")?.name;
-    stage.jobtrackers.iter().position(|node| node.place.name == name).context("it is one of the three")
-}
-
 async fn another_leads(client: &JobClient, than: &str) {
     while client.view().leader.is_none_or(|leader| leader.name == than) {
         pause(10).await;
-    }
-}
-
-async fn status(client: &JobClient) -> anyhow::Result<pb::StatusResponse> {
-    let call = async |via, request| ClusterServiceClient::new(via).status(request).await;
-    Ok(client.read(pb::StatusRequest {}, call).await?)
-}
-
-/// Waits until all three are up, one of them leads and the others are hardly behind.
-async fn caught_up(client: &JobClient) -> anyhow::Result<()> {
-    let deadline = Instant::now() + CAUGHT_UP_WITHIN;
-    loop {
-        let status = status(client).await?;
-        let is_well = |node: &&pb::ClusterNode| node.health() == pb::NodeHealth::Up && node.lag <= LAG_MAX;
-        let led = status.nodes.iter().any(|node| node.role() == pb::NodeRole::Leader);
-        if led && status.nodes.iter().filter(is_well).count() == 3 {
-            return Ok(());
-        }
-        anyhow::ensure!(Instant::now() < deadline, "not caught up in time: {status:?}");
-        pause(20).await;
     }
 }
 

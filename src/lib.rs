@@ -19,6 +19,8 @@ pub mod link;
 #[cfg(feature = "machine")]
 pub mod machine;
 pub mod planted;
+#[cfg(feature = "sdk")]
+pub mod process;
 #[cfg(feature = "node")]
 pub mod raft;
 #[cfg(feature = "server")]

@@ -26,20 +26,26 @@ pub(crate) struct Submitted {
 #[derive(Clone, Debug)]
 pub(crate) struct Load {
     client: JobClient,
-    group: Arc<str>,
+    groups: Arc<[String]>,
     next: Arc<AtomicU64>,
 }
 
 impl Load {
     pub(crate) fn on(client: &JobClient, group: &str) -> Load {
-        Load { client: client.clone(), group: group.into(), next: Arc::new(AtomicU64::new(0)) }
+        Load::over(client, vec![group.into()])
+    }
+
+    /// One group after the other.
+    pub(crate) fn over(client: &JobClient, groups: Vec<String>) -> Load {
+        Load { client: client.clone(), groups: groups.into(), next: Arc::new(AtomicU64::new(0)) }
     }
 
     pub(crate) async fn submit(&self) -> Submitted {
         let job = self.next.fetch_add(1, Ordering::Relaxed);
         let at_ns = monotonic_ns();
         let submit = self.client.submit_raw("noop", payload(job));
-        let answer = submit.node_group(&*self.group).task_id(job.to_string()).await;
+        let group = &self.groups[job as usize % self.groups.len()];
+        let answer = submit.node_group(group).task_id(job.to_string()).await;
         let acked = answer.map(|_| monotonic_ns()).map_err(|error| error.to_string());
         Submitted { job, at_ns, acked }
     }

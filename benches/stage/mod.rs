@@ -1,6 +1,7 @@
 //! The stage of the benchmarks: three JobTrackers and a TaskTracker, each a process of its own on loopback, with real
 //! data directories and default settings. The benchmark's own binary plays every role; the client is in the parent.
 
+pub(crate) mod blow;
 pub(crate) mod clock;
 pub(crate) mod figures;
 pub(crate) mod ledger;
@@ -8,6 +9,7 @@ pub(crate) mod load;
 pub(crate) mod process;
 mod roles;
 pub(crate) mod starts;
+pub(crate) mod usage;
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -35,7 +37,7 @@ pub(crate) struct Place {
     pub(crate) name: String,
     pub(crate) client: String,
     peer: String,
-    dir: PathBuf,
+    pub(crate) dir: PathBuf,
 }
 
 #[derive(Debug)]
@@ -78,6 +80,20 @@ impl Stage {
         let dir = self.dir.path().join(&name);
         let slots = option("--slots", SLOTS)?.to_string();
         let args = ["tasktracker", group, &client_addresses(&self.jobtrackers), path(&dir)?, &slots];
+        let process = Process::start(&name, &args)?;
+        Ok(TaskTracker { process, starts: dir.join("starts") })
+    }
+}
+
+impl Stage {
+    /// `count` TaskTrackers in one process, in `groups` node groups: `t{first}` and so on, of groups `g{n}`.
+    pub(crate) fn crowd(&mut self, first: u32, count: u32, groups: u32) -> anyhow::Result<TaskTracker> {
+        self.trackers_made += 1;
+        let name = format!("crowd{}", self.trackers_made);
+        let dir = self.dir.path().join(&name);
+        std::fs::create_dir_all(&dir)?;
+        let [first, count, groups] = [first, count, groups].map(|number| number.to_string());
+        let args = ["crowd", &first, &count, &groups, &client_addresses(&self.jobtrackers), path(&dir)?];
         let process = Process::start(&name, &args)?;
         Ok(TaskTracker { process, starts: dir.join("starts") })
     }

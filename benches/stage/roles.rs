@@ -1,7 +1,9 @@
-//! What a child process does: `jobtracker NAME DIR CLIENT PEER` or `tasktracker GROUP ADDRESSES DIR SLOTS`.
+//! What a child process does: `jobtracker NAME DIR CLIENT PEER`, `tasktracker GROUP ADDRESSES DIR SLOTS`, or
+//! `crowd FIRST COUNT GROUPS ADDRESSES DIR` for many TaskTrackers in one process.
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -9,10 +11,17 @@ use raftsman::jobtracker::{JobTracker, NodeOptions};
 use raftsman::tasktracker::RawRun;
 use raftsman::{JobContext, RawRunner, TaskTracker, rpc};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::clock::monotonic_ns;
 use super::load::job_number;
 use super::starts::{Start, Starts};
+
+/// Executions at a time of each TaskTracker of a crowd.
+const CROWD_SLOTS: u32 = 4;
+/// Between the starts of two TaskTrackers of a crowd.
+const CROWD_EVERY: Duration = Duration::from_millis(4);
 
 /// Plays the role that the arguments name; false if they name none, and then this is the parent.
 pub(crate) fn play() -> anyhow::Result<bool> {
@@ -22,6 +31,9 @@ pub(crate) fn play() -> anyhow::Result<bool> {
         ["jobtracker", name, dir, client, peer] => block_on(jobtracker(name, dir, client, peer)),
         ["tasktracker", group, addresses, dir, slots] => {
             block_on(tasktracker(group, addresses, dir.into(), slots.parse()?))
+        }
+        ["crowd", first, count, groups, addresses, dir] => {
+            block_on(crowd(first.parse()?, count.parse()?, groups.parse()?, addresses, dir.into()))
         }
         _ => return Ok(false),
     }?;
@@ -68,6 +80,52 @@ async fn tasktracker(group: &str, addresses: &str, dir: PathBuf, slots: u32) -> 
     Ok(())
 }
 
+/// As many sessions as there are TaskTrackers, each with what a TaskTracker of its own process would have.
+async fn crowd(first: u32, count: u32, groups: u32, addresses: &str, dir: PathBuf) -> anyhow::Result<()> {
+    let starts = Arc::new(Starts::default());
+    let mut commands = commands();
+    let stop = CancellationToken::new();
+    let mut trackers = JoinSet::new();
+    for number in first..first + count {
+        let tracker = TaskTracker::builder(format!("g{}", number % groups))
+            .addresses(addresses)
+            .identity(format!("t{number}"))
+            .concurrency(CROWD_SLOTS)
+            .register_any(NoOp(Arc::clone(&starts)))
+            .run_until(stop.clone().cancelled_owned());
+        trackers.spawn(tracker);
+        tokio::time::sleep(CROWD_EVERY).await;
+    }
+    println!("started");
+    let mut ended_early = 0;
+    loop {
+        tokio::select! {
+            Some(ended) = trackers.join_next() => {
+                ended_early += 1;
+                println!("a TaskTracker ended: {ended:?}");
+            }
+            line = commands.recv() => match line.as_deref() {
+                Some("save") => {
+                    starts.write(&dir.join("starts"))?;
+                    println!("saved");
+                    break;
+                }
+                Some(until) => {
+                    let jobs = until.strip_prefix("until ").and_then(|jobs| jobs.parse().ok());
+                    starts.stop_at(jobs.context("the parent says `until JOBS`")?);
+                    starts.enough().await;
+                    println!("drained {}", monotonic_ns());
+                }
+                None => break,
+            },
+        }
+    }
+    stop.cancel();
+    trackers.join_all().await.into_iter().collect::<Result<Vec<()>, _>>()?;
+    anyhow::ensure!(ended_early == 0, "{ended_early} TaskTrackers ended before they were told to");
+    Ok(())
+}
+
 async fn until_told(commands: &mut mpsc::Receiver<String>, starts: &Starts) {
     if let Some(until) = commands.recv().await {
         let jobs = until.strip_prefix("until ").and_then(|jobs| jobs.parse().ok());
@@ -89,16 +147,17 @@ fn commands() -> mpsc::Receiver<String> {
     lines
 }
 
-/// Writes down that a job started, and has nothing else to do.
+/// Writes down that a job started, and has nothing else to do. An empty payload is of a job that is not counted.
 struct NoOp(Arc<Starts>);
 
 impl RawRunner for NoOp {
     fn run_raw(&self, context: JobContext, payload: Bytes) -> RawRun<'_> {
         let at_ns = monotonic_ns();
-        let done = job_number(&payload).context("the payload is of this benchmark").map(|job| {
-            self.0.note(Start { job, fence: context.fencing_token(), at_ns });
-            Bytes::new()
-        });
+        let note = |job| self.0.note(Start { job, fence: context.fencing_token(), at_ns });
+        let done = match job_number(&payload) {
+            None if payload.is_empty() => Ok(Bytes::new()),
+            job => job.map(note).context("the payload is of this benchmark").map(|()| Bytes::new()),
+        };
         Box::pin(std::future::ready(done))
     }
 }

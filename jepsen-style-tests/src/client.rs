@@ -157,7 +157,8 @@ impl Client {
             (json!({ "answer": answer::cancelled(response) }), position(response.committed.as_ref()), None)
         };
         self.call(op, answered, |channel, idempotency| {
-            let request = pb::CancelRequest { target: Some(target.clone()), idempotency };
+            let request =
+                pb::CancelRequest { target: Some(target.clone()), idempotency, reason: String::new() };
             async move { jobs(channel).cancel(timed(request)).await }
         })
         .await

@@ -9,6 +9,7 @@ use super::Global;
 use super::connect::cluster;
 use super::failure::{Failure, Outcome};
 use super::json;
+use super::limits::LimitsCommand;
 use super::output::{Column, Format, Row, Shape, column, say, wide};
 use crate::client::ClientError;
 use crate::wire::pb;
@@ -71,6 +72,12 @@ enum Verb {
         #[arg(long, default_value_t, value_name = "INDEX")]
         at_least: u64,
     },
+    /// Show the replicated limits: how long what is kept; --set changes some, for the whole cluster
+    ///
+    /// Example:
+    ///   raftsman cluster limits --set finished_kept=3d --set biz_log_bytes_max=256KiB
+    #[command(verbatim_doc_comment)]
+    Limits(LimitsCommand),
     /// Hand the leadership over
     TransferLeader {
         /// Id or name of the next leader; else whoever is best
@@ -105,6 +112,7 @@ impl ClusterCommand {
             Verb::Promote { node } => promote(global, node).await,
             Verb::Remove { node, yes } => remove(global, node, yes).await,
             Verb::Digest { at_least } => digest(global, at_least).await,
+            Verb::Limits(limits) => limits.run(global).await,
             Verb::TransferLeader { to } => transfer_leader(global, to).await,
         }
     }

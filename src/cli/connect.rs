@@ -1,11 +1,12 @@
 //! How a command reaches the cluster.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tonic::transport::{Channel, Endpoint};
 
 use super::failure::Failure;
-use crate::client::{ClientError, JobClient, Via};
+use crate::client::{ClientError, FailStoreOptions, JobClient, JobClientBuilder, Via};
 use crate::domain::Millis;
 use crate::wire::pb::cluster_service_client::ClusterServiceClient;
 use crate::wire::pb::job_client_service_client::JobClientServiceClient;
@@ -40,12 +41,23 @@ impl Connect {
     /// # Errors
     /// If no JobTracker answers in time.
     pub(super) async fn client(&self) -> Result<JobClient, Failure> {
+        Ok(self.named().connect().await?)
+    }
+
+    /// One that saves in `directory` what it cannot submit within the patience.
+    ///
+    /// # Errors
+    /// If the directory cannot be used or another process uses it.
+    pub(super) fn saving_client(&self, directory: &Path) -> Result<JobClient, Failure> {
+        let options = FailStoreOptions::at(directory).save_after(self.patience.into());
+        Ok(self.named().fail_store(options).open()?)
+    }
+
+    fn named(&self) -> JobClientBuilder {
         let patience: Duration = self.patience.into();
         let name = hostname::get().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
         let name: String = name.chars().filter(|c| !c.is_control()).take(50).collect();
-        let builder =
-            JobClient::builder().addresses(&self.addr).identity(format!("cli@{name}")).patience(patience);
-        Ok(builder.connect().await?)
+        JobClient::builder().addresses(&self.addr).identity(format!("cli@{name}")).patience(patience)
     }
 }
 

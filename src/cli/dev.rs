@@ -218,7 +218,9 @@ async fn heartbeat(client: &JobClient) -> Outcome {
     let job = submit.await?;
     let what = match job.outcome() {
         SubmitOutcome::Accepted => "runs every 10 s",
-        SubmitOutcome::Exists | SubmitOutcome::Replaced => "still runs every 10 s",
+        SubmitOutcome::Exists | SubmitOutcome::Replaced | SubmitOutcome::SavedLocally => {
+            "still runs every 10 s"
+        }
     };
     tell(format_args!("job {} (task id demo-every-10s) {what}", job.id()))?;
     Ok(())

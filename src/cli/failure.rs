@@ -25,6 +25,8 @@ pub(super) enum Failure {
     Conflict(String),
     /// 7: the job ended otherwise than with success. It was shown already.
     Unsuccessful,
+    /// 9: no JobTracker answered, and the FailStore has it. It was shown already.
+    SavedLocally,
     /// 130: Ctrl-C.
     Interrupted,
 }
@@ -52,6 +54,7 @@ impl Failure {
             Failure::Cluster(error) => error.reason().map_or(1, Reason::exit_code),
             Failure::NotFound(_) => 3,
             Failure::Conflict(_) => 6,
+            Failure::SavedLocally => 9,
             Failure::Interrupted => INTERRUPTED,
         }
     }
@@ -63,7 +66,7 @@ impl Failure {
             Failure::Usage(wrong) => fields("error: the command is wrong", wrong),
             Failure::Cluster(error) => cluster(error),
             Failure::NotFound(text) | Failure::Conflict(text) => format!("error: {text}\n"),
-            Failure::Unsuccessful | Failure::Interrupted => String::new(),
+            Failure::Unsuccessful | Failure::SavedLocally | Failure::Interrupted => String::new(),
         }
     }
 }
@@ -84,7 +87,7 @@ fn cluster(error: &ClientError) -> String {
         ClientError::Wrong(wrong) => {
             return fields("error: the command is wrong", std::slice::from_ref(wrong));
         }
-        ClientError::Unsuccessful { .. } | ClientError::Undecodable { .. } => {
+        ClientError::FailStore(_) | ClientError::Unsuccessful { .. } | ClientError::Undecodable { .. } => {
             return format!("error: {error}\n");
         }
     };
@@ -144,6 +147,7 @@ mod tests {
             (of(Reason::JobExists), 6),
             (Failure::Conflict("it has ended".into()), 6),
             (Failure::Unsuccessful, 7),
+            (Failure::SavedLocally, 9),
             (Failure::Interrupted, 130),
         ];
         for (failure, code) in codes {

@@ -10,6 +10,7 @@ mod connect;
 mod cron;
 #[cfg(feature = "server")]
 mod dev;
+mod fail_store;
 #[cfg(feature = "failpoints")]
 mod failpoints;
 mod failure;
@@ -21,6 +22,7 @@ mod job;
 #[cfg(feature = "server")]
 mod jobtracker;
 mod json;
+mod limits;
 mod log;
 mod logging;
 mod node;
@@ -56,6 +58,7 @@ const ABOUT_EXIT_CODES: &str = "Exit codes:
   6    conflict, or not in the state that this needs
   7    the job ended unsuccessfully (job wait, job submit --wait)
   8    the cluster is unhealthy
+  9    saved in the FailStore, to be sent later (job submit --fail-store)
   130  interrupted";
 
 /// A Raft-replicated, highly available JobTracker: jobs that are never lost and never fired twice.
@@ -107,6 +110,7 @@ enum Command {
     Feedback(feedback::FeedbackCommand),
     Cluster(cluster::ClusterCommand),
     Log(log::LogCommand),
+    FailStore(fail_store::FailStoreCommand),
     #[cfg(feature = "server")]
     Config(config::ConfigCommand),
     /// List the places where this build can be made to fail, one JSON object a line
@@ -174,6 +178,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Feedback(feedback) => feedback.run(&global).await,
         Command::Cluster(cluster) => interruptible(cluster.run(&global)).await,
         Command::Log(log) => interruptible(log.run(&global)).await,
+        Command::FailStore(store) => interruptible(store.run(&global)).await,
         #[cfg(feature = "server")]
         Command::Config(config) => config.run(&global),
         #[cfg(feature = "failpoints")]

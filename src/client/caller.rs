@@ -117,7 +117,7 @@ impl Caller {
     }
 
     /// Waits, but no longer than until there is news of the leader.
-    async fn pause(&self, pause: Duration) {
+    pub(super) async fn pause(&self, pause: Duration) {
         let mut view = self.link.watch();
         tokio::select! {
             () = tokio::time::sleep(pause) => {}

@@ -1,6 +1,9 @@
 //! What can go wrong with a call, named by what the caller can do next.
 
+use std::sync::Arc;
+
 use crate::domain::FieldError;
+use crate::link::FailStoreError;
 use crate::wire::{Fault, Reason, pb};
 
 /// Why a call did not give what was asked for.
@@ -18,6 +21,9 @@ pub enum ClientError {
     /// The call is wrong before anything was sent.
     #[error("{0}")]
     Wrong(#[from] FieldError),
+    /// The directory of the FailStore cannot be used.
+    #[error("cannot use the failstore: {0}")]
+    FailStore(#[from] Arc<FailStoreError>),
     /// The job ended otherwise than with success.
     #[error("job {job_id} ended as {state:?} after {attempts} attempts: {error}")]
     Unsuccessful { job_id: String, state: pb::JobState, error: String, attempts: u32 },
@@ -34,12 +40,20 @@ impl ClientError {
                 Some(fault.reason)
             }
             ClientError::Wrong(_) => Some(Reason::InvalidArgument),
-            ClientError::Unsuccessful { .. } | ClientError::Undecodable { .. } => None,
+            ClientError::FailStore(_)
+            | ClientError::Unsuccessful { .. }
+            | ClientError::Undecodable { .. } => None,
         }
     }
 
     /// Whether the call may have been done, so that repeating it anew may do it twice.
     pub fn is_unknown(&self) -> bool {
         matches!(self, ClientError::Unknown(_))
+    }
+}
+
+impl From<FailStoreError> for ClientError {
+    fn from(error: FailStoreError) -> ClientError {
+        ClientError::FailStore(Arc::new(error))
     }
 }

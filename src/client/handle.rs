@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use tokio::time::{Instant, timeout_at};
 
+use super::batches::Answer;
+use super::fail_store::Fate;
 use super::{ClientError, JobClient};
 use crate::domain::FieldError;
 use crate::wire::{Fault, Reason, pb};
@@ -17,6 +20,8 @@ pub enum SubmitOutcome {
     Exists,
     /// The live job with this task id took the specification as its next revision.
     Replaced,
+    /// No JobTracker answered: it is in the FailStore and will be sent. LTS answered success with code 12.
+    SavedLocally,
 }
 
 /// What a cancel meant.
@@ -67,7 +72,7 @@ impl From<&JobHandle> for JobRef {
     }
 }
 
-/// A job that the cluster has. Cloning is cheap.
+/// A job that the cluster has, or that is saved and will be sent. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct JobHandle {
     client: JobClient,
@@ -76,11 +81,28 @@ pub struct JobHandle {
     revision: u64,
     log_index: u64,
     replayed: bool,
+    /// What becomes of it, if it was saved.
+    fate: Option<Fate>,
 }
 
 impl JobHandle {
-    /// The handle of what was accepted, or why it was not.
-    pub(super) fn of(
+    /// The handle of what was accepted or saved, or why it was not.
+    pub(super) fn of(client: &JobClient, answer: Answer) -> Result<JobHandle, ClientError> {
+        match answer {
+            Answer::Committed(result, committed) => JobHandle::of_committed(client, result, committed),
+            Answer::Saved(fate) => Ok(JobHandle {
+                client: client.clone(),
+                job_id: String::new(),
+                outcome: SubmitOutcome::SavedLocally,
+                revision: 0,
+                log_index: 0,
+                replayed: false,
+                fate: Some(fate),
+            }),
+        }
+    }
+
+    fn of_committed(
         client: &JobClient,
         result: pb::SubmitResult,
         committed: pb::Committed,
@@ -102,10 +124,26 @@ impl JobHandle {
             revision: result.revision,
             log_index,
             replayed,
+            fate: None,
         })
     }
 
-    /// Such as `42.0`.
+    /// The handle of the job in the cluster: this one, or, of a job that was saved, the one that it gets when it is sent.
+    ///
+    /// # Errors
+    /// What the cluster said when it was sent, if it refused.
+    pub async fn sent(&self) -> Result<JobHandle, ClientError> {
+        let Some(mut fate) = self.fate.clone() else { return Ok(self.clone()) };
+        let gone = || {
+            let message = "the client's runtime is stopping; the submission stays in the failstore";
+            ClientError::Unknown(Fault::unknown(Reason::ShuttingDown, message))
+        };
+        let known = fate.wait_for(Option::is_some).await.map_err(|_| gone())?.clone();
+        let (result, committed) = known.ok_or_else(gone)??;
+        JobHandle::of_committed(&self.client, result, committed)
+    }
+
+    /// Such as `42.0`; empty for a job that is saved and has no id yet: see [`JobHandle::sent`].
     pub fn id(&self) -> &str {
         &self.job_id
     }
@@ -134,7 +172,19 @@ impl JobHandle {
     /// # Errors
     /// [`ClientError::NotDone`] with DEADLINE_EXCEEDED when the timeout comes first.
     pub async fn wait(&self, timeout: Option<Duration>) -> Result<pb::WaitResponse, ClientError> {
-        self.client.wait(&self.job_id, timeout).await
+        let until = timeout.map(|timeout| Instant::now() + timeout);
+        let job_id = match until {
+            None => self.sent().await?.job_id,
+            Some(until) => {
+                let late = || {
+                    let message = format!("it is not sent within {:?}", timeout.unwrap_or_default());
+                    ClientError::NotDone(Fault::not_applied(Reason::DeadlineExceeded, message))
+                };
+                timeout_at(until, self.sent()).await.map_err(|_| late())??.job_id
+            }
+        };
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        self.client.wait(&job_id, left).await
     }
 
     /// Waits until the job is final and reads the result of its last run as JSON.
@@ -142,8 +192,9 @@ impl JobHandle {
     /// # Errors
     /// [`ClientError::Unsuccessful`] with the error and the attempts if it did not succeed.
     pub async fn result<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
-        let ended = self.wait(None).await?;
-        let (state, job_id) = (ended.state(), self.job_id.clone());
+        let job = self.sent().await?;
+        let ended = job.wait(None).await?;
+        let (state, job_id) = (ended.state(), job.job_id);
         let run = ended.run.unwrap_or_default();
         if state != pb::JobState::Succeeded {
             let attempts = u32::try_from(run.attempts.len()).unwrap_or(u32::MAX);
@@ -155,16 +206,16 @@ impl JobHandle {
             .map_err(|error| ClientError::Undecodable { job_id, problem: error.to_string() })
     }
 
-    /// See [`JobClient::cancel`].
+    /// See [`JobClient::cancel`]. What is saved is sent first.
     ///
     /// # Errors
     /// If the cluster cannot be asked; whether it was done is told apart.
     pub async fn cancel(&self) -> Result<CancelAnswer, ClientError> {
-        self.client.cancel(self).await
+        self.client.cancel(&self.sent().await?).await
     }
 }
 
-fn refusal(refusal: pb::Refusal) -> Fault {
+pub(super) fn refusal(refusal: pb::Refusal) -> Fault {
     let violation = |wrong: pb::FieldViolation| FieldError::new(wrong.field, wrong.problem);
     Fault {
         violations: refusal.violations.into_iter().map(violation).collect(),

@@ -11,12 +11,16 @@
 //! ```
 //!
 //! Every mutating call has a sequence in a client session, so that it may be repeated, here and across a failover, and
-//! is done once. An error says whether the call was surely not done or may have been. Not here: submissions that
-//! outlive the process.
+//! is done once. An error says whether the call was surely not done or may have been. With a
+//! [FailStore](FailStoreOptions) a submission that nobody answers is saved on disk and sent later.
 
+mod batches;
 mod caller;
+mod counters;
 mod error;
+mod fail_store;
 mod handle;
+mod limiter;
 mod listen;
 mod sequences;
 mod submit;
@@ -30,21 +34,28 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 use tonic::{Response, Status};
 
+pub use counters::ClientCounters;
 pub use error::ClientError;
+pub use fail_store::{DeadLetter, FailStoreContents, FailStoreOptions, FailStoreStats, SavedJob};
 pub use handle::{CancelAnswer, JobHandle, JobRef, SubmitOutcome};
 pub use listen::{Feedback, Listen};
 pub use submit::{Retry, Submit};
 
 use crate::domain::{FieldError, Identity};
-use crate::link::{Address, Link, MESSAGE_BYTES_MAX, View};
+use crate::link::{Address, Link, MESSAGE_BYTES_MAX, View, identity};
 use crate::wire::{Fault, Payload, Reason, duration, pb};
+use batches::{Batches, in_batches};
 use caller::Caller;
 pub use caller::{UntilDeadline, Via};
+use counters::Tally;
+use fail_store::{Keeper, replay};
+use limiter::Limiter;
 use pb::job_service_client::JobServiceClient;
 use sequences::Sequences;
-use submitter::{BATCH_JOBS_MAX, Submitter};
+use submitter::Submitter;
 
 /// How long a call may take with all its repetitions: longer than any election.
 const PATIENCE_DEFAULT: Duration = Duration::from_secs(30);
@@ -63,7 +74,11 @@ pub struct JobClient(Arc<Inner>);
 struct Inner {
     caller: Arc<Caller>,
     sequences: Arc<Sequences>,
+    batches: Arc<Batches>,
     submitter: Submitter,
+    limiter: Option<Limiter>,
+    /// Sends what is saved, as long as the client lives.
+    _replaying: Option<AbortOnDropHandle<()>>,
     node_group: String,
     /// Names this start of this client in task ids that are made.
     start_number: u64,
@@ -78,6 +93,8 @@ pub struct JobClientBuilder {
     identity: Option<String>,
     node_group: String,
     patience: Option<Duration>,
+    fail_store: Option<FailStoreOptions>,
+    submit_limit: Option<(u32, Duration)>,
 }
 
 impl JobClientBuilder {
@@ -87,7 +104,7 @@ impl JobClientBuilder {
         self
     }
 
-    /// A name for people, 1 to 64 printable characters.
+    /// A name for people, 1 to 64 printable characters. Else the one that the FailStore's directory keeps, else a new one.
     pub fn identity(mut self, identity: impl Into<String>) -> JobClientBuilder {
         self.identity = Some(identity.into());
         self
@@ -105,12 +122,30 @@ impl JobClientBuilder {
         self
     }
 
-    /// Starts to connect and waits until a JobTracker answers.
+    /// Saves what no JobTracker answers for, in a directory or as [`FailStoreOptions`] say, and sends it as soon as one
+    /// does. What the directory holds from an earlier process is sent first. Off unless it is asked for.
+    pub fn fail_store(mut self, options: impl Into<FailStoreOptions>) -> JobClientBuilder {
+        self.fail_store = Some(options.into());
+        self
+    }
+
+    /// The most jobs that leave this client in a second, and how long what comes too fast may wait before it is refused
+    /// with SUBMIT_LIMITED. Off unless it is asked for; LTS's was 500 batches and 100 ms.
+    pub fn submit_limit(mut self, jobs_per_second: u32, wait_at_most: Duration) -> JobClientBuilder {
+        self.submit_limit = Some((jobs_per_second, wait_at_most));
+        self
+    }
+
+    /// Starts to connect and waits until a JobTracker answers; with a FailStore it does not wait.
     ///
     /// # Errors
     /// If the configuration is wrong, or no JobTracker answers within the patience.
     pub async fn connect(self) -> Result<JobClient, ClientError> {
+        let saves = self.fail_store.is_some();
         let client = self.open()?;
+        if saves {
+            return Ok(client);
+        }
         let caller = &client.0.caller;
         if tokio::time::timeout_at(caller.deadline(), caller.link.target()).await.is_err() {
             let addresses: Vec<String> = caller.link.addresses().iter().map(ToString::to_string).collect();
@@ -130,38 +165,80 @@ impl JobClientBuilder {
         let addresses =
             Address::parse_list(&list).map_err(|problem| FieldError::new("addresses", problem))?;
         let start_number = fastrand::u64(1..);
-        let identity = self.identity.unwrap_or_else(|| format!("client-{start_number:016x}"));
-        let sequences = Arc::new(Sequences::new(Identity::new(identity)?));
+        let limiter = limiter(self.submit_limit)?;
+        let directory = self.fail_store.as_ref().map(|options| options.directory.clone());
+        let tally = Arc::new(Tally::default());
+        let keeper = self.fail_store.map(|options| Keeper::open(options, Arc::clone(&tally))).transpose()?;
+        let fresh = || Identity::new(format!("client-{start_number:016x}")).expect("23 printable characters");
+        let identity = match (self.identity, directory) {
+            (Some(given), _) => Identity::new(given)?,
+            (None, Some(directory)) => identity(&directory, fresh)?,
+            (None, None) => fresh(),
+        };
         let patience = self.patience.unwrap_or(PATIENCE_DEFAULT);
         let caller = Arc::new(Caller { link: Link::open(addresses, start_number), patience });
-        let submitter = Submitter::start(Arc::clone(&caller), Arc::clone(&sequences));
-        let (node_group, task_ids) = (self.node_group, AtomicU64::new(0));
-        Ok(JobClient(Arc::new(Inner { caller, sequences, submitter, node_group, start_number, task_ids })))
+        let sequences = Arc::new(Sequences::new(identity.clone()));
+        // What waits in the FailStore keeps its sequence for days, so other calls must not use up the window of sequences
+        // that the cluster remembers.
+        let own = keeper.is_some().then(|| Arc::new(Sequences::new(identity)));
+        let of_submits = own.unwrap_or_else(|| Arc::clone(&sequences));
+        let replaying = keeper.clone().map(|keeper| {
+            let replaying = replay(keeper, Arc::clone(&caller), Arc::clone(&of_submits));
+            AbortOnDropHandle::new(tokio::spawn(replaying))
+        });
+        let (shared, of_submits) = (Arc::clone(&caller), Arc::clone(&of_submits));
+        let batches = Arc::new(Batches { caller: shared, sequences: of_submits, keeper, tally });
+        let submitter = Submitter::start(Arc::clone(&batches));
+        Ok(JobClient(Arc::new(Inner {
+            caller,
+            sequences,
+            batches,
+            submitter,
+            limiter,
+            _replaying: replaying,
+            node_group: self.node_group,
+            start_number,
+            task_ids: AtomicU64::new(0),
+        })))
+    }
+}
+
+fn limiter(limit: Option<(u32, Duration)>) -> Result<Option<Limiter>, ClientError> {
+    match limit {
+        Some((0, _)) => Err(FieldError::new("submit_limit", "is 0; give at least 1 job a second").into()),
+        Some((jobs_per_second, wait_at_most)) => Ok(Some(Limiter::new(jobs_per_second, wait_at_most))),
+        None => Ok(None),
     }
 }
 
 /// Makes a mutating call with a sequence of its own; opens another client session when the cluster forgot this one.
+/// What the call went under is returned too, if it got so far.
 async fn mutate<T, Calling>(
     caller: &Caller,
     sequences: &Sequences,
+    patience: Duration,
     call: impl Fn(Via, Option<pb::Idempotency>) -> Calling,
-) -> Result<T, ClientError>
+) -> (Result<T, ClientError>, Option<pb::Idempotency>)
 where
     Calling: Future<Output = Result<Response<T>, Status>>,
 {
-    let deadline = caller.deadline();
+    let deadline = Instant::now() + patience;
     let mut reopens = 0;
     loop {
-        let ticket = sequences.take(caller, deadline).await?;
-        let answer = caller.call(deadline, |via| call(via, ticket.idempotency())).await;
+        let ticket = match sequences.take(caller, deadline).await {
+            Ok(ticket) => ticket,
+            Err(error) => return (Err(error), None),
+        };
+        let key = ticket.idempotency();
+        let answer = caller.call(deadline, |via| call(via, Some(key.clone()))).await;
         match answer {
             Err(ClientError::Refused(fault))
                 if fault.reason == Reason::ClientUnknown && reopens < REOPENS_MAX =>
             {
                 reopens += 1;
-                sequences.forget(&ticket).await;
+                sequences.forget(&key.client_id).await;
             }
-            answer => return answer,
+            answer => return (answer, Some(key)),
         }
     }
 }
@@ -201,46 +278,113 @@ impl JobClient {
         Submit::raw(self.clone(), kind.into(), payload.into())
     }
 
-    /// Submits many jobs in batches of 1,000; each has its own answer, in the same order.
+    /// Submits a job that is written out in full; awaiting it submits it.
+    pub fn submit_job(&self, job: pb::Job) -> Submit {
+        Submit::whole(self.clone(), job)
+    }
+
+    /// Submits many jobs in batches of up to 1,000; each has its own answer, in the same order.
     pub async fn submit_all(
         &self,
         submits: impl IntoIterator<Item = Submit>,
     ) -> Vec<Result<JobHandle, ClientError>> {
-        let mut answers = Vec::new();
-        let mut chunk = Vec::new();
-        for submit in submits {
-            chunk.push(submit.into_job());
-            if chunk.len() == BATCH_JOBS_MAX {
-                answers.extend(self.submit_chunk(std::mem::take(&mut chunk)).await);
-            }
+        let mut right = Vec::new();
+        let wrong: Vec<Option<ClientError>> =
+            submits.into_iter().map(|submit| submit.into_job().map(|job| right.push(job)).err()).collect();
+        let mut answers = Vec::with_capacity(right.len());
+        for batch in in_batches(right) {
+            answers.extend(self.submit_batch(batch).await);
         }
-        answers.extend(self.submit_chunk(chunk).await);
-        answers
+        let mut answers = answers.into_iter();
+        let mut answer = |wrong: Option<ClientError>| match wrong {
+            Some(error) => Err(error),
+            None => answers.next().expect("each right job was submitted"),
+        };
+        wrong.into_iter().map(&mut answer).collect()
     }
 
-    async fn submit_chunk(
-        &self,
-        chunk: Vec<Result<pb::Job, ClientError>>,
-    ) -> Vec<Result<JobHandle, ClientError>> {
-        let right: Vec<pb::Job> = chunk.iter().filter_map(|job| job.as_ref().ok().cloned()).collect();
-        let submitted = if right.is_empty() {
-            Ok(Vec::new())
-        } else {
-            submitter::submit_all(right, &self.0.caller, &self.0.sequences).await
+    async fn submit_batch(&self, batch: Vec<pb::Job>) -> Vec<Result<JobHandle, ClientError>> {
+        let count = batch.len();
+        let answers = match self.admit(count).await {
+            Ok(()) => self.0.batches.submit(batch).await,
+            Err(error) => Err(error),
         };
-        let mut next = 0;
-        let mut answer = |job: Result<pb::Job, ClientError>| {
-            job?;
-            next += 1;
-            let (result, committed) = submitted.as_ref().map_err(Clone::clone)?[next - 1].clone();
-            JobHandle::of(self, result, committed)
-        };
-        chunk.into_iter().map(&mut answer).collect()
+        match answers {
+            Ok(answers) => answers.into_iter().map(|answer| JobHandle::of(self, answer)).collect(),
+            Err(error) => vec![Err(error); count],
+        }
     }
 
     async fn submit_one(&self, job: pb::Job) -> Result<JobHandle, ClientError> {
-        let (result, committed) = self.0.submitter.submit(job).await?;
-        JobHandle::of(self, result, committed)
+        self.admit(1).await?;
+        JobHandle::of(self, self.0.submitter.submit(job).await?)
+    }
+
+    /// Waits for the submit limiter.
+    async fn admit(&self, jobs: usize) -> Result<(), ClientError> {
+        let Some(limiter) = &self.0.limiter else { return Ok(()) };
+        let admitted = limiter.admit(jobs).await;
+        if admitted.is_err() {
+            Tally::add(&self.0.batches.tally.submit_failed, jobs);
+        }
+        admitted
+    }
+
+    /// What this client did since it started.
+    pub fn counters(&self) -> ClientCounters {
+        self.0.batches.tally.read()
+    }
+
+    /// The counters, and how full the FailStore is, as Prometheus scrapes them: for an endpoint of your own.
+    pub fn prometheus(&self) -> String {
+        counters::prometheus(&self.counters(), self.fail_store_stats().as_ref())
+    }
+
+    /// How full the FailStore is; `None` without one.
+    pub fn fail_store_stats(&self) -> Option<FailStoreStats> {
+        self.0.batches.keeper.as_ref().map(Keeper::stats)
+    }
+
+    /// What was saved and will not be sent: the cluster refused it, or no longer knows whether it was done. Empty without
+    /// a FailStore.
+    ///
+    /// # Errors
+    /// If the FailStore cannot be read.
+    pub async fn dead_letters(&self) -> Result<Vec<DeadLetter>, ClientError> {
+        match &self.0.batches.keeper {
+            Some(keeper) => Ok(keeper.dead_letters().await?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Forgets a dead letter; whether there was one.
+    ///
+    /// # Errors
+    /// If the FailStore cannot be written.
+    pub async fn discard(&self, letter: &DeadLetter) -> Result<bool, ClientError> {
+        match &self.0.batches.keeper {
+            Some(keeper) => Ok(keeper.discard(letter.clone()).await?),
+            None => Ok(false),
+        }
+    }
+
+    /// Sends a dead letter again, behind what waits and as a new request; whether there was one. If it
+    /// [may have been done](DeadLetter::maybe_done), look for the job first.
+    ///
+    /// # Errors
+    /// If the FailStore is full or cannot be written.
+    pub async fn resend(&self, letter: &DeadLetter) -> Result<bool, ClientError> {
+        match &self.0.batches.keeper {
+            Some(keeper) => keeper.resend(letter.clone()).await,
+            None => Ok(false),
+        }
+    }
+
+    /// Waits until the FailStore has sent all that waits; at once without one.
+    pub async fn fail_store_drained(&self) {
+        if let Some(keeper) = &self.0.batches.keeper {
+            keeper.drained().await;
+        }
     }
 
     /// Cancels a job and says exactly what that meant.
@@ -255,7 +399,8 @@ impl JobClient {
             }
         };
         let call = |via, idempotency| {
-            let request = pb::CancelRequest { target: Some(target.clone()), idempotency };
+            let request =
+                pb::CancelRequest { target: Some(target.clone()), idempotency, reason: String::new() };
             async move { jobs(via).cancel(request).await }
         };
         Ok(handle::cancel_answer(self.mutate(call).await?))
@@ -398,7 +543,8 @@ impl JobClient {
     where
         Calling: Future<Output = Result<Response<T>, Status>>,
     {
-        mutate(&self.0.caller, &self.0.sequences, call).await
+        let caller = &self.0.caller;
+        mutate(caller, &self.0.sequences, caller.patience, call).await.0
     }
 
     fn default_node_group(&self) -> String {

@@ -56,9 +56,9 @@ impl Sequences {
     }
 
     /// The cluster does not know this session any more: the next call opens another.
-    pub(super) async fn forget(&self, ticket: &Ticket) {
+    pub(super) async fn forget(&self, client_id: &str) {
         let mut session = self.session.lock().await;
-        if session.as_ref().is_some_and(|session| Arc::ptr_eq(session, &ticket.session)) {
+        if session.as_ref().is_some_and(|session| session.client_id == client_id) {
             *session = None;
         }
     }
@@ -89,11 +89,11 @@ impl Sequences {
 }
 
 impl Ticket {
-    pub(super) fn idempotency(&self) -> Option<pb::Idempotency> {
-        Some(pb::Idempotency {
+    pub(super) fn idempotency(&self) -> pb::Idempotency {
+        pb::Idempotency {
             client_id: self.session.client_id.clone(),
             sequence: self.sequence,
             request_id: String::new(),
-        })
+        }
     }
 }

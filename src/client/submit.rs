@@ -60,6 +60,13 @@ impl Submit {
         Submit { client, job, wrong: None }
     }
 
+    pub(super) fn whole(client: JobClient, mut job: pb::Job) -> Submit {
+        if job.node_group.is_empty() {
+            job.node_group = client.default_node_group();
+        }
+        Submit { client, job, wrong: None }
+    }
+
     /// The job as it travels; a task id is made for one that has none.
     pub(super) fn into_job(mut self) -> Result<pb::Job, ClientError> {
         if let Some(wrong) = self.wrong {

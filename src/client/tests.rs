@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use parking_lot::Mutex;
+use tokio::net::TcpSocket;
 use tonic::Request;
 use tonic::transport::Server;
 
@@ -15,7 +16,7 @@ use pb::leadership_service_server::LeadershipServiceServer;
 
 /// What a fake does with the next submit.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Whim {
+pub(super) enum Whim {
     /// Refuses before doing anything.
     Busy,
     /// Refuses for longer than anybody waits.
@@ -29,12 +30,18 @@ enum Whim {
 }
 
 #[derive(Debug, Default)]
-struct Cluster {
-    clients: u64,
-    answers: BTreeMap<(String, u64), pb::SubmitResponse>,
-    jobs: Vec<pb::Job>,
-    submits: u64,
-    whims: VecDeque<Whim>,
+pub(super) struct Cluster {
+    pub(super) clients: u64,
+    /// Who opened a session, in order.
+    pub(super) identities: Vec<String>,
+    answers: BTreeMap<(String, u64), (Vec<pb::Job>, pb::SubmitResponse)>,
+    pub(super) jobs: Vec<pb::Job>,
+    pub(super) submits: u64,
+    pub(super) whims: VecDeque<Whim>,
+    /// It has no leader: nothing is done.
+    pub(super) away: bool,
+    /// The sessions up to this one have expired.
+    pub(super) expired: u64,
     ended: pb::WaitResponse,
 }
 
@@ -42,7 +49,8 @@ impl Cluster {
     /// As the machine does: the first time it is done, later the first answer comes again.
     fn submit(&mut self, request: pb::SubmitRequest) -> pb::SubmitResponse {
         let by = request.idempotency.expect("a client always says who it is");
-        if let Some(answer) = self.answers.get(&(by.client_id.clone(), by.sequence)) {
+        if let Some((jobs, answer)) = self.answers.get(&(by.client_id.clone(), by.sequence)) {
+            assert_eq!(*jobs, request.jobs, "a sequence is of one request");
             let mut again = answer.clone();
             again.committed.as_mut().expect("it was committed").replayed = true;
             return again;
@@ -50,7 +58,7 @@ impl Cluster {
         let results = request.jobs.iter().map(|job| self.take(job)).collect();
         let committed = Some(pb::Committed { log_index: self.submits, term: 1, replayed: false });
         let answer = pb::SubmitResponse { results, committed };
-        self.answers.insert((by.client_id, by.sequence), answer.clone());
+        self.answers.insert((by.client_id, by.sequence), (request.jobs, answer.clone()));
         answer
     }
 
@@ -69,15 +77,16 @@ impl Cluster {
 }
 
 #[derive(Clone, Debug, Default)]
-struct FakeJobs(Arc<Mutex<Cluster>>);
+pub(super) struct FakeJobs(pub(super) Arc<Mutex<Cluster>>);
 
 #[tonic::async_trait]
 impl JobService for FakeJobs {
     async fn open_client(
         &self,
-        _: Request<pb::OpenClientRequest>,
+        request: Request<pb::OpenClientRequest>,
     ) -> Result<Response<pb::OpenClientResponse>, Status> {
         let mut cluster = self.0.lock();
+        cluster.identities.push(request.into_inner().identity);
         cluster.clients += 1;
         let client_id = format!("{}.0", cluster.clients);
         Ok(Response::new(pb::OpenClientResponse { client_id, window: 16, committed: None }))
@@ -90,6 +99,13 @@ impl JobService for FakeJobs {
         let (whim, answer) = {
             let mut cluster = self.0.lock();
             cluster.submits += 1;
+            if cluster.away {
+                return Err(Fault::not_applied(Reason::NoLeader, "nobody leads").into());
+            }
+            let of = request.get_ref().idempotency.as_ref().map(|by| by.client_id.clone());
+            if (1..=cluster.expired).any(|client| of == Some(format!("{client}.0"))) {
+                return Err(Fault::not_applied(Reason::ClientUnknown, "who?").into());
+            }
             let whim = cluster.whims.pop_front();
             let refused = matches!(whim, Some(Whim::Busy | Whim::BusyForHours | Whim::ForgetClient));
             (whim, (!refused).then(|| cluster.submit(request.into_inner())))
@@ -162,17 +178,25 @@ impl JobService for FakeJobs {
     }
 }
 
-struct FakeNode {
-    server: FakeServer,
-    leadership: FakeLeadership,
+pub(super) struct FakeNode {
+    pub(super) server: FakeServer,
+    pub(super) leadership: FakeLeadership,
 }
 
 impl FakeNode {
-    async fn start(jobs: &FakeJobs) -> FakeNode {
+    pub(super) async fn start(jobs: &FakeJobs) -> FakeNode {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
+        FakeNode::on(socket, jobs).await
+    }
+
+    /// At an address that somebody has taken before.
+    pub(super) async fn on(socket: TcpSocket, jobs: &FakeJobs) -> FakeNode {
         let leadership = FakeLeadership::new();
         let (leads, jobs) =
             (LeadershipServiceServer::new(leadership.clone()), JobServiceServer::new(jobs.clone()));
-        let server = FakeServer::start(move |_| Server::builder().add_service(leads).add_service(jobs)).await;
+        let make = move |_| Server::builder().add_service(leads).add_service(jobs);
+        let server = FakeServer::start_on(socket, make).await;
         FakeNode { server, leadership }
     }
 }

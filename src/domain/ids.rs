@@ -138,6 +138,17 @@ pub struct RunId {
     pub number: u64,
 }
 
+impl RunId {
+    /// No run: where something is told of a run, the greatest number stands for the job itself.
+    pub const fn of_whole(job: JobId) -> RunId {
+        RunId { job, number: u64::MAX }
+    }
+
+    pub fn is_whole(self) -> bool {
+        self.number == u64::MAX
+    }
+}
+
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.job, self.number)

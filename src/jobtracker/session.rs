@@ -56,6 +56,8 @@ pub enum FromTracker {
     Unknown(Vec<ExecutionId>),
     /// It takes pushes, or none for now.
     Accepting(bool),
+    /// It runs so many executions at a time from now on.
+    Resize(u32),
     /// It has finished everything and goes.
     Left,
 }

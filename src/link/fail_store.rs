@@ -17,14 +17,16 @@ use crate::domain::Identity;
 
 /// Length (u32), checksum (u32), tag (u8), number (u64).
 const HEADER_BYTES: usize = 17;
-/// The largest record; a length beyond it is garbage.
-const RECORD_BYTES_MAX: usize = 2 << 20;
+/// The largest record; a length beyond it is garbage. A batch of submissions is the largest that anybody keeps.
+const RECORD_BYTES_MAX: usize = 5 << 20;
 /// The file is rewritten when it is larger than this and mostly forgotten.
 const COMPACT_BYTES_MIN: u64 = 1 << 20;
 /// How many times larger than its live records the file may grow.
 const COMPACT_FACTOR: u64 = 4;
+const FILE: &str = "failstore.log";
 const TAG_PUT: u8 = 1;
 const TAG_FORGET: u8 = 2;
+const TAG_FORGET_THROUGH: u8 = 3;
 
 /// Why the FailStore cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +35,8 @@ pub enum FailStoreError {
     Io { path: PathBuf, source: io::Error },
     #[error("{0} is in use by another process; give each node its own directory")]
     InUse(PathBuf),
+    #[error("record {number} of {path} is of another version; use that version, or another directory")]
+    Foreign { path: PathBuf, number: u64 },
     #[error("{path} says {found:?}, which is no identity: remove the file to get a new one")]
     BadIdentity { path: PathBuf, found: String },
     #[error(
@@ -76,7 +80,7 @@ impl FailStore {
     pub fn open(directory: &Path, bytes_max: usize) -> Result<FailStore, FailStoreError> {
         fs::create_dir_all(directory).map_err(at(directory))?;
         let lock = lock(directory)?;
-        let path = directory.join("failstore.log");
+        let path = directory.join(FILE);
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -94,9 +98,33 @@ impl FailStore {
         Ok(FailStore { live, live_bytes, bytes_max, file: Some(segment) })
     }
 
+    /// What the store of `directory` holds, also while a process uses it; nothing is changed.
+    ///
+    /// # Errors
+    /// If there is no store or it cannot be read.
+    pub fn look(directory: &Path) -> Result<BTreeMap<u64, Bytes>, FailStoreError> {
+        let path = directory.join(FILE);
+        let bytes = fs::read(&path).map_err(at(&path))?;
+        Ok(replay(&bytes).0)
+    }
+
     /// What is not acknowledged yet, by number.
     pub fn live(&self) -> impl Iterator<Item = (u64, &Bytes)> {
         self.live.iter().map(|(number, record)| (*number, record))
+    }
+
+    /// The same from a number on.
+    pub fn live_from(&self, number: u64) -> impl Iterator<Item = (u64, &Bytes)> {
+        self.live.range(number..).map(|(number, record)| (*number, record))
+    }
+
+    pub fn get(&self, number: u64) -> Option<&Bytes> {
+        self.live.get(&number)
+    }
+
+    /// Bytes of the live records.
+    pub fn bytes(&self) -> usize {
+        self.live_bytes
     }
 
     pub fn is_empty(&self) -> bool {
@@ -137,6 +165,23 @@ impl FailStore {
         if frames.is_empty() {
             return Ok(());
         }
+        self.append(&frames)?;
+        self.compact()
+    }
+
+    /// Forgets every record up to `number`: all of them or, if the process ends meanwhile, none.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn forget_through(&mut self, number: u64) -> Result<(), FailStoreError> {
+        let later = number.checked_add(1).map(|next| self.live.split_off(&next)).unwrap_or_default();
+        let gone = std::mem::replace(&mut self.live, later);
+        if gone.is_empty() {
+            return Ok(());
+        }
+        self.live_bytes -= gone.values().map(Bytes::len).sum::<usize>();
+        let mut frames = Vec::new();
+        frame(&mut frames, TAG_FORGET_THROUGH, number, &[]);
         self.append(&frames)?;
         self.compact()
     }
@@ -272,9 +317,10 @@ pub(super) fn replay(bytes: &[u8]) -> (BTreeMap<u64, Bytes>, u64) {
     let mut rest = bytes;
     while let Some((tag, number, record, after)) = read_frame(rest) {
         match tag {
-            TAG_PUT => live.insert(number, Bytes::copy_from_slice(record)),
-            _ => live.remove(&number),
-        };
+            TAG_PUT => drop(live.insert(number, Bytes::copy_from_slice(record))),
+            TAG_FORGET => drop(live.remove(&number)),
+            _ => live = number.checked_add(1).map(|next| live.split_off(&next)).unwrap_or_default(),
+        }
         rest = after;
     }
     (live, (bytes.len() - rest.len()) as u64)
@@ -292,7 +338,7 @@ fn read_frame(bytes: &[u8]) -> Option<(u8, u64, &[u8], &[u8])> {
     }
     let (tag, number) = covered.split_first()?;
     let (number, record) = number.split_first_chunk::<8>()?;
-    let known = [TAG_PUT, TAG_FORGET].contains(tag);
+    let known = [TAG_PUT, TAG_FORGET, TAG_FORGET_THROUGH].contains(tag);
     known.then_some((*tag, u64::from_le_bytes(*number), record, &rest[length + 9..]))
 }
 
@@ -323,6 +369,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_forgotten_together_is_gone_together_wherever_the_tail_is_torn() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = FailStore::open(directory.path(), MIB).unwrap();
+        store.put([1, 2, 3, 7, 9].map(record).to_vec()).unwrap();
+        let before = store.file.as_ref().unwrap().bytes;
+        store.forget_through(7).unwrap();
+        store.forget_through(8).unwrap();
+        assert_eq!((numbers(&store), store.bytes()), (vec![9], record(9).1.len()));
+        drop(store);
+        assert_eq!(numbers(&FailStore::open(directory.path(), MIB).unwrap()), [9]);
+        let path = directory.path().join(FILE);
+        let whole = fs::read(&path).unwrap();
+        for length in before..whole.len() as u64 {
+            fs::write(&path, &whole[..usize::try_from(length).unwrap()]).unwrap();
+            let live: Vec<u64> = FailStore::look(directory.path()).unwrap().into_keys().collect();
+            assert_eq!(live, [1, 2, 3, 7, 9], "cut at {length}");
+        }
+    }
+
+    #[test]
     fn a_tail_torn_at_any_byte_costs_only_the_torn_record() {
         let directory = tempfile::tempdir().unwrap();
         let mut store = FailStore::open(directory.path(), MIB).unwrap();
@@ -332,7 +398,7 @@ mod tests {
             ends.push(store.file.as_ref().unwrap().bytes);
         }
         drop(store);
-        let path = directory.path().join("failstore.log");
+        let path = directory.path().join(FILE);
         let whole = fs::read(&path).unwrap();
         for length in 0..=whole.len() {
             fs::write(&path, &whole[..length]).unwrap();
@@ -362,7 +428,7 @@ mod tests {
         let mut store = FailStore::open(directory.path(), MIB).unwrap();
         store.put(vec![record(1), record(2)]).unwrap();
         // The disk takes half a record before it is full, and then nothing.
-        let path = directory.path().join("failstore.log");
+        let path = directory.path().join(FILE);
         let mut torn = Vec::new();
         frame(&mut torn, TAG_PUT, 3, b"record 3");
         store.file.as_mut().unwrap().file.write_all(&torn[..10]).unwrap();

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::WatchStream;
 use tonic::transport::server::{Router, TcpIncoming};
@@ -50,10 +50,20 @@ pub(crate) struct FakeServer {
 
 impl FakeServer {
     pub(crate) async fn start(make: impl FnOnce(SocketAddr) -> Router + Send + 'static) -> FakeServer {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
+        FakeServer::start_on(socket, make).await
+    }
+
+    /// On a socket that is bound: until now nobody answered there.
+    pub(crate) async fn start_on(
+        socket: TcpSocket,
+        make: impl FnOnce(SocketAddr) -> Router + Send + 'static,
+    ) -> FakeServer {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let threads = builder.worker_threads(1).enable_all().build().expect("a thread more");
-        let bound = threads.spawn(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let bound = threads.spawn(async move {
+            let listener = socket.listen(1024).expect("it is bound");
             let address = listener.local_addr().expect("it is bound");
             let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
             tokio::spawn(make(address).serve_with_incoming(incoming));

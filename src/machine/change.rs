@@ -13,10 +13,10 @@ use super::base::BaseError;
 use super::effect::Effect;
 use super::index::Indexes;
 use super::key::Key;
-use super::limits::Limits;
+use super::limits::{JOB_LINES_MAX, Limits};
 use super::row::{
-    AnswerRow, BodyRow, ClientRow, FeedbackGroupRow, FeedbackRow, GroupRow, JobRow, LedgerRow, LiveRun,
-    MetaRow, PeriodicRow, RequestRow, Row, TaskKeyRow, TrackerRow,
+    AnswerRow, BodyRow, ClientRow, FeedbackGroupRow, FeedbackRow, GroupRow, JobAct, JobLogKind, JobLogRow,
+    JobRow, LedgerRow, LiveRun, MetaRow, PeriodicRow, RequestRow, Row, TaskKeyRow, TrackerRow, Why,
 };
 use super::tables::{Tables, Write};
 use crate::domain::{
@@ -281,6 +281,33 @@ impl Change<'_> {
     /// For rows that nothing reads by key: the expiry index and the job log.
     pub(super) fn put_plain(&mut self, key: Key, row: Row) -> Result<(), BaseError> {
         self.put(key, row)
+    }
+
+    /// Writes down what was done to a job; the oldest line about it goes when there are too many.
+    pub(super) fn log_job(&mut self, job: JobId, act: JobAct, why: Why) -> Result<(), BaseError> {
+        let about = RunId::of_whole(job);
+        let (from, to) = (Key::JobLog(about, Position::MIN), Key::JobLog(about, Position::MAX));
+        let mut lines = self.scan(&from, &to, JOB_LINES_MAX)?;
+        if lines.len() == JOB_LINES_MAX {
+            self.delete(lines.swap_remove(0).0)?;
+        }
+        self.log_act(about, act, why)
+    }
+
+    /// Writes down what was done to a run, or to a job by its [`RunId::of_whole`].
+    pub(super) fn log_act(&mut self, about: RunId, act: JobAct, why: Why) -> Result<(), BaseError> {
+        let execution = match act {
+            JobAct::Terminated(execution) => Some(execution),
+            JobAct::Updated(_)
+            | JobAct::Cancelled
+            | JobAct::Suspended
+            | JobAct::Resumed
+            | JobAct::Triggered(_)
+            | JobAct::Retried(_) => None,
+        };
+        let row = JobLogRow { at: self.now(), execution, what: JobLogKind::Act { act, why } };
+        let key = Key::JobLog(about, self.new_id());
+        self.put(key, Row::JobLog(Box::new(row)))
     }
 
     /// Changes a group's counters.

@@ -12,7 +12,7 @@ use super::Machine;
 use super::base::BaseError;
 use super::index::Indexes;
 use super::key::Key;
-use super::limits::{ATTEMPTS_KEPT, CLIENT_WINDOW, PLAN_AHEAD_MAX};
+use super::limits::{ATTEMPTS_KEPT, CLIENT_WINDOW, JOB_LINES_MAX, PLAN_AHEAD_MAX};
 use super::row::{
     Attempt, AttemptEnd, BodyRow, ClientRow, Fate, FeedbackGroupRow, FeedbackRow, FeedbackState, GroupRow,
     JobRow, LedgerRow, LiveRun, LiveState, PeriodicRow, Rhythm, Row, TaskKeyRow, TrackerRow,
@@ -75,7 +75,7 @@ pub(super) fn check(tables: &Tables) -> Result<Vec<Violation>, BaseError> {
         bodies_are_used,
         instants_are_settled_once_and_in_order,
         the_finished_index_mirrors_the_ledger,
-        the_job_log_is_about_known_runs,
+        the_job_log_is_about_what_is_known,
         answers_lie_in_their_window,
         request_ages_mirror_requests,
         live_runs_know_who_wants_feedback,
@@ -455,8 +455,7 @@ fn the_finished_index_mirrors_the_ledger(rows: &Rows, found: &mut Vec<Violation>
         *kept.entry(job.spec.node_group.clone()).or_default() += 1;
         expected.insert((job.spec.node_group.clone(), row.ended, *run));
     }
-    let actual: BTreeSet<_> =
-        rows.finished.iter().filter(|(_, _, run)| run.number != u64::MAX).cloned().collect();
+    let actual: BTreeSet<_> = rows.finished.iter().filter(|(_, _, run)| !run.is_whole()).cloned().collect();
     for (_, _, run) in expected.symmetric_difference(&actual) {
         found.push(Violation::Run(*run, "the index of finished runs and the ledger differ".into()));
     }
@@ -468,9 +467,20 @@ fn the_finished_index_mirrors_the_ledger(rows: &Rows, found: &mut Vec<Violation>
     }
 }
 
-fn the_job_log_is_about_known_runs(rows: &Rows, found: &mut Vec<Violation>) {
-    for (run, position) in rows.job_log.iter().filter(|(run, _)| !rows.is_known(*run)) {
-        found.push(Violation::Run(*run, format!("it is unknown and has the log line {position}")));
+fn the_job_log_is_about_what_is_known(rows: &Rows, found: &mut Vec<Violation>) {
+    let (of_jobs, of_runs): (Vec<_>, Vec<_>) =
+        rows.job_log.iter().copied().partition(|(run, _)| run.is_whole());
+    let mut lines = BTreeMap::<JobId, usize>::new();
+    of_jobs.iter().for_each(|(run, _)| *lines.entry(run.job).or_default() += 1);
+    for (job, lines) in lines {
+        match rows.jobs.contains_key(&job) {
+            true if lines <= JOB_LINES_MAX => {}
+            true => found.push(Violation::Job(job, format!("its log has {lines} lines about itself"))),
+            false => found.push(Violation::Job(job, format!("it is unknown and has {lines} log lines"))),
+        }
+    }
+    for (run, position) in of_runs.into_iter().filter(|(run, _)| !rows.is_known(*run)) {
+        found.push(Violation::Run(run, format!("it is unknown and has the log line {position}")));
     }
 }
 

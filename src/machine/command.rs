@@ -38,7 +38,7 @@ pub enum Command {
     Tick,
     BizLog(BizLog),
     Expire,
-    SetLimits(Limits),
+    SetLimits(SetLimits),
     FeedbackHeard(FeedbackHeard),
     FeedbackFailed(FeedbackFailed),
     FeedbackRetry(FeedbackRetry),
@@ -95,6 +95,8 @@ pub struct Submit {
 pub struct Cancel {
     pub request: RequestKey,
     pub job: JobRef,
+    /// For the job log; at most [`super::limits::REASON_CHARS_MAX`] characters.
+    pub reason: String,
 }
 
 /// Stops the execution of a run; there is no further attempt.
@@ -102,6 +104,8 @@ pub struct Cancel {
 pub struct Terminate {
     pub request: RequestKey,
     pub run: RunId,
+    /// For the job log; at most [`super::limits::REASON_CHARS_MAX`] characters.
+    pub reason: String,
 }
 
 /// Runs a finished run again, by hand.
@@ -238,6 +242,14 @@ pub struct ExecutionLines {
     /// The number of the first line within its execution; lines that are known already are dropped.
     pub first: u64,
     pub lines: Vec<BizLogLine>,
+}
+
+/// Other replicated limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetLimits {
+    pub limits: Limits,
+    /// Refused if these are not the limits by now: two operators who change different ones both have their way.
+    pub instead_of: Option<Limits>,
 }
 
 /// JobClients of a group have handled these: they are told no more.

@@ -21,6 +21,7 @@ pub enum Key {
     Ledger(RunId),
     /// For expiry, by the time at which a run ended; the greatest number stands for the end of the job itself.
     Finished(NodeGroup, Timestamp, RunId),
+    /// The greatest number stands for the job itself.
     JobLog(RunId, Position),
     Tracker(NodeGroup, Identity),
     Group(NodeGroup),

@@ -108,6 +108,7 @@ fn payload_bytes(row: &Row) -> usize {
         Row::Ledger(ledger) => ledger.result.len() + ledger.error.len(),
         Row::JobLog(line) => match &line.what {
             super::row::JobLogKind::Biz { text, .. } => text.len(),
+            super::row::JobLogKind::Act { why, .. } => why.reason.len(),
             super::row::JobLogKind::BizDropped { .. } | super::row::JobLogKind::StaleCompletion { .. } => 0,
         },
         Row::Answer(row) => match &row.answer {

@@ -20,6 +20,10 @@ pub const PLAN_AHEAD_MIN: usize = 4;
 pub const LIVE_RUNS_MAX: u32 = 1024;
 /// Ended attempts that a run remembers; older ones are counted only.
 pub const ATTEMPTS_KEPT: usize = 16;
+/// Characters of the reason that somebody gives for an act.
+pub const REASON_CHARS_MAX: usize = 256;
+/// Lines about a job itself that its log keeps; the oldest go first, since a job may live for ever.
+pub const JOB_LINES_MAX: usize = 100;
 /// Answers that a client session remembers.
 pub const CLIENT_WINDOW: u64 = 1024;
 /// Rows that one `Expire` may remove.
@@ -76,6 +80,110 @@ impl Default for Limits {
     }
 }
 
+/// How the number of a limit is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitUnit {
+    Count,
+    Bytes,
+    Millis,
+}
+
+/// One of the limits, for whoever shows or changes them by name.
+#[derive(Clone, Copy, Debug)]
+pub struct LimitField {
+    pub name: &'static str,
+    pub unit: LimitUnit,
+    /// What it bounds, for people.
+    pub meaning: &'static str,
+    get: fn(&Limits) -> u64,
+    set: fn(&mut Limits, u64),
+}
+
+/// All of them, in the order of [`Limits`].
+pub const FIELDS: &[LimitField] = &[
+    LimitField {
+        name: "reclaims_max",
+        unit: LimitUnit::Count,
+        meaning: "a run that is reclaimed more often is dead",
+        get: |limits| limits.reclaims_max.into(),
+        set: |limits, value| limits.reclaims_max = u32::try_from(value).unwrap_or(u32::MAX),
+    },
+    LimitField {
+        name: "request_window",
+        unit: LimitUnit::Millis,
+        meaning: "how long a request id is remembered",
+        get: |limits| limits.request_window.get(),
+        set: |limits, value| limits.request_window = Millis::new(value),
+    },
+    LimitField {
+        name: "finished_kept",
+        unit: LimitUnit::Millis,
+        meaning: "how long a finished run is kept",
+        get: |limits| limits.finished_kept.get(),
+        set: |limits, value| limits.finished_kept = Millis::new(value),
+    },
+    LimitField {
+        name: "finished_runs_max",
+        unit: LimitUnit::Count,
+        meaning: "how many finished runs are kept in a node group",
+        get: |limits| limits.finished_runs_max,
+        set: |limits, value| limits.finished_runs_max = value,
+    },
+    LimitField {
+        name: "offline_kept",
+        unit: LimitUnit::Millis,
+        meaning: "how long an offline TaskTracker is shown",
+        get: |limits| limits.offline_kept.get(),
+        set: |limits, value| limits.offline_kept = Millis::new(value),
+    },
+    LimitField {
+        name: "client_kept",
+        unit: LimitUnit::Millis,
+        meaning: "how long an unused client session is kept",
+        get: |limits| limits.client_kept.get(),
+        set: |limits, value| limits.client_kept = Millis::new(value),
+    },
+    LimitField {
+        name: "biz_log_bytes_max",
+        unit: LimitUnit::Bytes,
+        meaning: "biz log bytes of one execution; what comes later is counted and dropped",
+        get: |limits| limits.biz_log_bytes_max.into(),
+        set: |limits, value| limits.biz_log_bytes_max = u32::try_from(value).unwrap_or(u32::MAX),
+    },
+    LimitField {
+        name: "feedback_max",
+        unit: LimitUnit::Count,
+        meaning: "how much feedback waits for a group of JobClients, and how many dead letters it has; more is dropped",
+        get: |limits| limits.feedback_max,
+        set: |limits, value| limits.feedback_max = value,
+    },
+    LimitField {
+        name: "feedback_kept",
+        unit: LimitUnit::Millis,
+        meaning: "how long feedback is kept",
+        get: |limits| limits.feedback_kept.get(),
+        set: |limits, value| limits.feedback_kept = Millis::new(value),
+    },
+    LimitField {
+        name: "feedback_tries_max",
+        unit: LimitUnit::Count,
+        meaning: "how many handlers may fail before feedback is a dead letter",
+        get: |limits| limits.feedback_tries_max.into(),
+        set: |limits, value| limits.feedback_tries_max = u32::try_from(value).unwrap_or(u32::MAX),
+    },
+];
+
+impl LimitField {
+    pub fn get(&self, limits: &Limits) -> u64 {
+        (self.get)(limits)
+    }
+
+    /// A value that is larger than the limit's type can hold becomes the largest, which [`Limits::check`] refuses.
+    pub fn set(&self, limits: &mut Limits, value: u64) {
+        (self.set)(limits, value);
+    }
+}
+
 impl Limits {
     /// # Errors
     /// One violation for each limit that would break a promise.
@@ -90,11 +198,34 @@ impl Limits {
                 format!("is {}; at most 1 MiB", self.biz_log_bytes_max),
             ));
         }
+        if self.feedback_tries_max > 1000 {
+            let problem = format!("is {}; at most 1000", self.feedback_tries_max);
+            wrong.push(FieldError::new("feedback_tries_max", problem));
+        }
         for (field, span) in [("request_window", self.request_window), ("client_kept", self.client_kept)] {
             if span < Millis::from_secs(60) {
                 wrong.push(FieldError::new(field, format!("is {span}; at least 60s, or a retry runs twice")));
             }
         }
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_limit_has_a_name_and_reads_back() {
+        let shown = format!("{:?}", Limits::default());
+        for (place, field) in FIELDS.iter().enumerate() {
+            assert!(shown.contains(&format!("{}: ", field.name)), "{} is none of {shown}", field.name);
+            let mut limits = Limits::default();
+            field.set(&mut limits, 1000 + place as u64);
+            assert_eq!(field.get(&limits), 1000 + place as u64, "{}", field.name);
+            let others = FIELDS.iter().filter(|other| other.name != field.name);
+            others.for_each(|other| assert_eq!(other.get(&limits), other.get(&Limits::default())));
+        }
+        assert_eq!(shown.matches(": ").count(), FIELDS.len(), "a limit has no field: {shown}");
     }
 }

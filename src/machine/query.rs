@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::base::BaseError;
 use super::key::Key;
 use super::row::{
-    Attempt, AttemptEnd, Fate, FeedbackGroupRow, FeedbackRow, FeedbackState, JobLogKind, JobRow, LedgerRow,
-    LiveRun, LiveState, PeriodicRow, Row, Stop, TrackerRow,
+    Attempt, AttemptEnd, Fate, FeedbackGroupRow, FeedbackRow, FeedbackState, JobAct, JobLogKind, JobRow,
+    LedgerRow, LiveRun, LiveState, PeriodicRow, Row, Stop, TrackerRow, Why,
 };
 use super::tables::Tables;
 use crate::domain::{
@@ -99,6 +99,8 @@ pub enum LogWhat {
     Biz(BizLogLevel, String),
     BizDropped(u64),
     Stale,
+    /// Somebody did something to the job or to the run.
+    Act(JobAct, Why),
 }
 
 impl Tables {
@@ -369,24 +371,31 @@ impl Tables {
             RunState::Live(live) => live_log(id, live),
             RunState::Ended(row) => ended_log(id, row),
         };
+        lines.extend(self.written_log(id)?);
+        lines.sort_by_key(|line| (line.at, line.rank()));
+        Ok(lines)
+    }
+
+    /// What was done to a job itself, oldest first; of its runs see [`Tables::run_log`].
+    pub fn job_log(&self, job: JobId) -> Result<Vec<LogView>, BaseError> {
+        self.written_log(RunId::of_whole(job))
+    }
+
+    /// The lines that are rows of their own.
+    fn written_log(&self, id: RunId) -> Result<Vec<LogView>, BaseError> {
         let (from, to) = (Key::JobLog(id, Position::MIN), Key::JobLog(id, Position::MAX));
+        let mut lines = Vec::new();
         for row in self.scan(Bound::Included(&from), &to) {
             if let (_, Row::JobLog(row)) = row? {
                 let what = match row.what {
                     JobLogKind::Biz { level, text } => LogWhat::Biz(level, text),
                     JobLogKind::BizDropped { lines } => LogWhat::BizDropped(lines),
                     JobLogKind::StaleCompletion { .. } => LogWhat::Stale,
+                    JobLogKind::Act { act, why } => LogWhat::Act(act, why),
                 };
-                lines.push(LogView {
-                    at: row.at,
-                    run: id,
-                    execution: Some(row.execution),
-                    tracker: None,
-                    what,
-                });
+                lines.push(LogView { at: row.at, run: id, execution: row.execution, tracker: None, what });
             }
         }
-        lines.sort_by_key(|line| (line.at, line.rank()));
         Ok(lines)
     }
 }
@@ -428,7 +437,7 @@ impl LogView {
             LogWhat::Received => 0,
             LogWhat::Sent => 1,
             LogWhat::Biz(..) | LogWhat::BizDropped(_) => 2,
-            LogWhat::StopRequested(_) => 3,
+            LogWhat::StopRequested(_) | LogWhat::Act(..) => 3,
             LogWhat::Ended(..) => 4,
             LogWhat::Fate(..) => 5,
             LogWhat::Stale => 6,

@@ -120,6 +120,8 @@ pub enum Refusal {
     RequestMismatch,
     /// The limits would break a promise.
     BadLimits(String),
+    /// The limits are not those that were to be replaced.
+    LimitsChanged,
 }
 
 impl fmt::Display for Refusal {
@@ -145,6 +147,7 @@ impl fmt::Display for Refusal {
                 f.write_str("the sequence or request id was used for another request")
             }
             Refusal::BadLimits(problem) => write!(f, "limits refused: {problem}"),
+            Refusal::LimitsChanged => f.write_str("the limits were changed meanwhile"),
         }
     }
 }

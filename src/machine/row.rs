@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::command::{Fingerprint, OfflineReason, ReclaimReason};
+use super::command::{Fingerprint, OfflineReason, ReclaimReason, RequestKey};
 use super::limits::Limits;
 use super::reply::{CancelAnswer, Refusal, SubmitAnswer};
 use crate::domain::{
@@ -242,11 +242,12 @@ pub enum SkipReason {
     TooManyLive,
 }
 
-/// One line of the job log that is not a view of another row.
+/// One line of the job log that is not a view of another row: about a run, or about the job itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobLogRow {
     pub at: Timestamp,
-    pub execution: ExecutionId,
+    /// None when the line is about the job or about a run as a whole.
+    pub execution: Option<ExecutionId>,
     pub what: JobLogKind,
 }
 
@@ -264,6 +265,46 @@ pub enum JobLogKind {
     StaleCompletion {
         action: Action,
     },
+    /// Somebody did something to the job or to one of its runs.
+    Act {
+        act: JobAct,
+        why: Why,
+    },
+}
+
+/// What was done to a job by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JobAct {
+    /// It has this revision now.
+    Updated(u32),
+    Cancelled,
+    Suspended,
+    Resumed,
+    /// It runs now, as this run.
+    Triggered(RunId),
+    /// An ended run runs again, as this one.
+    Retried(RunId),
+    /// The execution shall stop.
+    Terminated(ExecutionId),
+}
+
+/// Who asked for something, and for what reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Why {
+    /// The client session, if the request came in one.
+    pub by: Option<ClientId>,
+    /// In the asker's words; may be empty.
+    pub reason: String,
+}
+
+impl Why {
+    pub fn of(request: &RequestKey, reason: &str) -> Why {
+        let by = match request {
+            RequestKey::Session { client, .. } => Some(*client),
+            RequestKey::None | RequestKey::Id { .. } => None,
+        };
+        Why { by, reason: reason.to_owned() }
+    }
 }
 
 /// A TaskTracker by its group and identity.

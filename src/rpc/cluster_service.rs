@@ -10,7 +10,7 @@ use tonic::transport::Endpoint;
 use tonic::{Request, Response, Status};
 
 use super::leadership_service::address;
-use super::log_export;
+use super::{limits, log_export};
 use crate::domain::Millis;
 use crate::jobtracker::JobTracker;
 use crate::raft::{CallError, Leader, Member, MembershipError, NodeMetrics, PeerStatus, Role};
@@ -154,6 +154,20 @@ impl ClusterService for Cluster {
         request: Request<pb::DigestRequest>,
     ) -> Result<Response<pb::DigestResponse>, Status> {
         log_export::digest_at(&self.0, &request.into_inner()).await.map(Response::new)
+    }
+
+    async fn get_limits(
+        &self,
+        request: Request<pb::GetLimitsRequest>,
+    ) -> Result<Response<pb::GetLimitsResponse>, Status> {
+        limits::get(&self.0, &request.into_inner()).await.map(Response::new)
+    }
+
+    async fn set_limits(
+        &self,
+        request: Request<pb::SetLimitsRequest>,
+    ) -> Result<Response<pb::SetLimitsResponse>, Status> {
+        limits::set(&self.0, &request.into_inner()).await.map(Response::new)
     }
 }
 

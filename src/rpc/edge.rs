@@ -55,6 +55,7 @@ fn refusal_fault(refusal: &Refusal) -> Fault {
         Refusal::KeyTaken(_) => Reason::JobExists,
         Refusal::PlanOutdated(_) => Reason::Internal,
         Refusal::BadLimits(_) => Reason::InvalidArgument,
+        Refusal::LimitsChanged => Reason::Busy,
     };
     Fault::not_applied(reason, refusal.to_string())
 }

@@ -11,7 +11,7 @@ use crate::machine::command::{
     Completion, ExecutionLines, FeedbackFailure, FeedbackWhich, JobPlan, JobRef, OfflineReason,
     ReclaimReason, RequestKey,
 };
-use crate::machine::limits::Limits;
+use crate::machine::limits::{FIELDS, LimitField, LimitUnit, Limits};
 use crate::machine::reply::{CancelAnswer, CompleteAnswer, Push, Refusal, SubmitAnswer};
 use crate::machine::row::{Fate, SkipReason};
 use crate::machine::{Command, Reply};
@@ -50,10 +50,14 @@ fn command(command: &Command) -> Value {
             }})
         }
         Command::Cancel(cancel) => {
-            json!({"cancel": {"request": request(&cancel.request), "job": job_ref(&cancel.job)}})
+            json!({"cancel": {
+                "request": request(&cancel.request), "job": job_ref(&cancel.job), "reason": cancel.reason,
+            }})
         }
         Command::Terminate(asked) => {
-            json!({"terminate": {"request": request(&asked.request), "run": text(asked.run)}})
+            json!({"terminate": {
+                "request": request(&asked.request), "run": text(asked.run), "reason": asked.reason,
+            }})
         }
         Command::Retry(asked) => {
             json!({"retry": {"request": request(&asked.request), "run": text(asked.run)}})
@@ -91,7 +95,7 @@ fn command(command: &Command) -> Value {
             json!({"biz_log": {"executions": lines}})
         }
         Command::Expire => json!({"expire": {}}),
-        Command::SetLimits(limits) => json!({"set_limits": self::limits(limits)}),
+        Command::SetLimits(set) => json!({"set_limits": self::limits(&set.limits)}),
         Command::FeedbackHeard(heard) => json!({"feedback_heard": {
             "client_group": text(&heard.client_group), "runs": runs(&heard.runs),
         }}),
@@ -206,14 +210,13 @@ fn lines(lines: &ExecutionLines) -> Value {
     json!({"execution": execution(lines.execution), "first": lines.first, "lines": lines.lines.len()})
 }
 
+/// Named like the fields of the command line, spans in milliseconds.
 fn limits(limits: &Limits) -> Value {
-    json!({
-        "reclaims_max": limits.reclaims_max, "request_window_ms": limits.request_window.get(),
-        "finished_kept_ms": limits.finished_kept.get(), "finished_runs_max": limits.finished_runs_max,
-        "offline_kept_ms": limits.offline_kept.get(), "client_kept_ms": limits.client_kept.get(),
-        "biz_log_bytes_max": limits.biz_log_bytes_max, "feedback_max": limits.feedback_max,
-        "feedback_kept_ms": limits.feedback_kept.get(), "feedback_tries_max": limits.feedback_tries_max,
-    })
+    let field = |field: &LimitField| match field.unit {
+        LimitUnit::Millis => (format!("{}_ms", field.name), Value::from(field.get(limits))),
+        LimitUnit::Count | LimitUnit::Bytes => (field.name.to_owned(), Value::from(field.get(limits))),
+    };
+    FIELDS.iter().map(field).collect()
 }
 
 fn feedback_failure(failure: &FeedbackFailure) -> Value {
@@ -279,6 +282,7 @@ fn refusal(refusal: &Refusal) -> Value {
         Refusal::PlanOutdated(job) => json!({"reason": "plan_outdated", "job": text(job)}),
         Refusal::RequestMismatch => json!({"reason": "request_mismatch"}),
         Refusal::BadLimits(problem) => json!({"reason": "bad_limits", "problem": problem}),
+        Refusal::LimitsChanged => json!({"reason": "limits_changed"}),
     }
 }
 

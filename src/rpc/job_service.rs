@@ -13,7 +13,7 @@ use crate::calendar::PreparedCron;
 use crate::domain::{FieldError, Identity, JobId, JobSpec, Kind, NodeGroup, RunId, Timestamp, share_names};
 use crate::jobtracker::{Committed, JobTracker};
 use crate::machine::command::{Cancel, ClientOpen, JobRef, RequestKey, Retry, Submit, Terminate};
-use crate::machine::limits::{CLIENT_WINDOW, SUBMIT_JOBS_MAX};
+use crate::machine::limits::{CLIENT_WINDOW, REASON_CHARS_MAX, SUBMIT_JOBS_MAX};
 use crate::machine::reply::{CancelAnswer, Refusal, SubmitAnswer};
 use crate::machine::{Command, JobFilter, JobState, Machine, Reply, RunState, RunView};
 use crate::planted::{self, Bug};
@@ -80,6 +80,7 @@ impl JobService for Jobs {
         request: Request<pb::CancelRequest>,
     ) -> Result<Response<pb::CancelResponse>, Status> {
         let mut request = request.into_inner();
+        let reason = reason(&request.reason)?;
         let key = request_key(request.idempotency.take(), "cancel", &request)?;
         let (id, task) = match request.target {
             Some(pb::cancel_request::Target::JobId(id)) => (Some(id), None),
@@ -87,7 +88,7 @@ impl JobService for Jobs {
             None => (None, None),
         };
         let job = job_ref(id, task)?;
-        let done = command(&self.0, Command::Cancel(Cancel { request: key, job })).await?;
+        let done = command(&self.0, Command::Cancel(Cancel { request: key, job, reason })).await?;
         let Reply::Cancelled(answer) = &done.reply else { return Err(failed(&done)) };
         let (outcome, job, fate) = match answer {
             CancelAnswer::Cancelled(job) => (pb::CancelOutcome::Cancelled, Some(job), None),
@@ -111,8 +112,9 @@ impl JobService for Jobs {
     ) -> Result<Response<pb::TerminateResponse>, Status> {
         let mut request = request.into_inner();
         let run: RunId = parse_id("run_id", &request.run_id).map_err(|e| wrong(vec![e]))?;
+        let reason = reason(&request.reason)?;
         let key = request_key(request.idempotency.take(), "terminate", &request)?;
-        let done = command(&self.0, Command::Terminate(Terminate { request: key, run })).await?;
+        let done = command(&self.0, Command::Terminate(Terminate { request: key, run, reason })).await?;
         let (outcome, execution) = match &done.reply {
             Reply::Terminating(execution) => (pb::TerminateOutcome::Requested, execution.as_u64()),
             Reply::Refused(Refusal::UnknownRun(_)) => (pb::TerminateOutcome::NotFound, 0),
@@ -283,6 +285,20 @@ pub(super) fn submit_key(request: &mut pb::SubmitRequest) -> Result<RequestKey, 
     let key = request_key(idempotency, "submit", request);
     request.jobs.iter_mut().zip(traces).for_each(|(job, trace)| job.trace = trace);
     key
+}
+
+/// Why somebody acts, in their own words.
+pub(super) fn reason(given: &str) -> Result<String, Status> {
+    let chars = given.chars().count();
+    if chars > REASON_CHARS_MAX {
+        let problem = format!("has {chars} characters; at most {REASON_CHARS_MAX}");
+        return Err(wrong(vec![FieldError::new("reason", problem)]));
+    }
+    if given.chars().any(char::is_control) {
+        let problem = "holds a control character; one line of printable text is wanted";
+        return Err(wrong(vec![FieldError::new("reason", problem)]));
+    }
+    Ok(given.to_owned())
 }
 
 /// A job as it will be stored, its calendar checked too; all that is wrong is told at once.
@@ -492,7 +508,10 @@ impl LogsOf {
             LogsOf::Job(job) => {
                 let after = from.run.checked_sub(1);
                 let found = tables.runs(*job, after, limit)?;
-                found.rows.into_iter().map(|run| run.id).collect::<Vec<_>>()
+                let mut runs: Vec<RunId> = found.rows.into_iter().map(|run| run.id).collect();
+                // What was done to the job itself comes after its runs.
+                runs.extend(found.next.is_none().then(|| RunId::of_whole(*job)));
+                runs
             }
         };
         if runs.is_empty() && matches!(self, LogsOf::Run(_)) {
@@ -502,7 +521,8 @@ impl LogsOf {
         let mut last = None;
         for run in runs {
             let skip = if run.number == from.run { from.line } else { 0 };
-            for (line, entry) in tables.run_log(run)?.iter().enumerate().skip(skip) {
+            let lines = if run.is_whole() { tables.job_log(run.job)? } else { tables.run_log(run)? };
+            for (line, entry) in lines.iter().enumerate().skip(skip) {
                 if entries.len() == limit {
                     return Ok(Some((entries, Some(page::LogPlace { run: run.number, line }))));
                 }
@@ -511,14 +531,9 @@ impl LogsOf {
                     entries.push(entry);
                 }
             }
-            last = Some(run.number + 1);
+            last = run.number.checked_add(1);
         }
-        let next = match (self, last) {
-            (LogsOf::Job(job), Some(run)) if !tables.runs(*job, run.checked_sub(1), 1)?.rows.is_empty() => {
-                Some(page::LogPlace { run, line: 0 })
-            }
-            (LogsOf::Job(_) | LogsOf::Run(_), _) => None,
-        };
-        Ok(Some((entries, next)))
+        let more = last.filter(|_| matches!(self, LogsOf::Job(_)));
+        Ok(Some((entries, more.map(|run| page::LogPlace { run, line: 0 }))))
     }
 }

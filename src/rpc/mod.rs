@@ -13,6 +13,7 @@ mod health;
 mod job_client_service;
 mod job_service;
 mod leadership_service;
+mod limits;
 mod log_export;
 mod node_service;
 mod page;

@@ -72,6 +72,13 @@ pub(super) fn from_tracker(message: Request) -> Result<Option<FromTracker>, Vec<
         }
         Request::Leave(leave) if leave.done => FromTracker::Left,
         Request::Leave(_) => FromTracker::Accepting(false),
+        Request::Resize(pb::Resize { slots }) if (1..=CAPACITY_MAX).contains(&slots) => {
+            FromTracker::Resize(slots)
+        }
+        Request::Resize(pb::Resize { slots }) => {
+            let problem = format!("is {slots}; 1 to {CAPACITY_MAX}");
+            return Err(vec![FieldError::new("resize.slots", problem)]);
+        }
         Request::Progress(_) => return Ok(None),
     }))
 }

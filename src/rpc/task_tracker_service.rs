@@ -227,6 +227,7 @@ impl Listener {
             | FromTracker::Returned { .. }
             | FromTracker::Unknown(_)
             | FromTracker::Accepting(_)
+            | FromTracker::Resize(_)
             | FromTracker::Left => {}
         }
         self.tell_dropped().await && self.tell(what).await

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use crate::domain::JobSpec;
 use crate::domain::{ExecutionId, RunId, Timestamp};
 use crate::machine::command::ReclaimReason;
-use crate::machine::row::{Attempt, AttemptEnd, Fate, LedgerRow, LiveRun, LiveState, SkipReason, Stop};
+use crate::machine::row::{
+    Attempt, AttemptEnd, Fate, JobAct, LedgerRow, LiveRun, LiveState, SkipReason, Stop, Why,
+};
 use crate::machine::{BaseError, JobState, JobView, LogView, LogWhat, Machine, RunState, RunView};
 use crate::wire::{pb, timestamp};
 
@@ -284,14 +286,15 @@ pub(super) fn log_entry(line: &LogView) -> pb::JobLogEntry {
         }
         LogWhat::Stale => {
             let text = "a result of an older execution came late and changed nothing".to_owned();
-            (pb::JobLogType::Finished, pb::LogLevel::Warn, text)
+            (pb::JobLogType::Resend, pb::LogLevel::Warn, text)
         }
+        LogWhat::Act(act, why) => (act_type(*act), pb::LogLevel::Info, act_text(*act, why)),
     };
     pb::JobLogEntry {
         r#type: kind.into(),
         level: level.into(),
         time: Some(timestamp(line.at)),
-        run_id: line.run.to_string(),
+        run_id: if line.run.is_whole() { String::new() } else { line.run.to_string() },
         execution: line.execution.map_or(0, ExecutionId::as_u64),
         tasktracker: line.tracker.as_ref().map(ToString::to_string).unwrap_or_default(),
         line_number: 0,
@@ -299,8 +302,37 @@ pub(super) fn log_entry(line: &LogView) -> pb::JobLogEntry {
     }
 }
 
+fn act_type(act: JobAct) -> pb::JobLogType {
+    match act {
+        JobAct::Updated(_) => pb::JobLogType::Update,
+        JobAct::Cancelled => pb::JobLogType::Cancel,
+        JobAct::Suspended => pb::JobLogType::Suspend,
+        JobAct::Resumed => pb::JobLogType::Resume,
+        JobAct::Triggered(_) => pb::JobLogType::Trigger,
+        JobAct::Retried(_) => pb::JobLogType::Retry,
+        JobAct::Terminated(_) => pb::JobLogType::Terminate,
+    }
+}
+
+/// What was done, by whom and why.
+fn act_text(act: JobAct, why: &Why) -> String {
+    let done = match act {
+        JobAct::Updated(revision) => format!("revision {revision}"),
+        JobAct::Triggered(run) | JobAct::Retried(run) => format!("as run {run}"),
+        JobAct::Cancelled | JobAct::Suspended | JobAct::Resumed | JobAct::Terminated(_) => String::new(),
+    };
+    let by = why.by.map(|client| format!("by client session {client}")).unwrap_or_default();
+    let said: Vec<&str> =
+        [&done, &by].into_iter().map(String::as_str).filter(|text| !text.is_empty()).collect();
+    with_error(said.join(" "), &why.reason)
+}
+
 fn with_error(text: String, error: &str) -> String {
-    if error.is_empty() { text } else { format!("{text}: {error}") }
+    match (text.is_empty(), error.is_empty()) {
+        (_, true) => text,
+        (true, false) => error.to_owned(),
+        (false, false) => format!("{text}: {error}"),
+    }
 }
 
 fn fate_line(fate: Fate, error: &str) -> (pb::JobLogType, pb::LogLevel, String) {

@@ -10,7 +10,7 @@ use super::tracker::{Ms, RECLAIM_AFTER};
 use super::world::{Happening, SKEW, World};
 use crate::domain::{JobId, NodeGroup, Position, RunId, Schedule, TaskId};
 use crate::machine::Command;
-use crate::machine::command::{Cancel, JobRef, RequestKey, Retry, Submit, Terminate};
+use crate::machine::command::{Cancel, JobRef, RequestKey, Retry, SetLimits, Submit, Terminate};
 use crate::machine::limits::Limits;
 
 impl World {
@@ -70,7 +70,8 @@ impl World {
     /// What the operators set, and the clients' sessions.
     pub(super) fn prepare(&mut self) {
         let reclaims_max = *self.rng.pick(&[1, 2, 5]);
-        self.ask(1, Command::SetLimits(Limits { reclaims_max, ..Limits::default() }), true);
+        let limits = Limits { reclaims_max, ..Limits::default() };
+        self.ask(1, Command::SetLimits(SetLimits { limits, instead_of: None }), true);
         (0..super::calls::CLIENTS).for_each(|client| self.open_session(client));
     }
 
@@ -112,7 +113,7 @@ impl World {
     fn cancel_at(&mut self, delay: Ms, job: JobRef) {
         let request = self.key();
         let has_key = request != RequestKey::None;
-        self.ask(delay, Command::Cancel(Cancel { request, job }), has_key);
+        self.ask(delay, Command::Cancel(Cancel { request, job, reason: String::new() }), has_key);
     }
 
     fn cancel(&mut self) {
@@ -137,7 +138,7 @@ impl World {
             let run = *self.rng.pick(&runs);
             let request = self.key();
             let has_key = request != RequestKey::None;
-            self.ask(2, Command::Terminate(Terminate { request, run }), has_key);
+            self.ask(2, Command::Terminate(Terminate { request, run, reason: String::new() }), has_key);
         }
     }
 

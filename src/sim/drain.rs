@@ -100,7 +100,7 @@ impl World {
         if self.calls.is_quiet() {
             for job in self.rhythms() {
                 let (request, job) = (RequestKey::None, JobRef::Id(job));
-                self.ask(1, Command::Cancel(Cancel { request, job }), true);
+                self.ask(1, Command::Cancel(Cancel { request, job, reason: String::new() }), true);
             }
         }
     }

@@ -22,6 +22,7 @@ mod context;
 #[cfg(feature = "cli")]
 mod http;
 mod journal;
+mod kept;
 mod pool;
 mod run;
 mod runner;
@@ -234,7 +235,7 @@ impl TaskTrackerBuilder {
             return Err(FieldError::new("runners", "are missing; register at least one").into());
         }
         let addresses = addresses(self.addresses.as_deref())?;
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let host = crate::process::host();
         let identity = chosen_identity(self.identity, self.data_dir.as_ref(), &host)?;
         let store = match &self.data_dir {
             Some(directory) => FailStore::open(directory, FAILSTORE_BYTES_MAX)?,

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use prost::Message as _;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::kept::{self, Left};
 use super::pool::{Ended, RunnerPool};
 use super::session::{Act, Event, Me, Session};
 use super::stream::{Stream, StreamEvent};
@@ -74,15 +74,13 @@ pub(super) async fn run(parts: Parts, shutdown: impl Future<Output = ()>) -> Res
     let mut ends = parts.ends;
     let (events, mut heard) = mpsc::channel(HEARD_MAX);
     let drain_timeout = parts.drain_timeout.into();
-    let owed = parts
-        .store
-        .live()
-        .filter(|_| !planted::is(Bug::OwedNotReadAtStart))
-        .filter_map(|(_, record)| pb::ExecutionResult::decode(record.clone()).ok())
-        .collect();
+    let left = match planted::is(Bug::OwedNotReadAtStart) {
+        true => Left::default(),
+        false => Left::behind(&parts.store),
+    };
     let now = Instant::now();
     let mut tracker = Tracker {
-        session: Session::new(parts.me, owed),
+        session: Session::new(parts.me, left),
         link: parts.link,
         store: parts.store,
         journal: parts.journal,
@@ -168,11 +166,12 @@ impl Tracker {
 
     /// All results of one turn are written at once, before anything is sent.
     fn keep_first(&mut self, acts: Vec<Act>) -> Vec<Act> {
-        let mut records: Vec<(u64, Bytes)> = Vec::new();
+        let (mut records, mut lines): (Vec<(u64, Bytes)>, Vec<(u64, Bytes)>) = Default::default();
         let mut others = Vec::with_capacity(acts.len());
         for act in acts {
             match act {
                 Act::Keep(results) => records.extend(results),
+                Act::KeepLines(said) => lines.extend(said),
                 other => others.push(other),
             }
         }
@@ -180,6 +179,10 @@ impl Tracker {
             failpoint!("tracker::before_keep");
             if let Err(error) = self.store.put(records) {
                 tracing::error!(%error, "a result is not in the failstore: it is lost if this process ends now");
+            }
+            // After the results, so that where there is room for one of both it is not theirs.
+            if let Err(error) = self.store.put(lines) {
+                tracing::warn!(%error, "lines of user code are not in the failstore: they are lost if this process ends now");
             }
             failpoint!("tracker::after_keep");
             self.sync_at.get_or_insert(Instant::now() + SYNC_PAUSE);
@@ -198,10 +201,10 @@ impl Tracker {
             Act::Begin(push) => self.pool.begin(*push),
             Act::Stop(execution, cause) => self.pool.stop(execution, cause),
             Act::Kill(execution) => self.pool.kill(execution),
-            Act::Keep(records) => drop(self.keep_first(vec![Act::Keep(records)])),
+            kept @ (Act::Keep(_) | Act::KeepLines(_)) => drop(self.keep_first(vec![kept])),
             Act::Forget(executions) => {
                 failpoint!("tracker::before_forget");
-                if let Err(error) = self.store.forget(executions) {
+                if let Err(error) = self.store.forget(executions.into_iter().flat_map(kept::numbers)) {
                     tracing::warn!(%error, "the failstore cannot forget: results will be sent again");
                 }
                 failpoint!("tracker::after_forget");

@@ -302,6 +302,32 @@ async fn results_survive_the_process_in_the_failstore() {
 }
 
 #[tokio::test]
+async fn lines_that_nobody_acknowledged_survive_the_process_beside_their_result() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut node = FakeNode::start().await;
+    node.leadership.says(node.server.address, 1);
+    let tracker = Tracker::start(&[&node], |builder| builder.data_dir(directory.path()));
+    let mut session = node.session().await;
+    session.hello().await;
+    session.welcome(1).await;
+    tracker.release.add_permits(1);
+    session.push(5, 1, "five").await;
+    session.result().await;
+    tracker.running.abort();
+    assert!(tracker.running.await.is_err(), "the process is gone before anything was acknowledged");
+    let tracker = Tracker::start(&[&node], |builder| builder.data_dir(directory.path()));
+    let mut session = node.session().await;
+    assert_eq!(session.hello().await.owed, [5 << 20]);
+    session.welcome(1).await;
+    let Some(ToCluster::BizLogs(logs)) = session.next().await else { panic!("the lines go first") };
+    let line = &logs.executions[0].lines[0];
+    assert_eq!((logs.executions[0].execution, line.number, line.text.as_str()), (5 << 20, 1, "began five"));
+    assert_eq!(session.result().await.execution, 5 << 20);
+    session.ack(5).await;
+    drop(tracker);
+}
+
+#[tokio::test]
 async fn cut_off_it_stops_its_executions_and_gives_them_back() {
     let mut node = FakeNode::start().await;
     node.leadership.says(node.server.address, 1);

@@ -132,6 +132,12 @@ reasons! {
     DiskLow "DISK_LOW" ResourceExhausted 429 Again exit 4:
         "A JobTracker has less than a tenth of its disk free; completions and cancels still pass."
         fix "Free space on the JobTrackers' disks."
+    SubmitLimited "SUBMIT_LIMITED" ResourceExhausted 429 Again exit 4:
+        "The JobClient's own limit of jobs a second was reached; the cluster was not asked."
+        fix "Submit more slowly, or raise the limit that the client was built with."
+    FailStoreFull "FAIL_STORE_FULL" ResourceExhausted 507 Never exit 4:
+        "No JobTracker answers, and the JobClient's FailStore has no room for more."
+        fix "Bring a JobTracker back; look into the FailStore with `raftsman fail-store status`, or give it more room."
     MembershipBusy "MEMBERSHIP_BUSY" Aborted 409 Again exit 6:
         "Another change of the membership is under way."
         fix "Call again when `raftsman cluster status` shows it done."

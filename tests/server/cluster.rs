@@ -25,10 +25,18 @@ impl Cluster {
 
     /// So many nodes that are no cluster yet.
     pub(crate) async fn unmade(count: usize) -> Cluster {
+        Cluster::unmade_with(count, |_, options| options).await
+    }
+
+    /// The same with other options; nodes count from 0.
+    pub(crate) async fn unmade_with(
+        count: usize,
+        tune: impl Fn(usize, NodeOptions) -> NodeOptions,
+    ) -> Cluster {
         let mut cluster = Cluster { nodes: Vec::new(), _dirs: Vec::new() };
         for n in 1..=count {
             let dir = tempfile::tempdir().expect("a temporary directory");
-            let options = NodeOptions::on_loopback(format!("n{n}"), dir.path());
+            let options = tune(n - 1, NodeOptions::on_loopback(format!("n{n}"), dir.path()));
             let (node, port) = JobTracker::start(options).await.expect("it starts");
             tokio::spawn(rpc::serve(node.clone(), port));
             cluster.nodes.push(node);

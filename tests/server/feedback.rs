@@ -7,6 +7,7 @@ use raftsman::client::{Feedback, JobClient};
 use raftsman::domain::Millis;
 use raftsman::jobtracker::lane_of;
 use raftsman::machine::Command;
+use raftsman::machine::command::SetLimits;
 use raftsman::machine::limits::Limits;
 use raftsman::tasktracker::TaskTracker;
 use raftsman::wire::pb;
@@ -173,7 +174,10 @@ async fn a_handler_that_fails_is_told_again_and_then_a_dead_letter() {
     let cluster = Cluster::of(1).await;
     let stop = CancellationToken::new();
     let (tracker, submitter) = (tracker(&cluster, &stop), client(&cluster, "submitter").await);
-    let limits = Command::SetLimits(Limits { feedback_tries_max: 2, ..Limits::default() });
+    let limits = Command::SetLimits(SetLimits {
+        limits: Limits { feedback_tries_max: 2, ..Limits::default() },
+        instead_of: None,
+    });
     let lane = lane_of(&limits);
     cluster.nodes[0].command(lane, limits, Millis::from_secs(10).into()).await.expect("limits are set");
     // The handler of "bad" fails until it is repaired.

@@ -132,7 +132,8 @@ async fn a_cron_fires_every_second_and_keeps_firing() {
     }
     assert_eq!(planned, [planned[0], planned[0] + 1, planned[0] + 2]);
     let target = Some(pb::cancel_request::Target::JobId(job_id));
-    let cancelled = cluster.jobs(0).await.cancel(pb::CancelRequest { target, idempotency: None }).await;
+    let cancelled =
+        cluster.jobs(0).await.cancel(pb::CancelRequest { target, ..pb::CancelRequest::default() }).await;
     let outcome = cancelled.expect("it is known").into_inner().outcome();
     assert!(matches!(outcome, pb::CancelOutcome::Cancelled | pb::CancelOutcome::CancelRequested));
     cluster.stop().await;

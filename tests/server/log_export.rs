@@ -107,7 +107,8 @@ async fn the_digests_are_equal_at_an_equal_index_and_a_refusal_has_its_place() {
     submit(&mut jobs, "t1").await;
     let named = pb::Idempotency { request_id: "r-t1".into(), ..Default::default() };
     let target = Some(pb::cancel_request::Target::JobId("1.0".into()));
-    let refused = jobs.cancel(pb::CancelRequest { target, idempotency: Some(named) }).await;
+    let refused =
+        jobs.cancel(pb::CancelRequest { target, idempotency: Some(named), reason: String::new() }).await;
     let refused = refused.expect_err("the request id is a submit's");
     let place = refused.metadata().get(raftsman::wire::LOG_INDEX_TRAILER).expect("it was refused in the log");
     let at_least_index: u64 = place.to_str().expect("a number").parse().expect("a number");

@@ -4,7 +4,9 @@
 
 mod bad_input;
 mod cluster;
+mod fail_store;
 mod feedback;
+mod gates;
 mod jobs;
 mod log_export;
 mod members;

@@ -24,6 +24,9 @@ use crate::wire::pb;
 pub(super) struct Cancel {
     #[command(flatten)]
     target: Target,
+    /// Shown in the job log
+    #[arg(long, default_value = "")]
+    reason: String,
 }
 
 /// Stop what executes now; the retry policy then decides whether it is tried again
@@ -84,7 +87,7 @@ impl Cancel {
                 pb::cancel_request::Target::Task(pb::TaskKey { node_group, task_id })
             }
         };
-        let request = pb::CancelRequest { target: Some(target), idempotency: named() };
+        let request = pb::CancelRequest { target: Some(target), idempotency: named(), reason: self.reason };
         let answer = client.call(request, async |via, request| jobs(via).cancel(request).await).await?;
         let (outcome, ended) = (answer.outcome(), job_state(answer.finished_as()));
         if outcome != pb::CancelOutcome::NotFound {

@@ -1,7 +1,7 @@
 //! `raftsman job submit`: every field of a job as a flag.
 
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use clap::ValueEnum;
@@ -15,6 +15,7 @@ use super::super::json::word;
 use super::super::output::{Row, Shape, column, say};
 use super::NODE_GROUP_DEFAULT;
 use super::wait;
+use crate::client::SubmitOutcome;
 use crate::domain::{DstRule, Millis, Timestamp, limits};
 use crate::wire::{duration, pb, timestamp};
 
@@ -31,6 +32,7 @@ use crate::wire::{duration, pb, timestamp};
 ///   raftsman job submit cleanup --in 5m --timeout 90s
 ///   raftsman job submit order.ship --feedback shop
 ///   echo 'df -h' | raftsman job submit sh --payload-file - --wait
+///   raftsman job submit report --task-id daily --fail-store /var/lib/report/failstore
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Submit {
@@ -121,6 +123,10 @@ pub(super) struct Submit {
     /// Names this request for 24 h: repeating it with the same name gets the first answer
     #[arg(long, value_name = "NAME")]
     request_id: Option<String>,
+    /// Save the job in this directory if no JobTracker answers within --patience, and send what was saved there before;
+    /// exits 9 if it was saved. `raftsman fail-store` sees and sends what is saved
+    #[arg(long, value_name = "DIR", conflicts_with = "request_id")]
+    fail_store: Option<PathBuf>,
     /// Wait until the job is final; exits 7 if it did not succeed
     #[arg(long)]
     wait: bool,
@@ -180,6 +186,9 @@ impl Submit {
     pub(super) async fn run(mut self, global: &Global) -> Outcome {
         let payload = self.take_payload()?;
         let (wait, wait_timeout) = (self.wait, self.wait_timeout);
+        if let Some(directory) = self.fail_store.take() {
+            return submit_or_save(global, self.into_job(payload), &directory, wait, wait_timeout).await;
+        }
         let request_id = self.request_id.take();
         // A request that is repeated by its name must be the same, so a task id is not made up anew.
         self.task_id = self.task_id.take().or_else(|| request_id.clone());
@@ -198,21 +207,15 @@ impl Submit {
         }
         let outcome = word(result.outcome().as_str_name(), "SUBMIT_OUTCOME_");
         if !wait {
-            let columns = [column("JOB"), column("TASK_ID"), column("OUTCOME"), column("REVISION")];
-            let row = Row {
-                id: result.job_id.clone(),
-                cells: vec![
-                    result.job_id.clone(),
-                    task_id.clone(),
-                    outcome.into(),
-                    result.revision.to_string(),
-                ],
-                json: json!({
-                    "job_id": result.job_id, "task_id": task_id, "outcome": outcome, "revision": result.revision,
-                    "log_index": committed.log_index, "replayed": committed.replayed,
-                }),
-            };
-            return Ok(global.output().print(Shape::One, &columns, &[row])?);
+            return Submitted {
+                job_id: &result.job_id,
+                task_id: &task_id,
+                outcome,
+                revision: result.revision,
+                log_index: committed.log_index,
+                replayed: committed.replayed,
+            }
+            .print(global);
         }
         say(format!("job {} {}, waiting", result.job_id, outcome.to_lowercase()));
         wait::until_final(global, &client, &result.job_id, wait_timeout).await
@@ -322,6 +325,67 @@ impl From<Misfire> for pb::misfire_policy::Policy {
             Misfire::CatchUp(count) => pb::misfire_policy::Policy::CatchUp(count),
         }
     }
+}
+
+/// What became of a submit.
+struct Submitted<'a> {
+    job_id: &'a str,
+    task_id: &'a str,
+    outcome: &'a str,
+    revision: u64,
+    log_index: u64,
+    replayed: bool,
+}
+
+impl Submitted<'_> {
+    fn print(&self, global: &Global) -> Outcome {
+        let Submitted { job_id, task_id, outcome, revision, log_index, replayed } = *self;
+        let columns = [column("JOB"), column("TASK_ID"), column("OUTCOME"), column("REVISION")];
+        let row = Row {
+            id: job_id.into(),
+            cells: vec![job_id.into(), task_id.into(), outcome.into(), revision.to_string()],
+            json: json!({
+                "job_id": job_id, "task_id": task_id, "outcome": outcome, "revision": revision,
+                "log_index": log_index, "replayed": replayed,
+            }),
+        };
+        Ok(global.output().print(Shape::One, &columns, &[row])?)
+    }
+}
+
+/// With a FailStore: behind what it holds already, and into it if nobody answers.
+async fn submit_or_save(
+    global: &Global,
+    job: pb::Job,
+    directory: &Path,
+    wait: bool,
+    wait_timeout: Option<Millis>,
+) -> Outcome {
+    let task_id = job.task_id.clone();
+    let client = global.connect.saving_client(directory)?;
+    let job = client.submit_job(job).await?;
+    let outcome = match job.outcome() {
+        SubmitOutcome::Accepted => "ACCEPTED",
+        SubmitOutcome::Exists => "EXISTS",
+        SubmitOutcome::Replaced => "REPLACED",
+        SubmitOutcome::SavedLocally => "SAVED_LOCALLY",
+    };
+    let saved = job.outcome() == SubmitOutcome::SavedLocally;
+    if wait && !saved {
+        say(format!("job {} {}, waiting", job.id(), outcome.to_lowercase()));
+        return wait::until_final(global, &client, job.id(), wait_timeout).await;
+    }
+    let (revision, log_index, replayed) = (job.revision(), job.log_index(), job.replayed());
+    Submitted { job_id: job.id(), task_id: &task_id, outcome, revision, log_index, replayed }
+        .print(global)?;
+    if !saved {
+        return Ok(());
+    }
+    let shown = directory.display();
+    say(format!(
+        "no jobtracker answers: saved in {shown}; the next submit with it, or `raftsman fail-store replay {shown}`, sends it"
+    ));
+    Err(Failure::SavedLocally)
 }
 
 /// The refusal of the only job of a batch is the failure of the command.

@@ -173,7 +173,7 @@ settings! {
         drain_timeout: Millis = Millis::from_secs(25),
     }
 
-    /// What may wait and how full the disk may be. Retention and the like are replicated limits and not here.
+    /// What may wait and how full the disk may be. Retention and the like are replicated limits: `raftsman cluster limits` shows and changes them.
     [limits] LimitSettings {
         /// Bytes that may wait to be proposed: completions, heartbeats, time. Beyond it the streams of TaskTrackers are read no further.
         lane_drain_bytes: Size = Size::mib(256),

@@ -164,7 +164,7 @@ pub fn weight_of(message: &FromTracker) -> (Lane, usize) {
         FromTracker::Returned { executions, .. } => ids(executions.len()),
         FromTracker::Unknown(executions) => ids(executions.len()),
         FromTracker::Heartbeat { running, .. } => ids(running.len()),
-        FromTracker::Accepting(_) | FromTracker::Left => ids(0),
+        FromTracker::Accepting(_) | FromTracker::Resize(_) | FromTracker::Left => ids(0),
     }
 }
 

@@ -97,7 +97,7 @@ impl Term {
 
     fn cancel(&mut self, task: &str) -> Reply {
         let job = JobRef::Key(NodeGroup::new("g").expect("a name"), TaskId::new(task).expect("a name"));
-        self.ask(Command::Cancel(Cancel { request: RequestKey::None, job }))
+        self.ask(Command::Cancel(Cancel { request: RequestKey::None, job, reason: String::new() }))
     }
 
     /// A TaskTracker with two slots says hello; its stream's number and what it is told.

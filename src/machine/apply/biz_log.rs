@@ -49,7 +49,7 @@ fn append(
         let all = before + dropped;
         live.log_dropped = Some((line, all));
         let what = JobLogKind::BizDropped { lines: all };
-        let row = JobLogRow { at: change.now(), execution: lines.execution, what };
+        let row = JobLogRow { at: change.now(), execution: Some(lines.execution), what };
         change.put_plain(Key::JobLog(run, line), Row::JobLog(Box::new(row)))?;
     }
     change.put_live(run, live)
@@ -62,7 +62,7 @@ fn write(
     line: &BizLogLine,
 ) -> Result<(), BaseError> {
     let what = JobLogKind::Biz { level: line.level, text: line.text.clone() };
-    let row = JobLogRow { at: line.at, execution: of.execution, what };
+    let row = JobLogRow { at: line.at, execution: Some(of.execution), what };
     let key = Key::JobLog(run, change.new_id());
     change.put_plain(key, Row::JobLog(Box::new(row)))
 }

@@ -14,13 +14,13 @@ use crate::machine::key::Key;
 use crate::machine::queue::end::{self, End};
 use crate::machine::queue::instant;
 use crate::machine::reply::{CancelAnswer, Reply};
-use crate::machine::row::{Answer, Fate, LiveRun, PeriodicRow, Rhythm, Row, Stop};
+use crate::machine::row::{Answer, Fate, JobAct, LiveRun, PeriodicRow, Rhythm, Row, Stop, Why};
 use crate::planted::{self, Bug};
 
 pub(super) fn apply(change: &mut Change<'_>, cancel: &Cancel) -> Result<Reply, BaseError> {
     request::once(change, &cancel.request, |change| {
         let answer = match find(change, &cancel.job)? {
-            Some(job) => cancel_job(change, job)?,
+            Some(job) => cancel_job(change, job, cancel)?,
             None => CancelAnswer::NotFound,
         };
         Ok(Answer::Cancelled(answer))
@@ -34,13 +34,14 @@ fn find(change: &Change<'_>, job: &JobRef) -> Result<Option<JobId>, BaseError> {
     }
 }
 
-fn cancel_job(change: &mut Change<'_>, job: JobId) -> Result<CancelAnswer, BaseError> {
+fn cancel_job(change: &mut Change<'_>, job: JobId, cancel: &Cancel) -> Result<CancelAnswer, BaseError> {
     instant::settle_before_the_end(change, job)?;
     let Some(row) = change.job(job)? else { return Ok(CancelAnswer::NotFound) };
     let key = change.task_key(&row.spec.node_group, &row.spec.task_id)?;
     if !key.is_some_and(|key| key.job == job && key.live) {
         return finished(change, job);
     }
+    change.log_job(job, JobAct::Cancelled, Why::of(&cancel.request, &cancel.reason))?;
     stop_rhythm(change, job)?;
     let mut touched = false;
     for (run, live) in change.live_runs(job)? {

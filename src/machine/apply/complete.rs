@@ -126,7 +126,7 @@ fn write_down_stale(change: &mut Change<'_>, result: &Completion) -> Result<(), 
     let Some(job) = change.job(result.run.job)? else { return Ok(()) };
     change.count(&job.spec.node_group, |group| group.stale += 1)?;
     let what = JobLogKind::StaleCompletion { action: result.outcome.action };
-    let row = JobLogRow { at: change.now(), execution: result.execution, what };
+    let row = JobLogRow { at: change.now(), execution: Some(result.execution), what };
     let key = Key::JobLog(result.run, change.new_id());
     change.put_plain(key, Row::JobLog(Box::new(row)))
 }

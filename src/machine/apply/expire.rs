@@ -85,7 +85,7 @@ impl Forgetting {
             change.delete(key)?;
             change.delete(Key::Ledger(run))?;
             // The end of a job is a row of its own, and no run.
-            forgotten += u64::from(run.number != u64::MAX);
+            forgotten += u64::from(!run.is_whole());
             self.jobs.insert(run.job);
         }
         if forgotten > 0 {
@@ -94,8 +94,13 @@ impl Forgetting {
         Ok(forgotten)
     }
 
-    /// Forgets a run's log; false if there is more than may be removed now.
+    /// Forgets a run's log, not the job's; false if there is more than may be removed now.
     fn log_of(&mut self, change: &mut Change<'_>, run: RunId) -> Result<bool, BaseError> {
+        if run.is_whole() {
+            // What was done to the job is forgotten with the job.
+            self.budget = self.budget.saturating_sub(1);
+            return Ok(true);
+        }
         let (from, to) = (Key::JobLog(run, Position::MIN), Key::JobLog(run, Position::MAX));
         let lines = change.scan(&from, &to, self.budget)?;
         self.budget -= lines.len();
@@ -120,6 +125,9 @@ fn forget_job_if_bare(change: &mut Change<'_>, id: JobId) -> Result<(), BaseErro
     if key.is_some() {
         change.delete(Key::TaskKey(job.spec.node_group.clone(), job.spec.task_id.clone()))?;
     }
+    let line = |position| Key::JobLog(RunId::of_whole(id), position);
+    let lines = change.scan(&line(Position::MIN), &line(Position::MAX), usize::MAX)?;
+    lines.into_iter().try_for_each(|(line, _)| change.delete(line))?;
     change.delete(Key::Job(id))
 }
 

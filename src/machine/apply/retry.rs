@@ -8,13 +8,14 @@ use crate::machine::command::Retry;
 use crate::machine::effect::Effect;
 use crate::machine::queue::start;
 use crate::machine::reply::{Refusal, Reply};
-use crate::machine::row::{Answer, JobRow, LiveState, PeriodicRow, TaskKeyRow};
+use crate::machine::row::{Answer, JobAct, JobRow, LiveState, PeriodicRow, TaskKeyRow, Why};
 
 pub(super) fn apply(change: &mut Change<'_>, retry: &Retry) -> Result<Reply, BaseError> {
-    request::once(change, &retry.request, |change| again(change, retry.run))
+    request::once(change, &retry.request, |change| again(change, retry))
 }
 
-fn again(change: &mut Change<'_>, run: RunId) -> Result<Answer, BaseError> {
+fn again(change: &mut Change<'_>, retry: &Retry) -> Result<Answer, BaseError> {
+    let run = retry.run;
     if change.live(run)?.is_some() {
         return Ok(Answer::Refused(Refusal::StillLive(run)));
     }
@@ -39,6 +40,7 @@ fn again(change: &mut Change<'_>, run: RunId) -> Result<Answer, BaseError> {
     (live.start_by, live.by_hand) = (None, true);
     change.put_new_live(new, live);
     change.effect(Effect::Ready(job.spec.node_group.clone()));
+    change.log_act(run, JobAct::Retried(new), Why::of(&retry.request, ""))?;
     Ok(Answer::Retried(new))
 }
 

@@ -7,7 +7,7 @@ use crate::machine::change::Change;
 use crate::machine::command::Terminate;
 use crate::machine::effect::Effect;
 use crate::machine::reply::{Refusal, Reply};
-use crate::machine::row::{Answer, LiveRun, Stop};
+use crate::machine::row::{Answer, JobAct, LiveRun, Stop, Why};
 
 pub(super) fn apply(change: &mut Change<'_>, terminate: &Terminate) -> Result<Reply, BaseError> {
     let run = terminate.run;
@@ -22,6 +22,8 @@ pub(super) fn apply(change: &mut Change<'_>, terminate: &Terminate) -> Result<Re
         };
         change.effect(Effect::Terminate { session, execution, run });
         let stop = live.stop.or(Some(Stop::Terminate));
+        let why = Why::of(&terminate.request, &terminate.reason);
+        change.log_act(run, JobAct::Terminated(execution), why)?;
         change.put_live(run, LiveRun { stop, ..LiveRun::clone(&live) })?;
         Ok(Answer::Terminating(execution))
     })

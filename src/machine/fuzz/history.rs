@@ -14,10 +14,10 @@ use crate::domain::{
 use crate::machine::command::{
     BizLog, Cancel, ClientOpen, Complete, Completion, Dispatch, ExecutionLines, FeedbackDrop, FeedbackFailed,
     FeedbackFailure, FeedbackHeard, FeedbackRetry, FeedbackWhich, Fingerprint, JobPlan, JobRef,
-    OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SkippedRange, Submit, Terminate,
-    TrackerOffline, TrackerOnline,
+    OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SetLimits, SkippedRange, Submit,
+    Terminate, TrackerOffline, TrackerOnline,
 };
-use crate::machine::limits::{CAPACITY_MAX, Limits};
+use crate::machine::limits::{CAPACITY_MAX, FIELDS, Limits};
 use crate::machine::reply::SubmitAnswer;
 use crate::machine::{Command, LogEntry, Reply, codec};
 
@@ -128,7 +128,11 @@ impl Seen {
             8..=10 => Command::Complete(Complete { results: source.some(3, |source| self.result(source)) }),
             11 => Command::Tick,
             12 => Command::Plan(Plan { jobs: source.some(2, |source| self.plan(source, at)) }),
-            13 => Command::Cancel(Cancel { request: self.request(source), job: self.job_ref(source) }),
+            13 => Command::Cancel(Cancel {
+                request: self.request(source),
+                job: self.job_ref(source),
+                reason: String::new(),
+            }),
             14 => Command::Reclaim(Reclaim {
                 executions: self.executions(source),
                 reason: source.of(&[
@@ -141,7 +145,11 @@ impl Seen {
             }),
             15 => Command::Return(Return { executions: self.executions(source), began: source.flag() }),
             16 => Command::Retry(Retry { request: self.request(source), run: self.run(source) }),
-            17 => Command::Terminate(Terminate { request: self.request(source), run: self.run(source) }),
+            17 => Command::Terminate(Terminate {
+                request: self.request(source),
+                run: self.run(source),
+                reason: String::new(),
+            }),
             18 => self.rarely(source),
             _ => Command::Expire,
         }
@@ -156,17 +164,9 @@ impl Seen {
             }),
             2 => Command::BizLog(BizLog { lines: source.some(2, |source| self.lines(source)) }),
             3 | 4 => self.feedback(source),
-            _ => Command::SetLimits(Limits {
-                reclaims_max: source.byte().into(),
-                request_window: Millis::from_secs(source.number()),
-                finished_kept: Millis::from_secs(source.number()),
-                finished_runs_max: source.number(),
-                offline_kept: Millis::from_secs(source.number()),
-                client_kept: Millis::from_secs(source.number()),
-                biz_log_bytes_max: source.byte().into(),
-                feedback_max: source.byte().into(),
-                feedback_kept: Millis::from_secs(source.number()),
-                feedback_tries_max: source.byte().into(),
+            _ => Command::SetLimits(SetLimits {
+                limits: limits(source),
+                instead_of: (source.byte() & 1 == 1).then(|| limits(source)),
             }),
         }
     }
@@ -348,4 +348,10 @@ fn schedule(source: &mut Source<'_>, at: u64) -> Schedule {
             first: source.flag().then(|| Timestamp::from_millis(source.number())),
         }),
     }
+}
+
+fn limits(source: &mut Source<'_>) -> Limits {
+    let mut limits = Limits::default();
+    FIELDS.iter().for_each(|field| field.set(&mut limits, source.number()));
+    limits
 }

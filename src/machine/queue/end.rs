@@ -120,7 +120,7 @@ pub(in crate::machine) fn settle_or_end(
 
 /// A periodic job may end without a run that is still remembered, so its own end is written down for expiry.
 fn mark_end(change: &mut Change<'_>, id: JobId, row: &JobRow) -> Result<(), BaseError> {
-    let end = RunId { job: id, number: u64::MAX };
+    let end = RunId::of_whole(id);
     change.effect(Effect::Finished(end));
     change.put_plain(Key::Finished(row.spec.node_group.clone(), change.now(), end), Row::Finished)
 }

@@ -6,3 +6,5 @@ at 0 reclaim 4.1 -> ok, terminate 4.1 on 3.0, 4.0/0 dead
 show job 4.0
     | t1 rev 1 has ended
     | 4.0/0 due 0 rev 1 dead at 0 executions 1 retries 0 reclaims 1 [4.1 Unknown] error "reclaimed more than 0 times"
+at 0 limits reclaims=7 if-window=1000 -> refused: the limits were changed meanwhile
+at 0 limits reclaims=7 if-window=86400000 -> ok

@@ -52,22 +52,22 @@ show job 16.0
     | 16.0/3 due 12000 rev 1 succeeded at 12500 executions 1 retries 0 reclaims 0 [24.0 EXECUTE_SUCCESS]
     | 16.0/4 due 13000 rev 1 succeeded at 13500 executions 1 retries 0 reclaims 0 [26.0 EXECUTE_SUCCESS]
 # After its end: the job lives again for one run.
-at 14000 retry 16.0/0 + dispatch w1 1 -> retried as 16.0/5, push 28.0 of 16.0/5 due 14000, ready trade
+at 14000 retry 16.0/0 + dispatch w1 1 -> retried as 16.0/5, push 28.1 of 16.0/5 due 14000, ready trade
 at 14000 submit r trade -> exists 16.0
-at 14500 complete 28.0 success -> accepted, 16.0/5 succeeded
+at 14500 complete 28.0 success -> stale
 show job 16.0
-    | r rev 1 has ended
+    | r rev 1 lives
+    | 16.0/5 due 14000 rev 1 executing 28.1 on w1 1.0 executions 1 retries 0 reclaims 0 by hand
     | 16.0/0 due 10000 rev 1 failed at 10100 executions 1 retries 0 reclaims 0 [17.0 EXECUTE_FAILED]
     | 16.0/1 due 10200 rev 1 dead at 11100 executions 1 retries 0 reclaims 0 [20.0 EXECUTE_EXCEPTION] by hand
     | 16.0/2 due 11000 rev 1 skipped PreviousStillLive 1 to 11000 at 11000
     | 16.0/3 due 12000 rev 1 succeeded at 12500 executions 1 retries 0 reclaims 0 [24.0 EXECUTE_SUCCESS]
     | 16.0/4 due 13000 rev 1 succeeded at 13500 executions 1 retries 0 reclaims 0 [26.0 EXECUTE_SUCCESS]
-    | 16.0/5 due 14000 rev 1 succeeded at 14500 executions 1 retries 0 reclaims 0 [28.0 EXECUTE_SUCCESS] by hand
 # A live run is not to be retried, a skipped instant may.
 at 15000 submit late trade at=16000 misfire=skip misfire_after=1 -> accepted 31.0
 at 17000 tick -> ok, 31.0/0 skipped Misfired 1 to 16000
-at 17000 retry 31.0/0 + dispatch w1 1 -> retried as 31.0/1, push 33.0 of 31.0/1 due 17000, ready trade
+at 17000 retry 31.0/0 + dispatch w1 1 -> retried as 31.0/1, push 33.1 of 31.0/1 due 17000, ready trade
 show job 31.0
     | late rev 1 lives
-    | 31.0/1 due 17000 rev 1 executing 33.0 on w1 1.0 executions 1 retries 0 reclaims 0 by hand
+    | 31.0/1 due 17000 rev 1 executing 33.1 on w1 1.0 executions 1 retries 0 reclaims 0 by hand
     | 31.0/0 due 16000 rev 1 skipped Misfired 1 to 16000 at 17000 error "it was due too long ago"

@@ -15,15 +15,15 @@ use crate::domain::{
 use crate::machine::command::{
     BizLog, Cancel, ClientOpen, Command, Complete, Completion, Dispatch, ExecutionLines, FeedbackDrop,
     FeedbackFailed, FeedbackFailure, FeedbackHeard, FeedbackRetry, FeedbackWhich, Fingerprint, JobPlan,
-    JobRef, LogEntry, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SkippedRange,
-    Submit, Terminate, TrackerOffline, TrackerOnline,
+    JobRef, LogEntry, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SetLimits,
+    SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::{CancelAnswer, CompleteAnswer, Refusal, Reply, SubmitAnswer};
 use crate::machine::row::{
     Answer, AnswerRow, Attempt, AttemptEnd, BodyRow, ClientRow, Fate, FeedbackGroupRow, FeedbackRow,
-    FeedbackState, GroupRow, JobLogKind, JobLogRow, JobRow, LedgerRow, LiveRun, LiveState, MetaRow,
-    PeriodicRow, RequestRow, Rhythm, Row, SkipReason, Stop, TaskKeyRow, TrackerRow, TrackerState,
+    FeedbackState, GroupRow, JobAct, JobLogKind, JobLogRow, JobRow, LedgerRow, LiveRun, LiveState, MetaRow,
+    PeriodicRow, RequestRow, Rhythm, Row, SkipReason, Stop, TaskKeyRow, TrackerRow, TrackerState, Why,
 };
 
 fn name<T: Clone + std::fmt::Debug + 'static>(new: fn(String) -> T) -> BoxedStrategy<T> {
@@ -272,8 +272,16 @@ pub(super) fn command() -> BoxedStrategy<Command> {
         identity().prop_map(|identity| Command::ClientOpen(ClientOpen { identity })),
         (request(), vec(spec(), 0..3), vec(any::<u32>(), 0..3))
             .prop_map(|(request, jobs, refused)| Command::Submit(Submit { request, jobs, refused })),
-        (request(), job_ref).prop_map(|(request, job)| Command::Cancel(Cancel { request, job })),
-        (request(), run()).prop_map(|(request, run)| Command::Terminate(Terminate { request, run })),
+        (request(), job_ref, text()).prop_map(|(request, job, reason)| Command::Cancel(Cancel {
+            request,
+            job,
+            reason
+        })),
+        (request(), run(), text()).prop_map(|(request, run, reason)| Command::Terminate(Terminate {
+            request,
+            run,
+            reason
+        })),
         (request(), run()).prop_map(|(request, run)| Command::Retry(Retry { request, run })),
         online().prop_map(Command::TrackerOnline),
         (session(), offline_reason())
@@ -290,7 +298,8 @@ pub(super) fn command() -> BoxedStrategy<Command> {
         Just(Command::Tick),
         vec(execution_lines(), 0..3).prop_map(|lines| Command::BizLog(BizLog { lines })),
         Just(Command::Expire),
-        limits().prop_map(Command::SetLimits),
+        (limits(), proptest::option::of(limits()))
+            .prop_map(|(limits, instead_of)| Command::SetLimits(SetLimits { limits, instead_of })),
     ];
     prop_oneof![asked, rest, feedback_command()].boxed()
 }
@@ -375,6 +384,7 @@ fn refusal() -> BoxedStrategy<Refusal> {
         job().prop_map(Refusal::PlanOutdated),
         Just(Refusal::RequestMismatch),
         text().prop_map(Refusal::BadLimits),
+        Just(Refusal::LimitsChanged),
     ]
     .boxed()
 }
@@ -542,13 +552,31 @@ fn tracker() -> BoxedStrategy<TrackerRow> {
         .boxed()
 }
 
+fn job_act() -> BoxedStrategy<JobAct> {
+    prop_oneof![
+        any::<u32>().prop_map(JobAct::Updated),
+        prop::sample::select(vec![JobAct::Cancelled, JobAct::Suspended, JobAct::Resumed]),
+        run().prop_map(JobAct::Triggered),
+        run().prop_map(JobAct::Retried),
+        execution().prop_map(JobAct::Terminated),
+    ]
+    .boxed()
+}
+
+fn why() -> BoxedStrategy<Why> {
+    (option::of(client()), text()).prop_map(|(by, reason)| Why { by, reason }).boxed()
+}
+
 fn job_log() -> BoxedStrategy<JobLogRow> {
     let what = prop_oneof![
         (level(), text()).prop_map(|(level, text)| JobLogKind::Biz { level, text }),
         any::<u64>().prop_map(|lines| JobLogKind::BizDropped { lines }),
         action().prop_map(|action| JobLogKind::StaleCompletion { action }),
+        (job_act(), why()).prop_map(|(act, why)| JobLogKind::Act { act, why }),
     ];
-    (at(), execution(), what).prop_map(|(at, execution, what)| JobLogRow { at, execution, what }).boxed()
+    (at(), option::of(execution()), what)
+        .prop_map(|(at, execution, what)| JobLogRow { at, execution, what })
+        .boxed()
 }
 
 fn group_row() -> BoxedStrategy<GroupRow> {

@@ -303,9 +303,12 @@ impl Model {
                 self.expire();
                 Reply::Done
             }
-            Command::SetLimits(limits) => match limits.check() {
+            Command::SetLimits(set) => match set.limits.check() {
+                Ok(()) if set.instead_of.is_some_and(|expected| expected != self.limits) => {
+                    Reply::Refused(Refusal::LimitsChanged)
+                }
                 Ok(()) => {
-                    self.limits = *limits;
+                    self.limits = set.limits;
                     Reply::Done
                 }
                 Err(wrong) => Reply::Refused(wrong.into()),
@@ -615,6 +618,9 @@ impl Model {
             });
             return CancelAnswer::AlreadyFinished(id, fate);
         }
+        // The line in the job log.
+        self.id();
+        let job = self.jobs.get_mut(&id).expect("looked up just now");
         if let Some(rhythm) = &mut job.rhythm {
             rhythm.next = Next::Stopped { restart: false };
         }
@@ -641,6 +647,7 @@ impl Model {
             return Reply::Refused(Refusal::NotExecuting(id));
         };
         run.stop = run.stop.or(Some(Stop::Terminate));
+        self.id();
         self.rare("terminated");
         Reply::Terminating(execution)
     }
@@ -664,6 +671,7 @@ impl Model {
         self.jobs.get_mut(&id.job).expect("its run is known").alive = true;
         let now = self.now;
         self.make(id.job, now, true);
+        self.id();
         self.rare("retried by hand");
         Reply::Retried(new)
     }

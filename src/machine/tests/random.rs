@@ -18,8 +18,8 @@ use crate::domain::{
 use crate::machine::command::{
     BizLog, Cancel, ClientOpen, Command, Complete, Completion, Dispatch, ExecutionLines, FeedbackDrop,
     FeedbackFailed, FeedbackFailure, FeedbackHeard, FeedbackRetry, FeedbackWhich, Fingerprint, JobPlan,
-    JobRef, LogEntry, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SkippedRange,
-    Submit, Terminate, TrackerOffline, TrackerOnline,
+    JobRef, LogEntry, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SetLimits,
+    SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::Reply;
@@ -392,7 +392,7 @@ impl World {
             true => JobRef::Id(self.job()),
             false => JobRef::Key(group(&mut self.chance), task),
         };
-        Command::Cancel(Cancel { request, job })
+        Command::Cancel(Cancel { request, job, reason: String::new() })
     }
 
     fn job(&mut self) -> JobId {
@@ -407,7 +407,7 @@ impl World {
 
     fn terminate(&mut self) -> Command {
         let run = if self.chance.one_in(3) { self.run() } else { self.execution().1 };
-        Command::Terminate(Terminate { request: self.request(), run })
+        Command::Terminate(Terminate { request: self.request(), run, reason: String::new() })
     }
 
     fn retry(&mut self) -> Command {
@@ -440,7 +440,7 @@ impl World {
     fn limits(&mut self) -> Command {
         let chance = &mut self.chance;
         let minute = Millis::from_secs(60);
-        Command::SetLimits(Limits {
+        let limits = Limits {
             reclaims_max: chance.of(&[0, 1, 2, 5, 2000]),
             finished_kept: Millis::new(chance.of(&[5000, 60_000, 9_000_000])),
             request_window: minute,
@@ -450,7 +450,9 @@ impl World {
             feedback_kept: Millis::new(chance.of(&[20_000, 300_000, 9_000_000])),
             feedback_tries_max: chance.of(&[1, 2, 3, 20]),
             ..Limits::default()
-        })
+        };
+        let others = Limits { finished_runs_max: 77, ..limits };
+        Command::SetLimits(SetLimits { limits, instead_of: (limits.reclaims_max == 1).then_some(others) })
     }
 
     /// Of a group's feedback, or of what it never was.

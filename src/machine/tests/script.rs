@@ -18,8 +18,8 @@ use crate::domain::{
 use crate::machine::command::{
     BizLog, Cancel, ClientOpen, Complete, Completion, Dispatch, ExecutionLines, FeedbackDrop, FeedbackFailed,
     FeedbackFailure, FeedbackHeard, FeedbackRetry, FeedbackWhich, Fingerprint, JobPlan, JobRef,
-    OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SkippedRange, Submit, Terminate,
-    TrackerOffline, TrackerOnline,
+    OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SetLimits, SkippedRange, Submit,
+    Terminate, TrackerOffline, TrackerOnline,
 };
 use crate::machine::limits::Limits;
 use crate::machine::{Command, LogEntry};
@@ -117,8 +117,10 @@ impl<'a> Words<'a> {
                 let refused = self.option("refused").map(list).unwrap_or_default();
                 Command::Submit(Submit { request, jobs: self.jobs(), refused })
             }
-            "cancel" => Command::Cancel(Cancel { request, job: self.job() }),
-            "terminate" => Command::Terminate(Terminate { request, run: parse(self.get(1)) }),
+            "cancel" => Command::Cancel(Cancel { request, job: self.job(), reason: self.reason() }),
+            "terminate" => {
+                Command::Terminate(Terminate { request, run: parse(self.get(1)), reason: self.reason() })
+            }
             "retry" => Command::Retry(Retry { request, run: parse(self.get(1)) }),
             "online" => Command::TrackerOnline(self.online()),
             "offline" => Command::TrackerOffline(self.offline()),
@@ -132,7 +134,10 @@ impl<'a> Words<'a> {
             "tick" => Command::Tick,
             "log" => Command::BizLog(BizLog { lines: vec![self.lines()] }),
             "expire" => Command::Expire,
-            "limits" => Command::SetLimits(self.limits(limits)),
+            "limits" => Command::SetLimits(SetLimits {
+                limits: self.limits(limits),
+                instead_of: self.span("if-window").map(|request_window| Limits { request_window, ..limits }),
+            }),
             "heard" => Command::FeedbackHeard(FeedbackHeard {
                 client_group: parse(self.get(1)),
                 runs: list(self.get(2)),
@@ -148,6 +153,10 @@ impl<'a> Words<'a> {
             }),
             verb => panic!("{verb:?} is no verb"),
         }
+    }
+
+    fn reason(&self) -> String {
+        self.option("why").unwrap_or_default().to_owned()
     }
 
     fn job(&self) -> JobRef {

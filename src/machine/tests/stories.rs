@@ -28,6 +28,7 @@ stories! {
     due_before_the_end
     e2_cancel_in_every_state
     expiry
+    job_log
     limits
     misfire
     one_batch_touches_one_job_often

@@ -6,8 +6,8 @@ use crate::domain::{JobId, NodeGroup, Position, RunId, Timestamp};
 use crate::machine::index::Waiter;
 use crate::machine::reply::{CancelAnswer, CompleteAnswer, Push, Refusal, Reply, SubmitAnswer};
 use crate::machine::row::{
-    Attempt, AttemptEnd, Fate, FeedbackRow, FeedbackState, JobLogKind, LedgerRow, LiveRun, LiveState,
-    PeriodicRow, Rhythm, Row, TrackerState,
+    Attempt, AttemptEnd, Fate, FeedbackRow, FeedbackState, JobAct, JobLogKind, LedgerRow, LiveRun, LiveState,
+    PeriodicRow, Rhythm, Row, TrackerState, Why,
 };
 use crate::machine::{Applied, Effect, Key, Machine, Tables};
 
@@ -122,6 +122,7 @@ pub(super) fn show(machine: &Machine, words: &[&str]) -> Vec<String> {
     match words {
         ["job", job] => show_job(tables, job.parse().unwrap()),
         ["log", run] => job_log(tables, run.parse().unwrap()),
+        ["joblog", job] => job_log(tables, RunId::of_whole(job.parse().unwrap())),
         ["group", group] => {
             let key = Key::Group(NodeGroup::new(group).unwrap());
             rows(tables, &key, &after(&key)).iter().map(|(_, row)| format!("{row:?}")).collect()
@@ -322,16 +323,34 @@ fn feedback(row: &FeedbackRow) -> String {
 
 fn job_log(tables: &Tables, run: RunId) -> Vec<String> {
     let (from, to) = (Key::JobLog(run, Position::MIN), Key::JobLog(run, Position::MAX));
-    let line = |(key, row): &(Key, Row)| match (key, row) {
-        (Key::JobLog(_, position), Row::JobLog(row)) => match &row.what {
-            JobLogKind::Biz { text, .. } if text.len() > 20 => {
-                format!("{position} {} {} bytes", row.execution, text.len())
-            }
-            JobLogKind::Biz { text, .. } => format!("{position} {} {text}", row.execution),
-            JobLogKind::BizDropped { lines } => format!("{position} {} {lines} lines dropped", row.execution),
-            JobLogKind::StaleCompletion { action } => format!("{position} {} stale {action}", row.execution),
-        },
-        other => format!("{other:?}"),
+    let line = |(key, row): &(Key, Row)| {
+        let (Key::JobLog(_, position), Row::JobLog(row)) = (key, row) else { return format!("{key:?}") };
+        let of = row.execution.map_or(String::new(), |execution| format!(" {execution}"));
+        let text = match &row.what {
+            JobLogKind::Biz { text, .. } if text.len() > 20 => format!("{} bytes", text.len()),
+            JobLogKind::Biz { text, .. } => text.clone(),
+            JobLogKind::BizDropped { lines } => format!("{lines} lines dropped"),
+            JobLogKind::StaleCompletion { action } => format!("stale {action}"),
+            JobLogKind::Act { act, why } => format!("{}{}", acted(*act), said(why)),
+        };
+        format!("{position}{of} {text}")
     };
     rows(tables, &from, &to).iter().map(line).collect()
+}
+
+fn acted(act: JobAct) -> String {
+    match act {
+        JobAct::Updated(revision) => format!("updated to rev {revision}"),
+        JobAct::Cancelled => "cancelled".into(),
+        JobAct::Suspended => "suspended".into(),
+        JobAct::Resumed => "resumed".into(),
+        JobAct::Triggered(run) => format!("triggered as {run}"),
+        JobAct::Retried(run) => format!("retried as {run}"),
+        JobAct::Terminated(_) => "terminated".into(),
+    }
+}
+
+fn said(why: &Why) -> String {
+    let by = why.by.map_or(String::new(), |client| format!(" by {client}"));
+    if why.reason.is_empty() { by } else { format!("{by}: {}", why.reason) }
 }

@@ -276,13 +276,13 @@ impl World {
                 }
                 Command::Submit(Submit { request, jobs, refused: Vec::new() })
             }
-            60..=84 => Command::Cancel(Cancel { request, job: self.some_job() }),
+            60..=84 => Command::Cancel(Cancel { request, job: self.some_job(), reason: String::new() }),
             85..=92 => {
                 let runs: Vec<RunId> = self.history.executing().collect();
                 if runs.is_empty() {
                     return;
                 }
-                Command::Terminate(Terminate { request, run: *self.rng.pick(&runs) })
+                Command::Terminate(Terminate { request, run: *self.rng.pick(&runs), reason: String::new() })
             }
             _ => {
                 if self.asking.known.is_empty() {
@@ -305,7 +305,7 @@ impl World {
 
     pub(super) fn cancel(&mut self, job: JobRef) {
         let (request, has_key) = self.key();
-        self.ask(Command::Cancel(Cancel { request, job }), has_key);
+        self.ask(Command::Cancel(Cancel { request, job, reason: String::new() }), has_key);
     }
 
     fn some_job(&mut self) -> JobRef {

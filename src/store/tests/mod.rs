@@ -93,7 +93,11 @@ fn membership(nodes: u64) -> Membership {
 fn commands(index: u64) -> LogEntry {
     let mut random = fastrand::Rng::with_seed(index);
     let command = |random: &mut fastrand::Rng| match random.u8(0..100) {
-        0..5 => Command::Cancel(Cancel { request: RequestKey::None, job: key(random.u64(0..300)) }),
+        0..5 => Command::Cancel(Cancel {
+            request: RequestKey::None,
+            job: key(random.u64(0..300)),
+            reason: String::new(),
+        }),
         5..10 => Command::Tick,
         _ => submit(vec![spec(random.u64(0..300), random_bytes(random, 600))]),
     };

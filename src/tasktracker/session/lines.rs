@@ -32,6 +32,12 @@ impl Lines {
         self.waiting.entry(execution).or_default().lines.extend(lines);
     }
 
+    /// What was said in `execution` and is not acknowledged.
+    pub(super) fn unacknowledged(&self, execution: u64) -> Option<pb::ExecutionLines> {
+        let lines = self.waiting.get(&execution)?.lines.clone();
+        Some(pb::ExecutionLines { execution, lines })
+    }
+
     /// A new stream: everything is sent again.
     pub(super) fn restart(&mut self) {
         self.waiting.values_mut().for_each(|waiting| waiting.sent = 0);

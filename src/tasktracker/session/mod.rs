@@ -16,9 +16,8 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use prost::Message as _;
-
 use super::StopCause;
+use super::kept::{self, Left};
 use super::pool::Ended;
 use crate::domain::{Action, Millis, Outcome};
 use crate::wire::{Reason, pb, read_duration, result_to_wire, timestamp};
@@ -96,12 +95,17 @@ pub(super) struct Session {
     /// The last that it heard was that none is, so it sends nothing until it hears otherwise.
     said_full: bool,
     draining: Option<Draining>,
+    /// How many executions an operator wants at a time, in place of the own capacity.
+    slots: Option<u32>,
     over: bool,
 }
 
 impl Session {
-    /// `owed` are the results that an earlier process left behind.
-    pub(super) fn new(me: Me, owed: Vec<pb::ExecutionResult>) -> Session {
+    /// `left` are the results that an earlier process left behind, with what was said before them.
+    pub(super) fn new(me: Me, left: Left) -> Session {
+        let Left { owed, lines: said } = left;
+        let mut lines = Lines::default();
+        said.into_iter().for_each(|of| lines.add(of.execution, of.lines));
         let unsent = owed.iter().map(|result| result.execution).collect::<BTreeSet<u64>>();
         Session {
             me,
@@ -119,13 +123,14 @@ impl Session {
             returned: BTreeMap::new(),
             heartbeats: Heartbeats::new(HEARTBEAT_DEFAULT, STOP_WORKING_DEFAULT),
             grace: GRACE_DEFAULT,
-            lines: Lines::default(),
+            lines,
             lines_due: None,
             progress: BTreeMap::new(),
             cut_off: false,
             announce: false,
             said_full: false,
             draining: None,
+            slots: None,
             over: false,
         }
     }
@@ -187,7 +192,7 @@ impl Session {
             return 0;
         }
         let running = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
-        self.me.capacity.saturating_sub(running)
+        self.slots.unwrap_or(self.me.capacity).saturating_sub(running)
     }
 
     fn greet(&mut self, now: Millis, acts: &mut Vec<Act>) {
@@ -226,7 +231,8 @@ impl Session {
                 self.stop(order.execution, StopCause::Terminated(order.reason), plus(now, grace), acts);
             }
             FromCluster::Ask(ask) => acts.push(Act::Send(ToCluster::AskAnswer(self.standing(ask)))),
-            FromCluster::Drain(pb::Drain {}) => self.drain(Millis::new(u64::MAX), now),
+            FromCluster::Drain(told) => self.drained(&told, now),
+            FromCluster::Resize(pb::Resize { slots }) => self.resized(slots),
             FromCluster::BizLogsAck(ack) => {
                 ack.executions.iter().for_each(|one| self.lines.acknowledged(one.execution, one.up_to));
             }
@@ -351,7 +357,10 @@ impl Session {
             run_id: running.run_id,
             ..result_to_wire(ended.execution, outcome)
         };
-        acts.push(Act::Keep(vec![(execution, result.encode_to_vec().into())]));
+        acts.push(Act::Keep(vec![kept::result(&result)]));
+        if let Some(said) = self.lines.unacknowledged(execution) {
+            acts.push(Act::KeepLines(vec![kept::lines(&said)]));
+        }
         self.highest_finished = self.highest_finished.max(execution);
         self.owed.insert(execution, result);
         self.unsent.insert(execution);

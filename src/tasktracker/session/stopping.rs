@@ -5,6 +5,7 @@ use super::words::Act;
 use super::{Draining, Session};
 use crate::domain::{ExecutionId, Millis};
 use crate::tasktracker::StopCause;
+use crate::wire::pb;
 
 /// What is cut off has to be over before the cluster runs it elsewhere, so it gets little time.
 const CUT_OFF_GRACE: Millis = Millis::from_secs(1);
@@ -59,6 +60,28 @@ impl Session {
         match &mut self.draining {
             Some(draining) => draining.until = draining.until.min(until),
             None => self.draining = Some(Draining { until, told: false }),
+        }
+    }
+
+    /// An operator's drain: the cluster sends nothing new, so there is something to do only if it says leave.
+    pub(super) fn drained(&mut self, told: &pb::Drain, now: Millis) {
+        tracing::info!(
+            draining = told.draining,
+            leave = told.leave,
+            reason = told.reason,
+            "an operator's drain"
+        );
+        if told.draining && told.leave {
+            self.drain(Millis::new(u64::MAX), now);
+        }
+    }
+
+    /// What runs beyond a smaller number runs to its end.
+    pub(super) fn resized(&mut self, slots: u32) {
+        if slots > 0 && self.slots.unwrap_or(self.me.capacity) != slots {
+            tracing::info!(slots, "an operator's number of slots");
+            self.slots = Some(slots);
+            self.announce = true;
         }
     }
 

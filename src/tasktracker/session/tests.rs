@@ -30,7 +30,8 @@ impl Story {
             host: "h".into(),
         };
         let result = |n: &u64| pb::ExecutionResult { execution: e(*n), action: 1, ..Default::default() };
-        Story { session: Session::new(me, owed.iter().map(result).collect()), now: 0 }
+        let left = Left { owed: owed.iter().map(result).collect(), lines: Vec::new() };
+        Story { session: Session::new(me, left), now: 0 }
     }
 
     fn on(&mut self, event: Event) -> String {
@@ -129,6 +130,7 @@ fn say(act: &Act) -> String {
             if hello.draining { " draining" } else { "" }
         ),
         Act::Send(ToCluster::Pull(pull)) => format!("pull {}", pull.free_slots),
+        Act::Send(ToCluster::Resize(wish)) => format!("resize {}", wish.slots),
         Act::Send(ToCluster::Completed(completed)) => {
             format!("completed [{}] free {}", results(&completed.results), completed.free_slots)
         }
@@ -151,6 +153,9 @@ fn say(act: &Act) -> String {
         Act::Stop(execution, cause) => format!("stop {} ({cause})", execution.as_u64() >> 20),
         Act::Kill(execution) => format!("kill {}", execution.as_u64() >> 20),
         Act::Keep(records) => format!("keep {}", short(&records.iter().map(|(n, _)| *n).collect::<Vec<_>>())),
+        Act::KeepLines(records) => {
+            format!("keep lines {}", short(&records.iter().map(|(n, _)| *n & !(1 << 63)).collect::<Vec<_>>()))
+        }
         Act::Forget(executions) => format!("forget {}", short(executions)),
         Act::LimitLines(bytes) => format!("limit lines {bytes}"),
         Act::Reopen { why, after } => format!("reopen ({why}) after {:?}", after.map(Millis::get)),
@@ -296,6 +301,28 @@ fn an_execution_that_was_interrupted_without_a_stream_is_given_back_when_it_is_p
 }
 
 #[test]
+fn an_operators_number_of_slots_interrupts_nothing_and_takes_effect_as_executions_end() {
+    let mut story = Story::attached(2);
+    story.push(1, 1);
+    story.push(2, 1);
+    assert_eq!(story.heard(FromCluster::Resize(pb::Resize { slots: 1 })), "pull 0");
+    assert_eq!(story.ends(1, Action::ExecuteSuccess), "keep 1; completed [1 SUCCESS] free 0");
+    assert_eq!(story.ends(2, Action::ExecuteSuccess), "keep 2; completed [2 SUCCESS] free 1");
+    assert_eq!(story.heard(FromCluster::Resize(pb::Resize { slots: 5 })), "pull 5");
+    assert_eq!(story.heard(FromCluster::Resize(pb::Resize { slots: 5 })), "");
+}
+
+#[test]
+fn an_operators_drain_ends_the_process_only_if_it_says_so() {
+    let mut story = Story::attached(2);
+    story.push(1, 1);
+    let drain = |leave| FromCluster::Drain(pb::Drain { draining: true, leave, reason: "disk".into() });
+    assert_eq!(story.heard(drain(false)), "");
+    assert_eq!(story.push(2, 1), "begin 2", "it was dispatched before the drain");
+    assert_eq!(story.heard(drain(true)), "leave");
+}
+
+#[test]
 fn draining_finishes_reports_and_leaves() {
     let mut story = Story::attached(2);
     story.push(5, 1);
@@ -394,7 +421,7 @@ fn lines_are_gathered_and_go_before_the_result() {
     assert_eq!(story.until(100), "100: lines [line 1]");
     story.on(Event::Lines(ExecutionId::from_u64(e(5)), vec![line(2)]));
     let told = story.ends(5, Action::ExecuteSuccess);
-    assert_eq!(told, "keep 5; lines [line 2]; completed [5 SUCCESS] free 1");
+    assert_eq!(told, "keep 5; keep lines 5; lines [line 2]; completed [5 SUCCESS] free 1");
     assert_eq!(
         story.reattach(1),
         "hello session \"1.0\" running [] owed [5]; lines [line 1, line 2]; completed [5 SUCCESS] free 1"

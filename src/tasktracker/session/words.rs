@@ -49,7 +49,9 @@ pub(in crate::tasktracker) enum Act {
     Kill(ExecutionId),
     /// Keep results in the FailStore.
     Keep(Vec<(u64, Bytes)>),
-    /// They are acknowledged.
+    /// Keep lines of an execution beside its result.
+    KeepLines(Vec<(u64, Bytes)>),
+    /// Executions whose results are acknowledged.
     Forget(Vec<u64>),
     /// Bounds of what one execution may write.
     LimitLines(u64),

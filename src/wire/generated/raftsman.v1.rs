@@ -908,1500 +908,6 @@ pub mod calendar_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
-/// See LeadershipService.Subscribe.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct SubscribeRequest {}
-/// See LeadershipService.Subscribe.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct SubscribeResponse {
-    /// All JobTrackers that the asked one knows.
-    #[prost(message, repeated, tag = "3")]
-    pub jobtrackers: ::prost::alloc::vec::Vec<JobTrackerAddress>,
-    /// What the asked JobTracker believes.
-    #[prost(oneof = "subscribe_response::Leadership", tags = "1, 2")]
-    pub leadership: ::core::option::Option<subscribe_response::Leadership>,
-}
-/// Nested message and enum types in `SubscribeResponse`.
-pub mod subscribe_response {
-    /// What the asked JobTracker believes.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
-    pub enum Leadership {
-        /// A leader has recovered and takes work.
-        #[prost(message, tag = "1")]
-        Available(super::Available),
-        /// No leader is known.
-        #[prost(message, tag = "2")]
-        Unavailable(super::Unavailable),
-    }
-}
-/// A leader has recovered and takes work.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Available {
-    /// The leader.
-    #[prost(message, optional, tag = "1")]
-    pub leader: ::core::option::Option<JobTrackerAddress>,
-    /// Its term.
-    #[prost(uint64, tag = "2")]
-    pub term: u64,
-}
-/// No leader is known.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Unavailable {
-    /// The highest term that the asked JobTracker has seen.
-    #[prost(uint64, tag = "1")]
-    pub term: u64,
-}
-/// Where a JobTracker is.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct JobTrackerAddress {
-    /// Random for each data directory.
-    #[prost(string, tag = "1")]
-    pub node_id: ::prost::alloc::string::String,
-    /// For people.
-    #[prost(string, tag = "2")]
-    pub name: ::prost::alloc::string::String,
-    /// `host:port` for clients.
-    #[prost(string, tag = "3")]
-    pub client_address: ::prost::alloc::string::String,
-}
-/// Generated client implementations.
-pub mod leadership_service_client {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    use tonic::codegen::http::Uri;
-    /// The subscription to available and unavailable.
-    #[derive(Debug, Clone)]
-    pub struct LeadershipServiceClient<T> {
-        inner: tonic::client::Grpc<T>,
-    }
-    impl LeadershipServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
-    impl<T> LeadershipServiceClient<T>
-    where
-        T: tonic::client::GrpcService<tonic::body::Body>,
-        T::Error: Into<StdError>,
-        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
-        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
-    {
-        pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
-            Self { inner }
-        }
-        pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
-            Self { inner }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> LeadershipServiceClient<InterceptedService<T, F>>
-        where
-            F: tonic::service::Interceptor,
-            T::ResponseBody: Default,
-            T: tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-                Response = http::Response<
-                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                >,
-            >,
-            <T as tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
-        {
-            LeadershipServiceClient::new(InterceptedService::new(inner, interceptor))
-        }
-        /// Compress requests with the given encoding.
-        ///
-        /// This requires the server to support it otherwise it might respond with an
-        /// error.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.send_compressed(encoding);
-            self
-        }
-        /// Enable decompressing responses.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.accept_compressed(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_decoding_message_size(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_encoding_message_size(limit);
-            self
-        }
-        /// Tells what the asked JobTracker believes now and whenever that changes. The highest term wins among several.
-        pub async fn subscribe(
-            &mut self,
-            request: impl tonic::IntoRequest<super::SubscribeRequest>,
-        ) -> std::result::Result<
-            tonic::Response<tonic::codec::Streaming<super::SubscribeResponse>>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/raftsman.v1.LeadershipService/Subscribe",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("raftsman.v1.LeadershipService", "Subscribe"));
-            self.inner.server_streaming(req, path, codec).await
-        }
-    }
-}
-/// Generated server implementations.
-#[cfg(any(test, feature = "node"))]
-pub mod leadership_service_server {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    /// Generated trait containing gRPC methods that should be implemented for use with LeadershipServiceServer.
-    #[async_trait]
-    pub trait LeadershipService: std::marker::Send + std::marker::Sync + 'static {
-        /// Server streaming response type for the Subscribe method.
-        type SubscribeStream: tonic::codegen::tokio_stream::Stream<
-                Item = std::result::Result<super::SubscribeResponse, tonic::Status>,
-            >
-            + std::marker::Send
-            + 'static;
-        /// Tells what the asked JobTracker believes now and whenever that changes. The highest term wins among several.
-        async fn subscribe(
-            &self,
-            request: tonic::Request<super::SubscribeRequest>,
-        ) -> std::result::Result<tonic::Response<Self::SubscribeStream>, tonic::Status>;
-    }
-    /// The subscription to available and unavailable.
-    #[derive(Debug)]
-    pub struct LeadershipServiceServer<T> {
-        inner: Arc<T>,
-        accept_compression_encodings: EnabledCompressionEncodings,
-        send_compression_encodings: EnabledCompressionEncodings,
-        max_decoding_message_size: Option<usize>,
-        max_encoding_message_size: Option<usize>,
-    }
-    impl<T> LeadershipServiceServer<T> {
-        pub fn new(inner: T) -> Self {
-            Self::from_arc(Arc::new(inner))
-        }
-        pub fn from_arc(inner: Arc<T>) -> Self {
-            Self {
-                inner,
-                accept_compression_encodings: Default::default(),
-                send_compression_encodings: Default::default(),
-                max_decoding_message_size: None,
-                max_encoding_message_size: None,
-            }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> InterceptedService<Self, F>
-        where
-            F: tonic::service::Interceptor,
-        {
-            InterceptedService::new(Self::new(inner), interceptor)
-        }
-        /// Enable decompressing requests with the given encoding.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.accept_compression_encodings.enable(encoding);
-            self
-        }
-        /// Compress responses with the given encoding, if the client supports it.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.send_compression_encodings.enable(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.max_decoding_message_size = Some(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.max_encoding_message_size = Some(limit);
-            self
-        }
-    }
-    impl<T, B> tonic::codegen::Service<http::Request<B>> for LeadershipServiceServer<T>
-    where
-        T: LeadershipService,
-        B: Body + std::marker::Send + 'static,
-        B::Error: Into<StdError> + std::marker::Send + 'static,
-    {
-        type Response = http::Response<tonic::body::Body>;
-        type Error = std::convert::Infallible;
-        type Future = BoxFuture<Self::Response, Self::Error>;
-        fn poll_ready(
-            &mut self,
-            _cx: &mut Context<'_>,
-        ) -> Poll<std::result::Result<(), Self::Error>> {
-            Poll::Ready(Ok(()))
-        }
-        fn call(&mut self, req: http::Request<B>) -> Self::Future {
-            match req.uri().path() {
-                "/raftsman.v1.LeadershipService/Subscribe" => {
-                    #[allow(non_camel_case_types)]
-                    struct SubscribeSvc<T: LeadershipService>(pub Arc<T>);
-                    impl<
-                        T: LeadershipService,
-                    > tonic::server::ServerStreamingService<super::SubscribeRequest>
-                    for SubscribeSvc<T> {
-                        type Response = super::SubscribeResponse;
-                        type ResponseStream = T::SubscribeStream;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::ResponseStream>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::SubscribeRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as LeadershipService>::subscribe(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = SubscribeSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.server_streaming(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                _ => {
-                    Box::pin(async move {
-                        let mut response = http::Response::new(
-                            tonic::body::Body::default(),
-                        );
-                        let headers = response.headers_mut();
-                        headers
-                            .insert(
-                                tonic::Status::GRPC_STATUS,
-                                (tonic::Code::Unimplemented as i32).into(),
-                            );
-                        headers
-                            .insert(
-                                http::header::CONTENT_TYPE,
-                                tonic::metadata::GRPC_CONTENT_TYPE,
-                            );
-                        Ok(response)
-                    })
-                }
-            }
-        }
-    }
-    impl<T> Clone for LeadershipServiceServer<T> {
-        fn clone(&self) -> Self {
-            let inner = self.inner.clone();
-            Self {
-                inner,
-                accept_compression_encodings: self.accept_compression_encodings,
-                send_compression_encodings: self.send_compression_encodings,
-                max_decoding_message_size: self.max_decoding_message_size,
-                max_encoding_message_size: self.max_encoding_message_size,
-            }
-        }
-    }
-    /// Generated gRPC service name
-    pub const SERVICE_NAME: &str = "raftsman.v1.LeadershipService";
-    impl<T> tonic::server::NamedService for LeadershipServiceServer<T> {
-        const NAME: &'static str = SERVICE_NAME;
-    }
-}
-/// See ClusterService.Status.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct StatusRequest {}
-/// See ClusterService.Status.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct StatusResponse {
-    /// The same on all JobTrackers of a cluster; empty before Init.
-    #[prost(string, tag = "1")]
-    pub cluster_id: ::prost::alloc::string::String,
-    /// Who answered.
-    #[prost(string, tag = "2")]
-    pub node_id: ::prost::alloc::string::String,
-    /// The leader; empty when none is known.
-    #[prost(string, tag = "3")]
-    pub leader_id: ::prost::alloc::string::String,
-    /// The term of the JobTracker that answered.
-    #[prost(uint64, tag = "4")]
-    pub term: u64,
-    /// All JobTrackers.
-    #[prost(message, repeated, tag = "5")]
-    pub nodes: ::prost::alloc::vec::Vec<ClusterNode>,
-    /// The cluster's time, as the machine has it.
-    #[prost(message, optional, tag = "6")]
-    pub time: ::core::option::Option<::prost_types::Timestamp>,
-}
-/// One JobTracker.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ClusterNode {
-    /// Random for each data directory.
-    #[prost(string, tag = "1")]
-    pub node_id: ::prost::alloc::string::String,
-    /// For people.
-    #[prost(string, tag = "2")]
-    pub name: ::prost::alloc::string::String,
-    /// `host:port` between JobTrackers.
-    #[prost(string, tag = "3")]
-    pub peer_address: ::prost::alloc::string::String,
-    /// `host:port` for clients.
-    #[prost(string, tag = "4")]
-    pub client_address: ::prost::alloc::string::String,
-    /// What it is in the membership.
-    #[prost(enumeration = "NodeRole", tag = "5")]
-    pub role: i32,
-    /// How it is.
-    #[prost(enumeration = "NodeHealth", tag = "6")]
-    pub health: i32,
-    /// The highest term that it has seen.
-    #[prost(uint64, tag = "7")]
-    pub term: u64,
-    /// The last index in its log.
-    #[prost(uint64, tag = "8")]
-    pub last_log_index: u64,
-    /// The last index that it knows to be committed.
-    #[prost(uint64, tag = "9")]
-    pub commit_index: u64,
-    /// The last index that it has applied.
-    #[prost(uint64, tag = "10")]
-    pub applied_index: u64,
-    /// How many entries it is behind the leader's commit.
-    #[prost(uint64, tag = "11")]
-    pub lag: u64,
-    /// The last index in its snapshot; 0 without one.
-    #[prost(uint64, tag = "12")]
-    pub snapshot_index: u64,
-    /// Of its binary.
-    #[prost(string, tag = "13")]
-    pub version: ::prost::alloc::string::String,
-    /// Since its start.
-    #[prost(message, optional, tag = "14")]
-    pub uptime: ::core::option::Option<::prost_types::Duration>,
-    /// For people: what is wrong and what to do.
-    #[prost(string, tag = "15")]
-    pub note: ::prost::alloc::string::String,
-}
-/// See ClusterService.Init.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct InitRequest {
-    /// The client or peer addresses of the first voters; empty means those of the configuration (`--join`).
-    #[prost(string, repeated, tag = "1")]
-    pub addresses: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-}
-/// See ClusterService.Init.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct InitResponse {
-    /// The cluster's id.
-    #[prost(string, tag = "1")]
-    pub cluster_id: ::prost::alloc::string::String,
-    /// It was made by an earlier call.
-    #[prost(bool, tag = "2")]
-    pub already: bool,
-}
-/// See ClusterService.AddNode.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct AddNodeRequest {
-    /// The peer address of a JobTracker that runs and is no member.
-    #[prost(string, tag = "1")]
-    pub peer_address: ::prost::alloc::string::String,
-}
-/// See ClusterService.AddNode.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct AddNodeResponse {
-    /// Whom it found there.
-    #[prost(message, optional, tag = "1")]
-    pub node: ::core::option::Option<JobTrackerAddress>,
-}
-/// See ClusterService.PromoteNode.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct PromoteNodeRequest {
-    /// Id or name.
-    #[prost(string, tag = "1")]
-    pub node: ::prost::alloc::string::String,
-}
-/// See ClusterService.PromoteNode.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct PromoteNodeResponse {
-    /// The voters after the change.
-    #[prost(string, repeated, tag = "1")]
-    pub voters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-}
-/// See ClusterService.RemoveNode.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct RemoveNodeRequest {
-    /// Id or name.
-    #[prost(string, tag = "1")]
-    pub node: ::prost::alloc::string::String,
-}
-/// See ClusterService.RemoveNode.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct RemoveNodeResponse {
-    /// The voters after the change.
-    #[prost(string, repeated, tag = "1")]
-    pub voters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-}
-/// See ClusterService.TransferLeader.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct TransferLeaderRequest {
-    /// Id or name; empty means whoever is best.
-    #[prost(string, tag = "1")]
-    pub node: ::prost::alloc::string::String,
-    /// Only if this is still the term; in a later one nothing is done, so that a repeated call does not move it again.
-    /// 0 means whatever term it is.
-    #[prost(uint64, tag = "2")]
-    pub term: u64,
-}
-/// See ClusterService.TransferLeader.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct TransferLeaderResponse {
-    /// The leader after the change.
-    #[prost(message, optional, tag = "1")]
-    pub leader: ::core::option::Option<JobTrackerAddress>,
-    /// Its term.
-    #[prost(uint64, tag = "2")]
-    pub term: u64,
-}
-/// See ClusterService.ExportLog.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ExportLogRequest {
-    /// The first entry wanted; where it is no longer kept, the oldest that is.
-    #[prost(uint64, tag = "1")]
-    pub from_index: u64,
-    /// Goes on with each entry as it is applied, until the caller or the JobTracker ends. Otherwise it ends with the last
-    /// entry that was applied when it was asked.
-    #[prost(bool, tag = "2")]
-    pub follow: bool,
-}
-/// One entry that a JobTracker has applied. Indexes only grow; one that is left out was purged from the log or came with a
-/// snapshot.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ExportLogResponse {
-    /// Its place in the log.
-    #[prost(uint64, tag = "1")]
-    pub index: u64,
-    /// The term of the leader that proposed it.
-    #[prost(uint64, tag = "2")]
-    pub term: u64,
-    /// The cluster's time that it carries; absent in an entry of consensus itself, which has no commands either.
-    #[prost(message, optional, tag = "3")]
-    pub at: ::core::option::Option<::prost_types::Timestamp>,
-    /// The digest of the tables after it, 16 hexadecimal digits; empty when it was applied before anybody asked.
-    #[prost(string, tag = "4")]
-    pub digest: ::prost::alloc::string::String,
-    /// What was asked for and what became of it, in their order.
-    #[prost(message, repeated, tag = "5")]
-    pub commands: ::prost::alloc::vec::Vec<AppliedCommand>,
-}
-/// One command of an entry.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct AppliedCommand {
-    /// A JSON object with one field, named like the command. Payloads are left out.
-    #[prost(string, tag = "1")]
-    pub command_json: ::prost::alloc::string::String,
-    /// Likewise, named like the reply; empty when it was applied before anybody asked.
-    #[prost(string, tag = "2")]
-    pub reply_json: ::prost::alloc::string::String,
-}
-/// See ClusterService.Digest.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct DigestRequest {
-    /// Waits until this entry is applied.
-    #[prost(uint64, tag = "1")]
-    pub at_least_index: u64,
-}
-/// See ClusterService.Digest.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct DigestResponse {
-    /// The last applied entry.
-    #[prost(uint64, tag = "1")]
-    pub index: u64,
-    /// The digest of the tables after it, 16 hexadecimal digits.
-    #[prost(string, tag = "2")]
-    pub digest: ::prost::alloc::string::String,
-    /// The cluster's time, as the tables have it.
-    #[prost(message, optional, tag = "3")]
-    pub now: ::core::option::Option<::prost_types::Timestamp>,
-}
-/// What a JobTracker is in the membership.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum NodeRole {
-    /// Not known.
-    Unspecified = 0,
-    /// Leads.
-    Leader = 1,
-    /// Votes and follows.
-    Follower = 2,
-    /// Wants to lead.
-    Candidate = 3,
-    /// Receives the log and does not vote.
-    Learner = 4,
-    /// Runs and is no member.
-    Outsider = 5,
-}
-impl NodeRole {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "NODE_ROLE_UNSPECIFIED",
-            Self::Leader => "NODE_ROLE_LEADER",
-            Self::Follower => "NODE_ROLE_FOLLOWER",
-            Self::Candidate => "NODE_ROLE_CANDIDATE",
-            Self::Learner => "NODE_ROLE_LEARNER",
-            Self::Outsider => "NODE_ROLE_OUTSIDER",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "NODE_ROLE_UNSPECIFIED" => Some(Self::Unspecified),
-            "NODE_ROLE_LEADER" => Some(Self::Leader),
-            "NODE_ROLE_FOLLOWER" => Some(Self::Follower),
-            "NODE_ROLE_CANDIDATE" => Some(Self::Candidate),
-            "NODE_ROLE_LEARNER" => Some(Self::Learner),
-            "NODE_ROLE_OUTSIDER" => Some(Self::Outsider),
-            _ => None,
-        }
-    }
-}
-/// How a JobTracker is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum NodeHealth {
-    /// Not known.
-    Unspecified = 0,
-    /// It answers.
-    Up = 1,
-    /// It does not answer.
-    Down = 2,
-    /// It runs and waits to be initialised or added.
-    Waiting = 3,
-}
-impl NodeHealth {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "NODE_HEALTH_UNSPECIFIED",
-            Self::Up => "NODE_HEALTH_UP",
-            Self::Down => "NODE_HEALTH_DOWN",
-            Self::Waiting => "NODE_HEALTH_WAITING",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "NODE_HEALTH_UNSPECIFIED" => Some(Self::Unspecified),
-            "NODE_HEALTH_UP" => Some(Self::Up),
-            "NODE_HEALTH_DOWN" => Some(Self::Down),
-            "NODE_HEALTH_WAITING" => Some(Self::Waiting),
-            _ => None,
-        }
-    }
-}
-/// Generated client implementations.
-pub mod cluster_service_client {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    use tonic::codegen::http::Uri;
-    /// Reads and changes the membership.
-    #[derive(Debug, Clone)]
-    pub struct ClusterServiceClient<T> {
-        inner: tonic::client::Grpc<T>,
-    }
-    impl ClusterServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
-    impl<T> ClusterServiceClient<T>
-    where
-        T: tonic::client::GrpcService<tonic::body::Body>,
-        T::Error: Into<StdError>,
-        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
-        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
-    {
-        pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
-            Self { inner }
-        }
-        pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
-            Self { inner }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> ClusterServiceClient<InterceptedService<T, F>>
-        where
-            F: tonic::service::Interceptor,
-            T::ResponseBody: Default,
-            T: tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-                Response = http::Response<
-                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                >,
-            >,
-            <T as tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
-        {
-            ClusterServiceClient::new(InterceptedService::new(inner, interceptor))
-        }
-        /// Compress requests with the given encoding.
-        ///
-        /// This requires the server to support it otherwise it might respond with an
-        /// error.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.send_compressed(encoding);
-            self
-        }
-        /// Enable decompressing responses.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.accept_compressed(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_decoding_message_size(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_encoding_message_size(limit);
-            self
-        }
-        /// What the asked JobTracker knows of the cluster; answered without a leader too.
-        pub async fn status(
-            &mut self,
-            request: impl tonic::IntoRequest<super::StatusRequest>,
-        ) -> std::result::Result<tonic::Response<super::StatusResponse>, tonic::Status> {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/raftsman.v1.ClusterService/Status",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("raftsman.v1.ClusterService", "Status"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Makes a cluster of the JobTrackers that know each other. Repeating it changes nothing.
-        pub async fn init(
-            &mut self,
-            request: impl tonic::IntoRequest<super::InitRequest>,
-        ) -> std::result::Result<tonic::Response<super::InitResponse>, tonic::Status> {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/raftsman.v1.ClusterService/Init",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("raftsman.v1.ClusterService", "Init"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Adds a JobTracker as a learner: it receives the log and does not vote.
-        pub async fn add_node(
-            &mut self,
-            request: impl tonic::IntoRequest<super::AddNodeRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::AddNodeResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/raftsman.v1.ClusterService/AddNode",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("raftsman.v1.ClusterService", "AddNode"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Makes a learner that has caught up a voter.
-        pub async fn promote_node(
-            &mut self,
-            request: impl tonic::IntoRequest<super::PromoteNodeRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::PromoteNodeResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/raftsman.v1.ClusterService/PromoteNode",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("raftsman.v1.ClusterService", "PromoteNode"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Removes a JobTracker.
-        pub async fn remove_node(
-            &mut self,
-            request: impl tonic::IntoRequest<super::RemoveNodeRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::RemoveNodeResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/raftsman.v1.ClusterService/RemoveNode",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("raftsman.v1.ClusterService", "RemoveNode"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Hands the leadership over.
-        pub async fn transfer_leader(
-            &mut self,
-            request: impl tonic::IntoRequest<super::TransferLeaderRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::TransferLeaderResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/raftsman.v1.ClusterService/TransferLeader",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("raftsman.v1.ClusterService", "TransferLeader"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// What the asked JobTracker has applied, entry by entry in the log's order. docs/log-export.md has the shapes.
-        pub async fn export_log(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ExportLogRequest>,
-        ) -> std::result::Result<
-            tonic::Response<tonic::codec::Streaming<super::ExportLogResponse>>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/raftsman.v1.ClusterService/ExportLog",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("raftsman.v1.ClusterService", "ExportLog"));
-            self.inner.server_streaming(req, path, codec).await
-        }
-        /// The digest of the asked JobTracker's tables: at equal indexes it is equal on all of them.
-        pub async fn digest(
-            &mut self,
-            request: impl tonic::IntoRequest<super::DigestRequest>,
-        ) -> std::result::Result<tonic::Response<super::DigestResponse>, tonic::Status> {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/raftsman.v1.ClusterService/Digest",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("raftsman.v1.ClusterService", "Digest"));
-            self.inner.unary(req, path, codec).await
-        }
-    }
-}
-/// Generated server implementations.
-#[cfg(any(test, feature = "node"))]
-pub mod cluster_service_server {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    /// Generated trait containing gRPC methods that should be implemented for use with ClusterServiceServer.
-    #[async_trait]
-    pub trait ClusterService: std::marker::Send + std::marker::Sync + 'static {
-        /// What the asked JobTracker knows of the cluster; answered without a leader too.
-        async fn status(
-            &self,
-            request: tonic::Request<super::StatusRequest>,
-        ) -> std::result::Result<tonic::Response<super::StatusResponse>, tonic::Status>;
-        /// Makes a cluster of the JobTrackers that know each other. Repeating it changes nothing.
-        async fn init(
-            &self,
-            request: tonic::Request<super::InitRequest>,
-        ) -> std::result::Result<tonic::Response<super::InitResponse>, tonic::Status>;
-        /// Adds a JobTracker as a learner: it receives the log and does not vote.
-        async fn add_node(
-            &self,
-            request: tonic::Request<super::AddNodeRequest>,
-        ) -> std::result::Result<tonic::Response<super::AddNodeResponse>, tonic::Status>;
-        /// Makes a learner that has caught up a voter.
-        async fn promote_node(
-            &self,
-            request: tonic::Request<super::PromoteNodeRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::PromoteNodeResponse>,
-            tonic::Status,
-        >;
-        /// Removes a JobTracker.
-        async fn remove_node(
-            &self,
-            request: tonic::Request<super::RemoveNodeRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::RemoveNodeResponse>,
-            tonic::Status,
-        >;
-        /// Hands the leadership over.
-        async fn transfer_leader(
-            &self,
-            request: tonic::Request<super::TransferLeaderRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::TransferLeaderResponse>,
-            tonic::Status,
-        >;
-        /// Server streaming response type for the ExportLog method.
-        type ExportLogStream: tonic::codegen::tokio_stream::Stream<
-                Item = std::result::Result<super::ExportLogResponse, tonic::Status>,
-            >
-            + std::marker::Send
-            + 'static;
-        /// What the asked JobTracker has applied, entry by entry in the log's order. docs/log-export.md has the shapes.
-        async fn export_log(
-            &self,
-            request: tonic::Request<super::ExportLogRequest>,
-        ) -> std::result::Result<tonic::Response<Self::ExportLogStream>, tonic::Status>;
-        /// The digest of the asked JobTracker's tables: at equal indexes it is equal on all of them.
-        async fn digest(
-            &self,
-            request: tonic::Request<super::DigestRequest>,
-        ) -> std::result::Result<tonic::Response<super::DigestResponse>, tonic::Status>;
-    }
-    /// Reads and changes the membership.
-    #[derive(Debug)]
-    pub struct ClusterServiceServer<T> {
-        inner: Arc<T>,
-        accept_compression_encodings: EnabledCompressionEncodings,
-        send_compression_encodings: EnabledCompressionEncodings,
-        max_decoding_message_size: Option<usize>,
-        max_encoding_message_size: Option<usize>,
-    }
-    impl<T> ClusterServiceServer<T> {
-        pub fn new(inner: T) -> Self {
-            Self::from_arc(Arc::new(inner))
-        }
-        pub fn from_arc(inner: Arc<T>) -> Self {
-            Self {
-                inner,
-                accept_compression_encodings: Default::default(),
-                send_compression_encodings: Default::default(),
-                max_decoding_message_size: None,
-                max_encoding_message_size: None,
-            }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> InterceptedService<Self, F>
-        where
-            F: tonic::service::Interceptor,
-        {
-            InterceptedService::new(Self::new(inner), interceptor)
-        }
-        /// Enable decompressing requests with the given encoding.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.accept_compression_encodings.enable(encoding);
-            self
-        }
-        /// Compress responses with the given encoding, if the client supports it.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.send_compression_encodings.enable(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.max_decoding_message_size = Some(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.max_encoding_message_size = Some(limit);
-            self
-        }
-    }
-    impl<T, B> tonic::codegen::Service<http::Request<B>> for ClusterServiceServer<T>
-    where
-        T: ClusterService,
-        B: Body + std::marker::Send + 'static,
-        B::Error: Into<StdError> + std::marker::Send + 'static,
-    {
-        type Response = http::Response<tonic::body::Body>;
-        type Error = std::convert::Infallible;
-        type Future = BoxFuture<Self::Response, Self::Error>;
-        fn poll_ready(
-            &mut self,
-            _cx: &mut Context<'_>,
-        ) -> Poll<std::result::Result<(), Self::Error>> {
-            Poll::Ready(Ok(()))
-        }
-        fn call(&mut self, req: http::Request<B>) -> Self::Future {
-            match req.uri().path() {
-                "/raftsman.v1.ClusterService/Status" => {
-                    #[allow(non_camel_case_types)]
-                    struct StatusSvc<T: ClusterService>(pub Arc<T>);
-                    impl<
-                        T: ClusterService,
-                    > tonic::server::UnaryService<super::StatusRequest>
-                    for StatusSvc<T> {
-                        type Response = super::StatusResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::StatusRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as ClusterService>::status(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = StatusSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/raftsman.v1.ClusterService/Init" => {
-                    #[allow(non_camel_case_types)]
-                    struct InitSvc<T: ClusterService>(pub Arc<T>);
-                    impl<
-                        T: ClusterService,
-                    > tonic::server::UnaryService<super::InitRequest> for InitSvc<T> {
-                        type Response = super::InitResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::InitRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as ClusterService>::init(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = InitSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/raftsman.v1.ClusterService/AddNode" => {
-                    #[allow(non_camel_case_types)]
-                    struct AddNodeSvc<T: ClusterService>(pub Arc<T>);
-                    impl<
-                        T: ClusterService,
-                    > tonic::server::UnaryService<super::AddNodeRequest>
-                    for AddNodeSvc<T> {
-                        type Response = super::AddNodeResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::AddNodeRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as ClusterService>::add_node(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = AddNodeSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/raftsman.v1.ClusterService/PromoteNode" => {
-                    #[allow(non_camel_case_types)]
-                    struct PromoteNodeSvc<T: ClusterService>(pub Arc<T>);
-                    impl<
-                        T: ClusterService,
-                    > tonic::server::UnaryService<super::PromoteNodeRequest>
-                    for PromoteNodeSvc<T> {
-                        type Response = super::PromoteNodeResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::PromoteNodeRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as ClusterService>::promote_node(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = PromoteNodeSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/raftsman.v1.ClusterService/RemoveNode" => {
-                    #[allow(non_camel_case_types)]
-                    struct RemoveNodeSvc<T: ClusterService>(pub Arc<T>);
-                    impl<
-                        T: ClusterService,
-                    > tonic::server::UnaryService<super::RemoveNodeRequest>
-                    for RemoveNodeSvc<T> {
-                        type Response = super::RemoveNodeResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::RemoveNodeRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as ClusterService>::remove_node(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = RemoveNodeSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/raftsman.v1.ClusterService/TransferLeader" => {
-                    #[allow(non_camel_case_types)]
-                    struct TransferLeaderSvc<T: ClusterService>(pub Arc<T>);
-                    impl<
-                        T: ClusterService,
-                    > tonic::server::UnaryService<super::TransferLeaderRequest>
-                    for TransferLeaderSvc<T> {
-                        type Response = super::TransferLeaderResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::TransferLeaderRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as ClusterService>::transfer_leader(&inner, request)
-                                    .await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = TransferLeaderSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/raftsman.v1.ClusterService/ExportLog" => {
-                    #[allow(non_camel_case_types)]
-                    struct ExportLogSvc<T: ClusterService>(pub Arc<T>);
-                    impl<
-                        T: ClusterService,
-                    > tonic::server::ServerStreamingService<super::ExportLogRequest>
-                    for ExportLogSvc<T> {
-                        type Response = super::ExportLogResponse;
-                        type ResponseStream = T::ExportLogStream;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::ResponseStream>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::ExportLogRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as ClusterService>::export_log(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = ExportLogSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.server_streaming(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/raftsman.v1.ClusterService/Digest" => {
-                    #[allow(non_camel_case_types)]
-                    struct DigestSvc<T: ClusterService>(pub Arc<T>);
-                    impl<
-                        T: ClusterService,
-                    > tonic::server::UnaryService<super::DigestRequest>
-                    for DigestSvc<T> {
-                        type Response = super::DigestResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::DigestRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as ClusterService>::digest(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = DigestSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                _ => {
-                    Box::pin(async move {
-                        let mut response = http::Response::new(
-                            tonic::body::Body::default(),
-                        );
-                        let headers = response.headers_mut();
-                        headers
-                            .insert(
-                                tonic::Status::GRPC_STATUS,
-                                (tonic::Code::Unimplemented as i32).into(),
-                            );
-                        headers
-                            .insert(
-                                http::header::CONTENT_TYPE,
-                                tonic::metadata::GRPC_CONTENT_TYPE,
-                            );
-                        Ok(response)
-                    })
-                }
-            }
-        }
-    }
-    impl<T> Clone for ClusterServiceServer<T> {
-        fn clone(&self) -> Self {
-            let inner = self.inner.clone();
-            Self {
-                inner,
-                accept_compression_encodings: self.accept_compression_encodings,
-                send_compression_encodings: self.send_compression_encodings,
-                max_decoding_message_size: self.max_decoding_message_size,
-                max_encoding_message_size: self.max_encoding_message_size,
-            }
-        }
-    }
-    /// Generated gRPC service name
-    pub const SERVICE_NAME: &str = "raftsman.v1.ClusterService";
-    impl<T> tonic::server::NamedService for ClusterServiceServer<T> {
-        const NAME: &'static str = SERVICE_NAME;
-    }
-}
 /// Makes a mutating call safe to repeat: either a client session with a sequence, or a request id.
 /// Empty means that the caller takes the risk of a second execution.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2530,6 +1036,9 @@ pub struct CancelRequest {
     /// Makes the call safe to repeat.
     #[prost(message, optional, tag = "3")]
     pub idempotency: ::core::option::Option<Idempotency>,
+    /// For people; shown in the job log. At most 256 printable characters.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
     /// Which job.
     #[prost(oneof = "cancel_request::Target", tags = "1, 2")]
     pub target: ::core::option::Option<cancel_request::Target>,
@@ -2569,7 +1078,7 @@ pub struct TerminateRequest {
     /// Which run.
     #[prost(string, tag = "1")]
     pub run_id: ::prost::alloc::string::String,
-    /// For people; shown in the job log.
+    /// For people; shown in the job log. At most 256 printable characters.
     #[prost(string, tag = "2")]
     pub reason: ::prost::alloc::string::String,
     /// Makes the call safe to repeat.
@@ -3327,6 +1836,10 @@ pub enum JobLogType {
     Suspend = 13,
     /// The job was resumed.
     Resume = 14,
+    /// The job was made to run by hand.
+    Trigger = 15,
+    /// A result came again, or came late and changed nothing.
+    Resend = 16,
 }
 impl JobLogType {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -3350,6 +1863,8 @@ impl JobLogType {
             Self::Returned => "JOB_LOG_TYPE_RETURNED",
             Self::Suspend => "JOB_LOG_TYPE_SUSPEND",
             Self::Resume => "JOB_LOG_TYPE_RESUME",
+            Self::Trigger => "JOB_LOG_TYPE_TRIGGER",
+            Self::Resend => "JOB_LOG_TYPE_RESEND",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3370,6 +1885,8 @@ impl JobLogType {
             "JOB_LOG_TYPE_RETURNED" => Some(Self::Returned),
             "JOB_LOG_TYPE_SUSPEND" => Some(Self::Suspend),
             "JOB_LOG_TYPE_RESUME" => Some(Self::Resume),
+            "JOB_LOG_TYPE_TRIGGER" => Some(Self::Trigger),
+            "JOB_LOG_TYPE_RESEND" => Some(Self::Resend),
             _ => None,
         }
     }
@@ -4342,6 +2859,1756 @@ pub mod job_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "raftsman.v1.JobService";
     impl<T> tonic::server::NamedService for JobServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// See LeadershipService.Subscribe.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SubscribeRequest {}
+/// See LeadershipService.Subscribe.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SubscribeResponse {
+    /// All JobTrackers that the asked one knows.
+    #[prost(message, repeated, tag = "3")]
+    pub jobtrackers: ::prost::alloc::vec::Vec<JobTrackerAddress>,
+    /// What the asked JobTracker believes.
+    #[prost(oneof = "subscribe_response::Leadership", tags = "1, 2")]
+    pub leadership: ::core::option::Option<subscribe_response::Leadership>,
+}
+/// Nested message and enum types in `SubscribeResponse`.
+pub mod subscribe_response {
+    /// What the asked JobTracker believes.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Leadership {
+        /// A leader has recovered and takes work.
+        #[prost(message, tag = "1")]
+        Available(super::Available),
+        /// No leader is known.
+        #[prost(message, tag = "2")]
+        Unavailable(super::Unavailable),
+    }
+}
+/// A leader has recovered and takes work.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Available {
+    /// The leader.
+    #[prost(message, optional, tag = "1")]
+    pub leader: ::core::option::Option<JobTrackerAddress>,
+    /// Its term.
+    #[prost(uint64, tag = "2")]
+    pub term: u64,
+}
+/// No leader is known.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Unavailable {
+    /// The highest term that the asked JobTracker has seen.
+    #[prost(uint64, tag = "1")]
+    pub term: u64,
+}
+/// Where a JobTracker is.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct JobTrackerAddress {
+    /// Random for each data directory.
+    #[prost(string, tag = "1")]
+    pub node_id: ::prost::alloc::string::String,
+    /// For people.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// `host:port` for clients.
+    #[prost(string, tag = "3")]
+    pub client_address: ::prost::alloc::string::String,
+}
+/// Generated client implementations.
+pub mod leadership_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// The subscription to available and unavailable.
+    #[derive(Debug, Clone)]
+    pub struct LeadershipServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl LeadershipServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> LeadershipServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> LeadershipServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            LeadershipServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Tells what the asked JobTracker believes now and whenever that changes. The highest term wins among several.
+        pub async fn subscribe(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SubscribeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::SubscribeResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.LeadershipService/Subscribe",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.LeadershipService", "Subscribe"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(any(test, feature = "node"))]
+pub mod leadership_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with LeadershipServiceServer.
+    #[async_trait]
+    pub trait LeadershipService: std::marker::Send + std::marker::Sync + 'static {
+        /// Server streaming response type for the Subscribe method.
+        type SubscribeStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::SubscribeResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Tells what the asked JobTracker believes now and whenever that changes. The highest term wins among several.
+        async fn subscribe(
+            &self,
+            request: tonic::Request<super::SubscribeRequest>,
+        ) -> std::result::Result<tonic::Response<Self::SubscribeStream>, tonic::Status>;
+    }
+    /// The subscription to available and unavailable.
+    #[derive(Debug)]
+    pub struct LeadershipServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> LeadershipServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for LeadershipServiceServer<T>
+    where
+        T: LeadershipService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/raftsman.v1.LeadershipService/Subscribe" => {
+                    #[allow(non_camel_case_types)]
+                    struct SubscribeSvc<T: LeadershipService>(pub Arc<T>);
+                    impl<
+                        T: LeadershipService,
+                    > tonic::server::ServerStreamingService<super::SubscribeRequest>
+                    for SubscribeSvc<T> {
+                        type Response = super::SubscribeResponse;
+                        type ResponseStream = T::SubscribeStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SubscribeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LeadershipService>::subscribe(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SubscribeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for LeadershipServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "raftsman.v1.LeadershipService";
+    impl<T> tonic::server::NamedService for LeadershipServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// See ClusterService.Status.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StatusRequest {}
+/// See ClusterService.Status.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StatusResponse {
+    /// The same on all JobTrackers of a cluster; empty before Init.
+    #[prost(string, tag = "1")]
+    pub cluster_id: ::prost::alloc::string::String,
+    /// Who answered.
+    #[prost(string, tag = "2")]
+    pub node_id: ::prost::alloc::string::String,
+    /// The leader; empty when none is known.
+    #[prost(string, tag = "3")]
+    pub leader_id: ::prost::alloc::string::String,
+    /// The term of the JobTracker that answered.
+    #[prost(uint64, tag = "4")]
+    pub term: u64,
+    /// All JobTrackers.
+    #[prost(message, repeated, tag = "5")]
+    pub nodes: ::prost::alloc::vec::Vec<ClusterNode>,
+    /// The cluster's time, as the machine has it.
+    #[prost(message, optional, tag = "6")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// One JobTracker.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClusterNode {
+    /// Random for each data directory.
+    #[prost(string, tag = "1")]
+    pub node_id: ::prost::alloc::string::String,
+    /// For people.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// `host:port` between JobTrackers.
+    #[prost(string, tag = "3")]
+    pub peer_address: ::prost::alloc::string::String,
+    /// `host:port` for clients.
+    #[prost(string, tag = "4")]
+    pub client_address: ::prost::alloc::string::String,
+    /// What it is in the membership.
+    #[prost(enumeration = "NodeRole", tag = "5")]
+    pub role: i32,
+    /// How it is.
+    #[prost(enumeration = "NodeHealth", tag = "6")]
+    pub health: i32,
+    /// The highest term that it has seen.
+    #[prost(uint64, tag = "7")]
+    pub term: u64,
+    /// The last index in its log.
+    #[prost(uint64, tag = "8")]
+    pub last_log_index: u64,
+    /// The last index that it knows to be committed.
+    #[prost(uint64, tag = "9")]
+    pub commit_index: u64,
+    /// The last index that it has applied.
+    #[prost(uint64, tag = "10")]
+    pub applied_index: u64,
+    /// How many entries it is behind the leader's commit.
+    #[prost(uint64, tag = "11")]
+    pub lag: u64,
+    /// The last index in its snapshot; 0 without one.
+    #[prost(uint64, tag = "12")]
+    pub snapshot_index: u64,
+    /// Of its binary.
+    #[prost(string, tag = "13")]
+    pub version: ::prost::alloc::string::String,
+    /// Since its start.
+    #[prost(message, optional, tag = "14")]
+    pub uptime: ::core::option::Option<::prost_types::Duration>,
+    /// For people: what is wrong and what to do.
+    #[prost(string, tag = "15")]
+    pub note: ::prost::alloc::string::String,
+}
+/// See ClusterService.Init.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InitRequest {
+    /// The client or peer addresses of the first voters; empty means those of the configuration (`--join`).
+    #[prost(string, repeated, tag = "1")]
+    pub addresses: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// See ClusterService.Init.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InitResponse {
+    /// The cluster's id.
+    #[prost(string, tag = "1")]
+    pub cluster_id: ::prost::alloc::string::String,
+    /// It was made by an earlier call.
+    #[prost(bool, tag = "2")]
+    pub already: bool,
+}
+/// See ClusterService.AddNode.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AddNodeRequest {
+    /// The peer address of a JobTracker that runs and is no member.
+    #[prost(string, tag = "1")]
+    pub peer_address: ::prost::alloc::string::String,
+}
+/// See ClusterService.AddNode.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AddNodeResponse {
+    /// Whom it found there.
+    #[prost(message, optional, tag = "1")]
+    pub node: ::core::option::Option<JobTrackerAddress>,
+}
+/// See ClusterService.PromoteNode.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PromoteNodeRequest {
+    /// Id or name.
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+}
+/// See ClusterService.PromoteNode.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PromoteNodeResponse {
+    /// The voters after the change.
+    #[prost(string, repeated, tag = "1")]
+    pub voters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// See ClusterService.RemoveNode.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveNodeRequest {
+    /// Id or name.
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+}
+/// See ClusterService.RemoveNode.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveNodeResponse {
+    /// The voters after the change.
+    #[prost(string, repeated, tag = "1")]
+    pub voters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// See ClusterService.TransferLeader.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TransferLeaderRequest {
+    /// Id or name; empty means whoever is best.
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    /// Only if this is still the term; in a later one nothing is done, so that a repeated call does not move it again.
+    /// 0 means whatever term it is.
+    #[prost(uint64, tag = "2")]
+    pub term: u64,
+}
+/// See ClusterService.TransferLeader.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TransferLeaderResponse {
+    /// The leader after the change.
+    #[prost(message, optional, tag = "1")]
+    pub leader: ::core::option::Option<JobTrackerAddress>,
+    /// Its term.
+    #[prost(uint64, tag = "2")]
+    pub term: u64,
+}
+/// See ClusterService.ExportLog.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportLogRequest {
+    /// The first entry wanted; where it is no longer kept, the oldest that is.
+    #[prost(uint64, tag = "1")]
+    pub from_index: u64,
+    /// Goes on with each entry as it is applied, until the caller or the JobTracker ends. Otherwise it ends with the last
+    /// entry that was applied when it was asked.
+    #[prost(bool, tag = "2")]
+    pub follow: bool,
+}
+/// One entry that a JobTracker has applied. Indexes only grow; one that is left out was purged from the log or came with a
+/// snapshot.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExportLogResponse {
+    /// Its place in the log.
+    #[prost(uint64, tag = "1")]
+    pub index: u64,
+    /// The term of the leader that proposed it.
+    #[prost(uint64, tag = "2")]
+    pub term: u64,
+    /// The cluster's time that it carries; absent in an entry of consensus itself, which has no commands either.
+    #[prost(message, optional, tag = "3")]
+    pub at: ::core::option::Option<::prost_types::Timestamp>,
+    /// The digest of the tables after it, 16 hexadecimal digits; empty when it was applied before anybody asked.
+    #[prost(string, tag = "4")]
+    pub digest: ::prost::alloc::string::String,
+    /// What was asked for and what became of it, in their order.
+    #[prost(message, repeated, tag = "5")]
+    pub commands: ::prost::alloc::vec::Vec<AppliedCommand>,
+}
+/// One command of an entry.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AppliedCommand {
+    /// A JSON object with one field, named like the command. Payloads are left out.
+    #[prost(string, tag = "1")]
+    pub command_json: ::prost::alloc::string::String,
+    /// Likewise, named like the reply; empty when it was applied before anybody asked.
+    #[prost(string, tag = "2")]
+    pub reply_json: ::prost::alloc::string::String,
+}
+/// See ClusterService.Digest.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DigestRequest {
+    /// Waits until this entry is applied.
+    #[prost(uint64, tag = "1")]
+    pub at_least_index: u64,
+}
+/// See ClusterService.Digest.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DigestResponse {
+    /// The last applied entry.
+    #[prost(uint64, tag = "1")]
+    pub index: u64,
+    /// The digest of the tables after it, 16 hexadecimal digits.
+    #[prost(string, tag = "2")]
+    pub digest: ::prost::alloc::string::String,
+    /// The cluster's time, as the tables have it.
+    #[prost(message, optional, tag = "3")]
+    pub now: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// See ClusterService.GetLimits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetLimitsRequest {
+    /// How fresh.
+    #[prost(enumeration = "Consistency", tag = "1")]
+    pub consistency: i32,
+}
+/// See ClusterService.GetLimits.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetLimitsResponse {
+    /// All of them.
+    #[prost(message, repeated, tag = "1")]
+    pub limits: ::prost::alloc::vec::Vec<Limit>,
+    /// What the answer reflects.
+    #[prost(message, optional, tag = "2")]
+    pub read: ::core::option::Option<ReadMark>,
+}
+/// One replicated limit.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Limit {
+    /// Its name, such as `finished_kept`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Its value now, in its unit.
+    #[prost(uint64, tag = "2")]
+    pub value: u64,
+    /// Its value unless it is changed.
+    #[prost(uint64, tag = "3")]
+    pub default_value: u64,
+    /// What the value counts.
+    #[prost(enumeration = "LimitUnit", tag = "4")]
+    pub unit: i32,
+    /// For people.
+    #[prost(string, tag = "5")]
+    pub meaning: ::prost::alloc::string::String,
+}
+/// See ClusterService.SetLimits.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetLimitsRequest {
+    /// The limits that change; a name that is no limit is refused, and then nothing changes.
+    #[prost(message, repeated, tag = "1")]
+    pub changes: ::prost::alloc::vec::Vec<LimitChange>,
+}
+/// A new value of one limit.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LimitChange {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Its new value, in its unit.
+    #[prost(uint64, tag = "2")]
+    pub value: u64,
+}
+/// See ClusterService.SetLimits.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetLimitsResponse {
+    /// All limits after the change.
+    #[prost(message, repeated, tag = "1")]
+    pub limits: ::prost::alloc::vec::Vec<Limit>,
+    /// Where it was committed.
+    #[prost(message, optional, tag = "2")]
+    pub committed: ::core::option::Option<Committed>,
+}
+/// What a JobTracker is in the membership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum NodeRole {
+    /// Not known.
+    Unspecified = 0,
+    /// Leads.
+    Leader = 1,
+    /// Votes and follows.
+    Follower = 2,
+    /// Wants to lead.
+    Candidate = 3,
+    /// Receives the log and does not vote.
+    Learner = 4,
+    /// Runs and is no member.
+    Outsider = 5,
+}
+impl NodeRole {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "NODE_ROLE_UNSPECIFIED",
+            Self::Leader => "NODE_ROLE_LEADER",
+            Self::Follower => "NODE_ROLE_FOLLOWER",
+            Self::Candidate => "NODE_ROLE_CANDIDATE",
+            Self::Learner => "NODE_ROLE_LEARNER",
+            Self::Outsider => "NODE_ROLE_OUTSIDER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "NODE_ROLE_UNSPECIFIED" => Some(Self::Unspecified),
+            "NODE_ROLE_LEADER" => Some(Self::Leader),
+            "NODE_ROLE_FOLLOWER" => Some(Self::Follower),
+            "NODE_ROLE_CANDIDATE" => Some(Self::Candidate),
+            "NODE_ROLE_LEARNER" => Some(Self::Learner),
+            "NODE_ROLE_OUTSIDER" => Some(Self::Outsider),
+            _ => None,
+        }
+    }
+}
+/// How a JobTracker is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum NodeHealth {
+    /// Not known.
+    Unspecified = 0,
+    /// It answers.
+    Up = 1,
+    /// It does not answer.
+    Down = 2,
+    /// It runs and waits to be initialised or added.
+    Waiting = 3,
+}
+impl NodeHealth {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "NODE_HEALTH_UNSPECIFIED",
+            Self::Up => "NODE_HEALTH_UP",
+            Self::Down => "NODE_HEALTH_DOWN",
+            Self::Waiting => "NODE_HEALTH_WAITING",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "NODE_HEALTH_UNSPECIFIED" => Some(Self::Unspecified),
+            "NODE_HEALTH_UP" => Some(Self::Up),
+            "NODE_HEALTH_DOWN" => Some(Self::Down),
+            "NODE_HEALTH_WAITING" => Some(Self::Waiting),
+            _ => None,
+        }
+    }
+}
+/// What the value of a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum LimitUnit {
+    /// Not known to this version.
+    Unspecified = 0,
+    /// Things.
+    Count = 1,
+    /// Bytes.
+    Bytes = 2,
+    /// Milliseconds.
+    Milliseconds = 3,
+}
+impl LimitUnit {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "LIMIT_UNIT_UNSPECIFIED",
+            Self::Count => "LIMIT_UNIT_COUNT",
+            Self::Bytes => "LIMIT_UNIT_BYTES",
+            Self::Milliseconds => "LIMIT_UNIT_MILLISECONDS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "LIMIT_UNIT_UNSPECIFIED" => Some(Self::Unspecified),
+            "LIMIT_UNIT_COUNT" => Some(Self::Count),
+            "LIMIT_UNIT_BYTES" => Some(Self::Bytes),
+            "LIMIT_UNIT_MILLISECONDS" => Some(Self::Milliseconds),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod cluster_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Reads and changes the membership.
+    #[derive(Debug, Clone)]
+    pub struct ClusterServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl ClusterServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> ClusterServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ClusterServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ClusterServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// What the asked JobTracker knows of the cluster; answered without a leader too.
+        pub async fn status(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StatusRequest>,
+        ) -> std::result::Result<tonic::Response<super::StatusResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.ClusterService/Status",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.ClusterService", "Status"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes a cluster of the JobTrackers that know each other. Repeating it changes nothing.
+        pub async fn init(
+            &mut self,
+            request: impl tonic::IntoRequest<super::InitRequest>,
+        ) -> std::result::Result<tonic::Response<super::InitResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.ClusterService/Init",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.ClusterService", "Init"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Adds a JobTracker as a learner: it receives the log and does not vote.
+        pub async fn add_node(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AddNodeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AddNodeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.ClusterService/AddNode",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.ClusterService", "AddNode"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes a learner that has caught up a voter.
+        pub async fn promote_node(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PromoteNodeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PromoteNodeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.ClusterService/PromoteNode",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.ClusterService", "PromoteNode"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes a JobTracker.
+        pub async fn remove_node(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RemoveNodeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveNodeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.ClusterService/RemoveNode",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.ClusterService", "RemoveNode"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Hands the leadership over.
+        pub async fn transfer_leader(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TransferLeaderRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::TransferLeaderResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.ClusterService/TransferLeader",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.ClusterService", "TransferLeader"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What the asked JobTracker has applied, entry by entry in the log's order. docs/log-export.md has the shapes.
+        pub async fn export_log(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportLogRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ExportLogResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.ClusterService/ExportLog",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.ClusterService", "ExportLog"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// The digest of the asked JobTracker's tables: at equal indexes it is equal on all of them.
+        pub async fn digest(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DigestRequest>,
+        ) -> std::result::Result<tonic::Response<super::DigestResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.ClusterService/Digest",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.ClusterService", "Digest"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The replicated limits: retention and the like, the same on all JobTrackers.
+        pub async fn get_limits(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetLimitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetLimitsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.ClusterService/GetLimits",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.ClusterService", "GetLimits"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes some of them, for the whole cluster at once; the others stay.
+        pub async fn set_limits(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetLimitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetLimitsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.ClusterService/SetLimits",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.ClusterService", "SetLimits"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(any(test, feature = "node"))]
+pub mod cluster_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with ClusterServiceServer.
+    #[async_trait]
+    pub trait ClusterService: std::marker::Send + std::marker::Sync + 'static {
+        /// What the asked JobTracker knows of the cluster; answered without a leader too.
+        async fn status(
+            &self,
+            request: tonic::Request<super::StatusRequest>,
+        ) -> std::result::Result<tonic::Response<super::StatusResponse>, tonic::Status>;
+        /// Makes a cluster of the JobTrackers that know each other. Repeating it changes nothing.
+        async fn init(
+            &self,
+            request: tonic::Request<super::InitRequest>,
+        ) -> std::result::Result<tonic::Response<super::InitResponse>, tonic::Status>;
+        /// Adds a JobTracker as a learner: it receives the log and does not vote.
+        async fn add_node(
+            &self,
+            request: tonic::Request<super::AddNodeRequest>,
+        ) -> std::result::Result<tonic::Response<super::AddNodeResponse>, tonic::Status>;
+        /// Makes a learner that has caught up a voter.
+        async fn promote_node(
+            &self,
+            request: tonic::Request<super::PromoteNodeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PromoteNodeResponse>,
+            tonic::Status,
+        >;
+        /// Removes a JobTracker.
+        async fn remove_node(
+            &self,
+            request: tonic::Request<super::RemoveNodeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveNodeResponse>,
+            tonic::Status,
+        >;
+        /// Hands the leadership over.
+        async fn transfer_leader(
+            &self,
+            request: tonic::Request<super::TransferLeaderRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::TransferLeaderResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the ExportLog method.
+        type ExportLogStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ExportLogResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// What the asked JobTracker has applied, entry by entry in the log's order. docs/log-export.md has the shapes.
+        async fn export_log(
+            &self,
+            request: tonic::Request<super::ExportLogRequest>,
+        ) -> std::result::Result<tonic::Response<Self::ExportLogStream>, tonic::Status>;
+        /// The digest of the asked JobTracker's tables: at equal indexes it is equal on all of them.
+        async fn digest(
+            &self,
+            request: tonic::Request<super::DigestRequest>,
+        ) -> std::result::Result<tonic::Response<super::DigestResponse>, tonic::Status>;
+        /// The replicated limits: retention and the like, the same on all JobTrackers.
+        async fn get_limits(
+            &self,
+            request: tonic::Request<super::GetLimitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetLimitsResponse>,
+            tonic::Status,
+        >;
+        /// Changes some of them, for the whole cluster at once; the others stay.
+        async fn set_limits(
+            &self,
+            request: tonic::Request<super::SetLimitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetLimitsResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Reads and changes the membership.
+    #[derive(Debug)]
+    pub struct ClusterServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> ClusterServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for ClusterServiceServer<T>
+    where
+        T: ClusterService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/raftsman.v1.ClusterService/Status" => {
+                    #[allow(non_camel_case_types)]
+                    struct StatusSvc<T: ClusterService>(pub Arc<T>);
+                    impl<
+                        T: ClusterService,
+                    > tonic::server::UnaryService<super::StatusRequest>
+                    for StatusSvc<T> {
+                        type Response = super::StatusResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::StatusRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ClusterService>::status(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = StatusSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.ClusterService/Init" => {
+                    #[allow(non_camel_case_types)]
+                    struct InitSvc<T: ClusterService>(pub Arc<T>);
+                    impl<
+                        T: ClusterService,
+                    > tonic::server::UnaryService<super::InitRequest> for InitSvc<T> {
+                        type Response = super::InitResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::InitRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ClusterService>::init(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = InitSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.ClusterService/AddNode" => {
+                    #[allow(non_camel_case_types)]
+                    struct AddNodeSvc<T: ClusterService>(pub Arc<T>);
+                    impl<
+                        T: ClusterService,
+                    > tonic::server::UnaryService<super::AddNodeRequest>
+                    for AddNodeSvc<T> {
+                        type Response = super::AddNodeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AddNodeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ClusterService>::add_node(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AddNodeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.ClusterService/PromoteNode" => {
+                    #[allow(non_camel_case_types)]
+                    struct PromoteNodeSvc<T: ClusterService>(pub Arc<T>);
+                    impl<
+                        T: ClusterService,
+                    > tonic::server::UnaryService<super::PromoteNodeRequest>
+                    for PromoteNodeSvc<T> {
+                        type Response = super::PromoteNodeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PromoteNodeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ClusterService>::promote_node(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PromoteNodeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.ClusterService/RemoveNode" => {
+                    #[allow(non_camel_case_types)]
+                    struct RemoveNodeSvc<T: ClusterService>(pub Arc<T>);
+                    impl<
+                        T: ClusterService,
+                    > tonic::server::UnaryService<super::RemoveNodeRequest>
+                    for RemoveNodeSvc<T> {
+                        type Response = super::RemoveNodeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RemoveNodeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ClusterService>::remove_node(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RemoveNodeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.ClusterService/TransferLeader" => {
+                    #[allow(non_camel_case_types)]
+                    struct TransferLeaderSvc<T: ClusterService>(pub Arc<T>);
+                    impl<
+                        T: ClusterService,
+                    > tonic::server::UnaryService<super::TransferLeaderRequest>
+                    for TransferLeaderSvc<T> {
+                        type Response = super::TransferLeaderResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TransferLeaderRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ClusterService>::transfer_leader(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TransferLeaderSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.ClusterService/ExportLog" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExportLogSvc<T: ClusterService>(pub Arc<T>);
+                    impl<
+                        T: ClusterService,
+                    > tonic::server::ServerStreamingService<super::ExportLogRequest>
+                    for ExportLogSvc<T> {
+                        type Response = super::ExportLogResponse;
+                        type ResponseStream = T::ExportLogStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExportLogRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ClusterService>::export_log(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExportLogSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.ClusterService/Digest" => {
+                    #[allow(non_camel_case_types)]
+                    struct DigestSvc<T: ClusterService>(pub Arc<T>);
+                    impl<
+                        T: ClusterService,
+                    > tonic::server::UnaryService<super::DigestRequest>
+                    for DigestSvc<T> {
+                        type Response = super::DigestResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DigestRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ClusterService>::digest(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DigestSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.ClusterService/GetLimits" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetLimitsSvc<T: ClusterService>(pub Arc<T>);
+                    impl<
+                        T: ClusterService,
+                    > tonic::server::UnaryService<super::GetLimitsRequest>
+                    for GetLimitsSvc<T> {
+                        type Response = super::GetLimitsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetLimitsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ClusterService>::get_limits(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetLimitsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.ClusterService/SetLimits" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetLimitsSvc<T: ClusterService>(pub Arc<T>);
+                    impl<
+                        T: ClusterService,
+                    > tonic::server::UnaryService<super::SetLimitsRequest>
+                    for SetLimitsSvc<T> {
+                        type Response = super::SetLimitsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetLimitsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ClusterService>::set_limits(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetLimitsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for ClusterServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "raftsman.v1.ClusterService";
+    impl<T> tonic::server::NamedService for ClusterServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
@@ -5768,7 +6035,7 @@ pub mod node_service_server {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SessionRequest {
     /// Exactly one.
-    #[prost(oneof = "session_request::Message", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
+    #[prost(oneof = "session_request::Message", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
     pub message: ::core::option::Option<session_request::Message>,
 }
 /// Nested message and enum types in `SessionRequest`.
@@ -5803,13 +6070,16 @@ pub mod session_request {
         /// No new pushes, please; with `done`: good bye.
         #[prost(message, tag = "9")]
         Leave(super::Leave),
+        /// From now on I run so many at a time.
+        #[prost(message, tag = "10")]
+        Resize(super::Resize),
     }
 }
 /// To the TaskTracker.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SessionResponse {
     /// Exactly one.
-    #[prost(oneof = "session_response::Message", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
+    #[prost(oneof = "session_response::Message", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
     pub message: ::core::option::Option<session_response::Message>,
 }
 /// Nested message and enum types in `SessionResponse`.
@@ -5838,12 +6108,15 @@ pub mod session_response {
         /// Do you have these?
         #[prost(message, tag = "7")]
         Ask(super::Ask),
-        /// Finish what you have and leave.
+        /// An operator drains you, or no longer does.
         #[prost(message, tag = "8")]
         Drain(super::Drain),
         /// These lines are committed.
         #[prost(message, tag = "9")]
         BizLogsAck(super::BizLogsAck),
+        /// An operator wants you to run so many at a time from now on.
+        #[prost(message, tag = "10")]
+        Resize(super::Resize),
     }
 }
 /// The first message of every stream.
@@ -6219,9 +6492,29 @@ pub struct ExecutionStanding {
     #[prost(enumeration = "Standing", tag = "2")]
     pub standing: i32,
 }
-/// Finish what you have and leave.
+/// An operator drains a TaskTracker: it gets nothing new until a Drain with `draining = false` comes, on whatever stream.
+/// What it executes goes on.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Drain {
+    /// Whether nothing new comes.
+    #[prost(bool, tag = "1")]
+    pub draining: bool,
+    /// With `draining`: finish what you have and leave.
+    #[prost(bool, tag = "2")]
+    pub leave: bool,
+    /// What the operator said, for people.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// How many executions a TaskTracker runs at a time. What executes is never interrupted for it: a smaller number takes
+/// effect as executions end. From the TaskTracker it is its own wish, in place of what its Hello said; an operator's
+/// number goes before it and is told again after each Welcome.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Drain {}
+pub struct Resize {
+    /// 1 to 4,096.
+    #[prost(uint32, tag = "1")]
+    pub slots: u32,
+}
 /// The TaskTracker wants no new pushes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Leave {

@@ -154,7 +154,8 @@ struct Ids {
     next: u64,
     /// The ids that the recorded reply made, in their order.
     hints: Vec<Id>,
-    /// Something that is not seen here may have taken ids: a note of a stale completion, lines of user code.
+    /// Something that is not seen here may have taken ids: a note of a stale completion or of what somebody did to a
+    /// job, lines of user code.
     unsure: bool,
     guessed: bool,
 }
@@ -205,9 +206,21 @@ impl Model {
                 let answers = jobs.iter().map(|spec| self.submit(spec));
                 Reply::Submitted(answers.collect::<Result<_, _>>()?)
             }
-            Command::Cancel { job, .. } => Reply::Cancelled(self.cancel(job, recorded)),
-            Command::Terminate { run, .. } => self.terminate(*run),
-            Command::Retry { run, .. } => self.retry(*run, recorded),
+            Command::Cancel { job, .. } => {
+                let answer = self.cancel(job, recorded);
+                self.ids.unsure = true;
+                Reply::Cancelled(answer)
+            }
+            Command::Terminate { run, .. } => {
+                let answer = self.terminate(*run);
+                self.ids.unsure = true;
+                answer
+            }
+            Command::Retry { run, .. } => {
+                let answer = self.retry(*run, recorded);
+                self.ids.unsure = true;
+                answer
+            }
             Command::TrackerOnline { node_group, identity, start, capacity, kinds, holds } => {
                 let tracker = Tracker {
                     session: Id(0),

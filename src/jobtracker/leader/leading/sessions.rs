@@ -96,7 +96,25 @@ impl Leading {
                 self.dispatcher.step(now, Event::Accepting { session, accepting });
                 self.mark_dirty_group_of(session);
             }
+            FromTracker::Resize(capacity) => self.resize(session, capacity)?,
             FromTracker::Left => self.propose_offline(session, OfflineReason::Left),
+        }
+        Ok(())
+    }
+
+    /// The TaskTracker's own wish: as if its hello had said so.
+    fn resize(&mut self, session: SessionId, capacity: u32) -> Result<(), BaseError> {
+        let machine = Arc::clone(&self.machine);
+        let machine = machine.read();
+        let Some((node_group, identity)) = machine.tables().indexes().session(session).cloned() else {
+            return Ok(());
+        };
+        let Some(row) = machine.tables().tracker_row(&node_group, &identity)? else { return Ok(()) };
+        if row.is_online() && row.session == session {
+            let (start, kinds) = (row.start, row.kinds.clone());
+            let holds = machine.tables().indexes().executions_of(session).collect();
+            let online = TrackerOnline { node_group, identity, start, capacity, kinds, holds };
+            self.lanes.push(Lane::Drain, Command::TrackerOnline(online), Origin::Own);
         }
         Ok(())
     }
