@@ -175,12 +175,10 @@ bugs! {
         "Feedback does not reach the disk with the fate that it tells.";
     FeedbackOfSuccessOnly "feedback_of_success_only" promise 9 lts "W10" World "B5":
         "Feedback is written where results are taken in, not where runs end, and so not of those that died.";
-    FailedHandlerIsAcknowledged "failed_handler_is_acknowledged" promise 9 lts "W18" Process "B5":
+    FailedHandlerIsAcknowledged "failed_handler_is_acknowledged" promise 9 lts "W18" Sdk "B5":
         "A JobClient acknowledges feedback although its handler failed.";
-    FailedFeedbackRestsForEver "failed_feedback_rests_for_ever" promise 9 lts "W21" Process "B5":
+    FailedFeedbackRestsForEver "failed_feedback_rests_for_ever" promise 9 lts "W21" World "B5":
         "Feedback whose handler failed is not told again for weeks.";
-    BadFeedbackBlocksOthers "bad_feedback_blocks_others" promise 9 lts "W21" Process "B5":
-        "As long as one feedback of a group fails, no other of the group is told.";
 }
 
 /// Whether this bug is planted here.

@@ -132,6 +132,7 @@ fn load(dir: &Path) -> anyhow::Result<Evidence> {
     let history = lines(&dir.join("history.jsonl"), Missing::IsWrong, &mut unreadable);
     let execs = lines(&dir.join("exec.jsonl"), Missing::IsEmpty, &mut unreadable);
     let effects = lines(&dir.join("effects.jsonl"), Missing::IsEmpty, &mut unreadable);
+    let heard = lines(&dir.join("heard.jsonl"), Missing::IsEmpty, &mut unreadable);
     let faults = lines(&dir.join("nemesis.jsonl"), Missing::IsEmpty, &mut unreadable);
     let digests = lines(&dir.join("digests.jsonl"), Missing::IsEmpty, &mut unreadable);
     let mut logs = BTreeMap::new();
@@ -147,7 +148,7 @@ fn load(dir: &Path) -> anyhow::Result<Evidence> {
     for (name, log) in task_trackers(dir) {
         crashes.extend(crash_markers(&name, &log));
     }
-    Ok(Evidence { info, history, execs, effects, faults, logs, digests, crashes, unreadable })
+    Ok(Evidence { info, history, execs, effects, heard, faults, logs, digests, crashes, unreadable })
 }
 
 /// The names and the logs of the TaskTrackers.

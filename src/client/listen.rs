@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
+use super::counters::Tally;
 use super::{ClientError, JobClient};
 use crate::domain::FieldError;
 use crate::link::{Backoff, MESSAGE_BYTES_MAX, Target, View};
@@ -330,19 +331,11 @@ impl Hearing {
     fn ended(&mut self, first: Option<Handled>) {
         let more = std::iter::from_fn(|| self.running.try_join_next()).filter_map(Result::ok);
         let ended: Vec<Handled> = first.into_iter().chain(more).collect();
-        let (mut heard, mut failures) = (Vec::new(), Vec::new());
-        for Handled { run_id, attempt, outcome } in ended {
-            self.in_hand.remove(&run_id);
-            match outcome {
-                Err(error) if !planted::is(Bug::FailedHandlerIsAcknowledged) => {
-                    failures.push(pb::FeedbackFailure { run_id, attempt, error });
-                }
-                Ok(()) | Err(_) => {
-                    self.handled.add(run_id.clone());
-                    heard.push(run_id);
-                }
-            }
-        }
+        ended.iter().for_each(|handled| drop(self.in_hand.remove(&handled.run_id)));
+        let (heard, failures) = answers(ended);
+        heard.iter().for_each(|run_id| self.handled.add(run_id.clone()));
+        let tally = &self.listen.client.0.batches.tally;
+        Tally::add(&tally.handle_feedback, heard.len());
         self.answer(heard, failures);
     }
 
@@ -371,6 +364,20 @@ impl Hearing {
     }
 }
 
+/// What is acknowledged, and what is to be told again: only a handler that succeeded has heard.
+fn answers(ended: Vec<Handled>) -> (Vec<String>, Vec<pb::FeedbackFailure>) {
+    let (mut heard, mut failures) = (Vec::new(), Vec::new());
+    for Handled { run_id, attempt, outcome } in ended {
+        match outcome {
+            Err(error) if !planted::is(Bug::FailedHandlerIsAcknowledged) => {
+                failures.push(pb::FeedbackFailure { run_id, attempt, error });
+            }
+            Ok(()) | Err(_) => heard.push(run_id),
+        }
+    }
+    (heard, failures)
+}
+
 async fn open(listen: &Listen) -> Result<Stream, Status> {
     let inner = &listen.client.0;
     let target = inner.caller.link.target().await;
@@ -393,5 +400,32 @@ async fn open(listen: &Listen) -> Result<Stream, Status> {
             }
             Err(status)
         }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    fn handled(run_id: &str, outcome: Result<(), String>) -> Handled {
+        Handled { run_id: run_id.into(), attempt: 3, outcome }
+    }
+
+    #[test]
+    pub(crate) fn a_handler_that_failed_is_not_acknowledged() {
+        let ended = vec![handled("1.0/0", Ok(())), handled("2.0/0", Err("down".into()))];
+        let (heard, failures) = answers(ended);
+        assert_eq!(heard, ["1.0/0"]);
+        let failure = pb::FeedbackFailure { run_id: "2.0/0".into(), attempt: 3, error: "down".into() };
+        assert_eq!(failures, [failure]);
+    }
+
+    #[test]
+    fn as_many_handled_runs_are_remembered_as_are_needed_and_no_more() {
+        let mut handled = Remembered::default();
+        (0..HANDLED_MAX + 5).for_each(|n| handled.add(format!("{n}.0/0")));
+        handled.add("5.0/0".into());
+        assert_eq!((handled.runs.len(), handled.order.len()), (HANDLED_MAX, HANDLED_MAX));
+        assert!(!handled.runs.contains("4.0/0") && handled.runs.contains("5.0/0"));
     }
 }

@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::domain::{Identity, NodeGroup, RunId, Timestamp};
-use crate::planted::{self, Bug};
 
 /// How long a handler may take before it counts as failed.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(60);
@@ -188,11 +187,6 @@ impl ClientNotifier {
                 }
             }
         }
-    }
-
-    /// Whether others of a group may be told while some of it has failed before.
-    pub fn may_pass_failed_ones() -> bool {
-        !planted::is(Bug::BadFeedbackBlocksOthers)
     }
 
     fn take_place(&mut self, group: &NodeGroup, run: RunId) -> Option<Place> {

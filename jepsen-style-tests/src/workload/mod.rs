@@ -30,6 +30,8 @@ pub(crate) enum Workload {
     Mixed,
     /// Lists with all filters together, page after page while the jobs change; some of them may be stale.
     Lists,
+    /// Jobs whose ends JobClients want to hear; some of their handlers fail at first.
+    Feedback,
 }
 
 /// How often each class of operation comes, and how fast.
@@ -51,7 +53,7 @@ pub(crate) struct Mix {
 }
 
 impl Workload {
-    pub(crate) const ALL: [Workload; 9] = [
+    pub(crate) const ALL: [Workload; 10] = [
         Workload::Submit,
         Workload::Cron,
         Workload::Executions,
@@ -61,10 +63,11 @@ impl Workload {
         Workload::Marathon,
         Workload::Mixed,
         Workload::Lists,
+        Workload::Feedback,
     ];
 
     /// Those that take turns in a soak: a marathon's executions outlast its runs.
-    pub(crate) const SOAKED: [Workload; 8] = [
+    pub(crate) const SOAKED: [Workload; 9] = [
         Workload::Submit,
         Workload::Cron,
         Workload::Executions,
@@ -73,6 +76,7 @@ impl Workload {
         Workload::Rolling,
         Workload::Mixed,
         Workload::Lists,
+        Workload::Feedback,
     ];
 
     pub(crate) fn name(self) -> String {
@@ -90,7 +94,8 @@ impl Workload {
             | Workload::SnapshotRejoin
             | Workload::Rolling
             | Workload::Marathon
-            | Workload::Lists => 0,
+            | Workload::Lists
+            | Workload::Feedback => 0,
         }
     }
 
@@ -110,7 +115,7 @@ impl Workload {
             gap,
         };
         match self {
-            Workload::Submit | Workload::SnapshotRejoin | Workload::Rolling => {
+            Workload::Submit | Workload::SnapshotRejoin | Workload::Rolling | Workload::Feedback => {
                 let changes = Mix { submit: 8, batch: 2, race: 2, cancel: 3, ..reads(8, 1, ms(20)) };
                 Mix { terminate: 1, retry: 1, ..changes }
             }
@@ -135,6 +140,7 @@ impl Workload {
     pub(crate) fn must_have(self) -> &'static [Family] {
         match self {
             Workload::Submit | Workload::Cron | Workload::Repeat | Workload::Lists | Workload::Mixed => &[],
+            Workload::Feedback => &[Family::Kill],
             Workload::Marathon => &[Family::TrackerCut],
             Workload::Executions => &[Family::TrackerPause],
             Workload::SnapshotRejoin => &[Family::Snapshot, Family::Wipe],
@@ -160,6 +166,9 @@ impl Workload {
             Workload::Marathon => &[Family::TrackerCut, Family::TrackerPause, Family::Kill],
             Workload::Mixed => &[Family::Kill, Family::Pause, Family::TrackerKill, Family::Partition],
             Workload::Lists => &[Family::Kill, Family::Partition, Family::Pause, Family::ClientKill],
+            Workload::Feedback => {
+                &[Family::Kill, Family::Partition, Family::Pause, Family::Power, Family::TrackerKill]
+            }
         }
     }
 }

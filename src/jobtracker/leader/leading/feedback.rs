@@ -180,9 +180,6 @@ impl Leading {
     ) -> Result<Vec<(RunId, Arc<FeedbackRow>)>, BaseError> {
         let machine: &Machine = &self.machine.read();
         let Some(of_group) = machine.tables().indexes().feedback(group) else { return Ok(Vec::new()) };
-        if !ClientNotifier::may_pass_failed_ones() && of_group.pending().any(|(next_try, _)| next_try > at) {
-            return Ok(Vec::new());
-        }
         // A record's time is the cluster's, which the tables may have seen before this node's clock gets there.
         let at = at.max(machine.now());
         let due = of_group.pending().take_while(|(next_try, _)| *next_try <= at).map(|(_, run)| run);
