@@ -16,6 +16,8 @@ pub mod fuzz;
 pub mod jobtracker;
 #[cfg(feature = "sdk")]
 pub mod link;
+#[cfg(feature = "cli")]
+pub mod lts;
 #[cfg(feature = "machine")]
 pub mod machine;
 pub mod planted;

@@ -22,6 +22,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("store", &["domain", "machine", "planted", "failpoint"]),
     ("link", &["domain", "wire"]),
     ("client", &["domain", "wire", "link", "planted"]),
+    ("lts", &["domain", "calendar", "wire"]),
     ("tasktracker", &["domain", "wire", "link", "process", "planted", "failpoint"]),
     ("raft", &["domain", "machine", "store", "wire", "planted", "failpoint"]),
     (
@@ -39,7 +40,21 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "failpoint",
         ],
     ),
-    ("rpc", &["domain", "process", "calendar", "machine", "wire", "store", "raft", "jobtracker", "planted"]),
+    (
+        "rpc",
+        &[
+            "domain",
+            "process",
+            "calendar",
+            "machine",
+            "wire",
+            "lts",
+            "store",
+            "raft",
+            "jobtracker",
+            "planted",
+        ],
+    ),
     ("http", &["domain", "calendar", "machine", "wire", "jobtracker", "rpc"]),
     ("sim", &["domain", "calendar", "machine", "dispatch", "store", "raft", "jobtracker", "planted"]),
     ("fuzz", &["calendar", "machine", "wire", "link", "store", "raft", "jobtracker", "rpc", "cli"]),
@@ -49,6 +64,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "domain",
             "calendar",
             "wire",
+            "lts",
             "link",
             "client",
             "tasktracker",
@@ -61,7 +77,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 ];
 
 /// The pure floors.
-const PURE: &[&str] = &["domain", "calendar", "machine", "dispatch"];
+const PURE: &[&str] = &["domain", "calendar", "machine", "dispatch", "lts"];
 /// What the pure floors may not name: whatever waits, sends or stores.
 const IMPURE_CRATES: &[&str] =
     &["tokio", "tonic", "prost", "openraft", "rocksdb", "axum", "reqwest", "fastrand"];
@@ -75,7 +91,8 @@ const CRATES_AT_HOME: &[(&str, &[&str])] = &[
     ("croner", &["calendar"]),
     ("chrono", &["calendar"]),
     ("clap", &["cli"]),
-    ("axum", &["http", "rpc", "jobtracker"]),
+    ("axum", &["http", "rpc", "jobtracker", "tasktracker"]),
+    ("csv", &["lts"]),
 ];
 
 #[test]

@@ -230,3 +230,80 @@ fn a_configuration_is_explained_and_checked() {
         assert!(stderr.contains(told), "{stderr}");
     }
 }
+
+/// What an import reports: its totals by outcome, and the outcome and job id of each row.
+fn imported(dev: &Dev, files: &[String], more: &[&str]) -> (i32, serde_json::Value) {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let report = folder.path().join("report.json").display().to_string();
+    let mut line =
+        vec!["import", "lts", "--time-zone", "Asia/Shanghai", "--kind", "default=echo", "--report", &report];
+    line.extend(files.iter().map(String::as_str));
+    line.extend(more);
+    let (code, _, stderr) = dev.told(&line);
+    let text = std::fs::read_to_string(&report).unwrap_or_else(|error| panic!("{error}: {stderr}"));
+    (code, serde_json::from_str(&text).expect("the report is JSON"))
+}
+
+fn outcome<'a>(report: &'a serde_json::Value, task_id: &str) -> (&'a str, &'a str) {
+    let rows = report["rows"].as_array().expect("rows");
+    let row = rows.iter().find(|row| row["task_id"] == task_id).expect("the task is in the report");
+    (row["outcome"].as_str().unwrap_or(""), row["job_id"].as_str().unwrap_or(""))
+}
+
+#[test]
+fn an_import_from_lts_twice_is_the_same_jobs_and_runs_nothing_again() {
+    let dev = Dev::start();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let due = folder.path().join("lts_wjq_default.csv");
+    let row =
+        "job_id,task_id,task_tracker_node_group,trigger_time\nj1,ran_in_between,default,1700000000000\n";
+    std::fs::write(&due, row).expect("it is written");
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/lts-export");
+    let mut files = vec![due.display().to_string()];
+    for entry in std::fs::read_dir(sample).expect("the sample is there") {
+        let path = entry.expect("it can be read").path().display().to_string();
+        files.extend((!path.ends_with(".md")).then_some(path));
+    }
+
+    let (code, dry) = imported(&dev, &files, &["--dry-run"]);
+    assert_eq!(code, 1, "rows are left");
+    let rows = dry["rows"].as_array().expect("rows");
+    let submitted = |row: &&serde_json::Value| row["outcome"] == "WOULD_IMPORT" && row["suspended"] == false;
+    let carried = rows.iter().filter(submitted).count() as u64;
+    assert_eq!(dev.told(&["job", "list", "-o", "id"]).1, "", "a dry run submits nothing");
+
+    let (code, first) = imported(&dev, &files, &[]);
+    assert_eq!((code, first["totals"]["IMPORTED"].as_u64()), (1, Some(carried)), "{}", first["totals"]);
+    let (word, job) = outcome(&first, "ran_in_between");
+    assert_eq!(word, "IMPORTED");
+    assert_eq!(dev.told(&["job", "wait", job]).0, 0, "it was due and ran");
+    let list = || dev.told(&["job", "list", "--limit", "1000", "-o", "id"]).1;
+    let before = list();
+    assert_eq!(before.lines().count() as u64, carried);
+
+    let (_, again) = imported(&dev, &files, &[]);
+    assert_eq!(again["totals"]["ALREADY_THERE"].as_u64(), Some(carried), "{}", again["totals"]);
+    assert_eq!(again["totals"]["LEFT"], first["totals"]["LEFT"]);
+    assert_eq!(
+        outcome(&again, "ran_in_between"),
+        ("ALREADY_THERE", job),
+        "it has ended and is not run again"
+    );
+    assert_eq!(list(), before);
+
+    // Other options are another request under a name that is remembered: nothing comes of it.
+    let (_, otherwise) = imported(&dev, &files[..1], &["--kind", "default=sh"]);
+    assert_eq!(otherwise["totals"]["ALREADY_THERE"].as_u64(), Some(1), "{otherwise}");
+    assert_eq!(list(), before);
+}
+
+#[test]
+fn an_import_without_a_cluster_says_that_nothing_was_tried() {
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/lts-export/lts_wjq_trade.csv");
+    let (code, _, stderr) = told(
+        raftsman(&["import", "lts", sample, "--addr", &nobody(), "--patience", "300ms"])
+            .output()
+            .expect("it runs"),
+    );
+    assert!(code == 4 && stderr.contains("NO_JOBTRACKER"), "{code}: {stderr}");
+}

@@ -111,6 +111,7 @@ impl Run {
         };
         logging::start(style, &config.telemetry.log_filter)?;
         warn_of_what_is_off(&config);
+        raise_open_files(config.listen.connections_max);
         let node = Running::start(config.node_options(&host_name())).await?;
         tracing::info!(
             name = node.tracker.name(), client = %node.tracker.client_addr(), peer = %node.tracker.peer_addr(), "started"
@@ -124,6 +125,29 @@ fn warn_of_what_is_off(config: &Config) {
     if [listen.client, listen.peer].iter().any(|address| !address.ip().is_loopback()) {
         tracing::warn!(
             "listening beyond loopback without TLS and authentication: whoever reaches it owns the cluster"
+        );
+    }
+}
+
+/// Files that a node needs besides its clients' connections: RocksDB's tables, logs, the other JobTrackers.
+const FILES_BESIDES: u64 = 1_000;
+
+/// As many files and connections as the system lets this process have; many start with 1,024 although they may have more.
+fn raise_open_files(connections_max: u64) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+        if let Err(error) = setrlimit(Resource::Nofile, raised) {
+            tracing::warn!(%error, "the limit of open files cannot be raised");
+        }
+    }
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    if files < connections_max.saturating_add(FILES_BESIDES) {
+        tracing::warn!(
+            files,
+            connections_max,
+            "fewer files may be open than listen.connections_max needs; raise the hard limit (LimitNOFILE) or lower the setting"
         );
     }
 }

@@ -3,6 +3,7 @@
 //! Data goes to stdout, everything else to stderr; the exit code tells scripts what happened (`failure`). Not here: what
 //! the calls do (`client`, `tasktracker`, `jobtracker`).
 
+mod alarm;
 mod cluster;
 #[cfg(feature = "server")]
 mod config;
@@ -18,6 +19,7 @@ mod feedback;
 #[cfg(any(test, feature = "fuzzing"))]
 #[cfg(feature = "server")]
 pub(crate) mod fuzz;
+mod import;
 mod job;
 #[cfg(feature = "server")]
 mod jobtracker;
@@ -109,7 +111,10 @@ enum Command {
     Node(node::NodeCommand),
     Feedback(feedback::FeedbackCommand),
     Cluster(cluster::ClusterCommand),
+    #[command(visible_alias = "alarms")]
+    Alarm(alarm::AlarmCommand),
     Log(log::LogCommand),
+    Import(import::ImportCommand),
     FailStore(fail_store::FailStoreCommand),
     #[cfg(feature = "server")]
     Config(config::ConfigCommand),
@@ -177,7 +182,9 @@ async fn run(cli: Cli) -> Outcome {
         // `listen` ends by itself at a signal.
         Command::Feedback(feedback) => feedback.run(&global).await,
         Command::Cluster(cluster) => interruptible(cluster.run(&global)).await,
+        Command::Alarm(alarm) => interruptible(alarm.run(&global)).await,
         Command::Log(log) => interruptible(log.run(&global)).await,
+        Command::Import(import) => interruptible(import.run(&global)).await,
         Command::FailStore(store) => interruptible(store.run(&global)).await,
         #[cfg(feature = "server")]
         Command::Config(config) => config.run(&global),
@@ -222,6 +229,8 @@ mod tests {
             "raftsman nodes list -o json",
             "raftsman feedback drop shop --dead",
             "raftsman cluster transfer-leader",
+            "raftsman alarms ls --raised",
+            "raftsman alarm silence dead_run trade --for 2h",
             "raftsman cron preview @daily",
             "raftsman ver",
         ];

@@ -10,7 +10,8 @@ use super::logging::{self, Style};
 use super::{Global, node};
 use crate::domain::Millis;
 use crate::tasktracker::{
-    ExitCodes, HttpRunner, RawRunner, ShellRunner, TaskTracker, TaskTrackerBuilder, shutdown_signal,
+    ExitCodes, HttpRunner, RawRunner, ShellRunner, TaskTracker, TaskTrackerBuilder, Thresholds,
+    shutdown_signal,
 };
 
 /// Run TaskTrackers, and see them
@@ -89,6 +90,19 @@ struct Run {
     /// shell: exit codes that are EXECUTE_FAILED, never retried; all others are EXECUTE_EXCEPTION
     #[arg(long, value_delimiter = ',', value_name = "CODES")]
     exit_failed: Vec<i32>,
+    /// Take nothing new while the processors are busier than so many percent
+    #[arg(long, value_name = "PERCENT")]
+    cpu_max: Option<f64>,
+    /// Take nothing new while more than so many percent of the machine's memory are taken
+    #[arg(long, value_name = "PERCENT")]
+    memory_max: Option<f64>,
+    /// Take nothing new while the load average of a minute is higher than this for each processor
+    #[arg(long, value_name = "LOAD")]
+    load_max: Option<f64>,
+    /// Serve status, running jobs, terminate, metrics and LTS's commands over HTTP: PORT on loopback, or
+    /// ADDRESS:PORT. Whoever reaches it may terminate jobs
+    #[arg(long, value_name = "[ADDRESS:]PORT", env = "RAFTSMAN_TASKTRACKER_HTTP", hide_env_values = true)]
+    http: Option<String>,
     /// Which events are logged; RAFTSMAN_LOG wins
     #[arg(long, default_value = "info", value_name = "FILTER")]
     log: String,
@@ -117,7 +131,11 @@ impl Run {
         let mut builder = TaskTracker::builder(&self.node_group)
             .addresses(&global.connect.addr)
             .concurrency(self.concurrency)
-            .drain_timeout(self.drain_timeout.into());
+            .drain_timeout(self.drain_timeout.into())
+            .thresholds(self.thresholds());
+        if let Some(address) = &self.http {
+            builder = builder.http(address);
+        }
         if let Some(identity) = &self.identity {
             builder = builder.identity(identity);
         }
@@ -129,6 +147,10 @@ impl Run {
             Runner::Http => self.register(builder, self.http()?),
         }?;
         builder.run_until(shutdown_signal()).await.context("the tasktracker ended").map_err(Failure::from)
+    }
+
+    fn thresholds(&self) -> Thresholds {
+        Thresholds { cpu_percent: self.cpu_max, memory_percent: self.memory_max, load_per_cpu: self.load_max }
     }
 
     fn register(
@@ -219,6 +241,14 @@ mod tests {
               url: "ftp://x" is not a URL such as http://127.0.0.1:8080/jobs
         "#]]
         .assert_eq(&told.concat());
+    }
+
+    #[test]
+    fn thresholds_have_ltss_units() {
+        let thresholds =
+            run("--runner shell --command cat --cpu-max 90 --memory-max 80.5 --load-max 2").thresholds();
+        let told = (thresholds.cpu_percent, thresholds.memory_percent, thresholds.load_per_cpu);
+        assert_eq!(told, (Some(90.0), Some(80.5), Some(2.0)));
     }
 
     #[test]

@@ -130,6 +130,10 @@ position_id!(
     /// One start of one JobClient process.
     ClientId
 );
+position_id!(
+    /// One time that an alarm was raised: the next time has another.
+    AlarmId
+);
 
 /// One planned instant of a job: the job and a number that counts its runs. As text: `42.0/3`.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

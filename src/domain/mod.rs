@@ -4,6 +4,7 @@
 //! Not here: how a value travels (`wire`), how it is stored (`machine::codec`), when a cron fires (`calendar`).
 
 mod action;
+mod alarm;
 mod biz_log;
 mod field_error;
 mod ids;
@@ -14,11 +15,12 @@ mod schedule;
 mod time;
 
 pub use action::{Action, Outcome};
+pub use alarm::{AlarmRule, AlarmSeverity};
 pub use biz_log::{BizLogLevel, BizLogLine};
 pub use field_error::FieldError;
-pub use ids::{ClientId, ExecutionId, JobId, ParseIdError, Position, RunId, SessionId};
+pub use ids::{AlarmId, ClientId, ExecutionId, JobId, ParseIdError, Position, RunId, SessionId};
 pub use job::{JobSpec, JobType, OnConflict, PRIORITY_DEFAULT, TraceContext, limits, share_names};
-pub use names::{ContentType, Identity, Kind, NodeGroup, RequestId, TaskId};
+pub use names::{AlarmSubject, AlarmTarget, ContentType, Identity, Kind, NodeGroup, RequestId, TaskId};
 pub use retry::{Backoff, RetryPolicy};
 pub use schedule::{CronSchedule, DstRule, MisfirePolicy, RepeatSchedule, Schedule};
 pub use time::{Clock, Millis, SystemClock, Timestamp};

@@ -14,15 +14,18 @@ use super::FieldError;
 /// The longest name in characters (LTS's column width).
 const NAME_CHARS_MAX: usize = 64;
 
-fn check(field: &'static str, text: &str) -> Result<(), FieldError> {
+/// The longest subject of an alarm: two names and what is between them.
+const SUBJECT_CHARS_MAX: usize = 2 * NAME_CHARS_MAX + 1;
+
+fn check(field: &'static str, text: &str, chars_max: usize) -> Result<(), FieldError> {
     if text.is_empty() {
-        return Err(FieldError::new(field, "is empty; give 1 to 64 printable characters"));
+        return Err(FieldError::new(field, format!("is empty; give 1 to {chars_max} printable characters")));
     }
     let chars = text.chars().count();
-    if chars > NAME_CHARS_MAX {
+    if chars > chars_max {
         return Err(FieldError::new(
             field,
-            format!("has {chars} characters; at most {NAME_CHARS_MAX} are allowed"),
+            format!("has {chars} characters; at most {chars_max} are allowed"),
         ));
     }
     match text.chars().find(|c| c.is_control()) {
@@ -35,6 +38,9 @@ fn check(field: &'static str, text: &str) -> Result<(), FieldError> {
 
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $field:literal) => {
+        name!($(#[$doc])* $name, $field, NAME_CHARS_MAX);
+    };
+    ($(#[$doc:meta])* $name:ident, $field:literal, $chars_max:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
@@ -55,9 +61,9 @@ macro_rules! name {
 
         impl $name {
             /// # Errors
-            /// If `text` is not 1 to 64 printable characters; the error names the field.
+            /// If `text` is empty, too long or not printable; the error names the field.
             pub fn new(text: impl AsRef<str>) -> Result<$name, FieldError> {
-                check($field, text.as_ref()).map(|()| $name(text.as_ref().into()))
+                check($field, text.as_ref(), $chars_max).map(|()| $name(text.as_ref().into()))
             }
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -105,6 +111,14 @@ name!(
 name!(
     /// The media type of a payload or a result, such as `application/json`.
     ContentType, "content_type"
+);
+name!(
+    /// What an alarm is about: a node group, `node_group/identity`, or the name of a JobTracker.
+    AlarmSubject, "subject", SUBJECT_CHARS_MAX
+);
+name!(
+    /// Who is told of alarms, by the name that the configuration gives.
+    AlarmTarget, "target"
 );
 
 #[cfg(test)]

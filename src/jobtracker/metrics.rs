@@ -44,6 +44,12 @@ fn describe() {
     describe_gauge!("raftsman_raft_replication_lag", "Entries that a member is behind this leader.");
     describe_gauge!("raftsman_clock_skew_seconds", "How far a voter's clock is from the majority's.");
     describe_gauge!("raftsman_disk_low", "Whether submits are refused for want of disk.");
+    describe_gauge!(
+        "raftsman_alarm_raised",
+        "Alarms that are raised, by rule: of the cluster on the leader, of its own on each node."
+    );
+    describe_counter!("raftsman_alarm_notifications_total", "What this node told its targets, by outcome.");
+    describe_gauge!("raftsman_client_connections", "Connections of clients and TaskTrackers.");
     describe_gauge!("raftsman_uptime_seconds", "How long the node runs.");
     describe_gauge!("raftsman_lane_bytes", "Bytes of commands that wait for an entry, on the leader.");
     describe_gauge!("raftsman_queue_jobs", "Runs by queue, on the leader; ready ones by node group.");
@@ -76,6 +82,19 @@ fn node(tracker: &JobTracker) {
         gauge!("raftsman_clock_skew_seconds", "peer" => skew.node.to_string()).set(skew.ms as f64 / 1000.0);
     }
     gauge!("raftsman_disk_low").set(f64::from(u8::from(tracker.is_disk_low())));
+    for (rule, raised) in tracker.raised_alarms() {
+        gauge!("raftsman_alarm_raised", "rule" => rule.as_str()).set(raised as f64);
+    }
+    for target in tracker.alarm_targets() {
+        for (outcome, count) in [("sent", target.sent), ("failed", target.failed)] {
+            let name = target.name.to_string();
+            let told = counter!("raftsman_alarm_notifications_total", "target" => name, "outcome" => outcome);
+            told.absolute(count);
+        }
+    }
+    let free = tracker.connection_places().available_permits();
+    let connections = tracker.options().connections.max.saturating_sub(free);
+    gauge!("raftsman_client_connections").set(connections as f64);
     gauge!("raftsman_uptime_seconds").set(tracker.uptime().as_secs_f64());
 }
 

@@ -1,7 +1,7 @@
 //! The node: consensus, storage and the leader's loop, wired together. It knows nothing of gRPC or HTTP for clients;
 //! the edges (`rpc`) call in.
 
-mod alarms;
+pub mod alarm;
 #[cfg(feature = "server")]
 pub mod config;
 pub mod leader;
@@ -15,7 +15,7 @@ mod waiters;
 
 pub use log_tail::{LogTail, LogTailError};
 pub use node::{
-    Addresses, ClientPort, CommandError, Committed, JobTracker, NodeError, NodeOptions, OpenStore, PeerPort,
-    SessionTimes, Surroundings, lane_of,
+    Addresses, ClientPort, CommandError, Committed, ConnectionLimits, JobTracker, NodeError, NodeOptions,
+    OpenStore, PeerPort, SessionTimes, Surroundings, lane_of,
 };
 pub use waiters::JobMoves;

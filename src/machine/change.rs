@@ -9,6 +9,7 @@ use std::collections::btree_map::Entry;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use super::alarm::{AlarmRow, SilenceRow};
 use super::base::BaseError;
 use super::effect::Effect;
 use super::index::Indexes;
@@ -20,8 +21,8 @@ use super::row::{
 };
 use super::tables::{Tables, Write};
 use crate::domain::{
-    ClientId, Identity, JobId, JobSpec, Millis, NodeGroup, Position, RequestId, RunId, SessionId, TaskId,
-    Timestamp,
+    AlarmRule, AlarmSubject, ClientId, Identity, JobId, JobSpec, Millis, NodeGroup, Position, RequestId,
+    RunId, SessionId, TaskId, Timestamp,
 };
 use crate::planted::{self, Bug};
 
@@ -218,6 +219,14 @@ impl Change<'_> {
     table!(ClientRow as Client, get client(client: ClientId) by Key::Client(client));
     table!(Box<AnswerRow> as Answer, get answer(client: ClientId, sequence: u64) by Key::Answer(client, sequence));
     table!(Box<RequestRow> as Request, get request(request: &RequestId) by Key::Request(request.clone()));
+    table!(Box<AlarmRow> as Alarm, get alarm(rule: AlarmRule, subject: &AlarmSubject) by Key::Alarm(rule, subject.clone()));
+    table!(Box<SilenceRow> as Silence, get silence(rule: AlarmRule, subject: Option<&AlarmSubject>) by Key::Silence(rule, subject.cloned()));
+
+    /// Whether a silence covers it now.
+    pub(super) fn is_silenced(&self, rule: AlarmRule, subject: &AlarmSubject) -> Result<bool, BaseError> {
+        let covers = |row: Option<Box<SilenceRow>>| row.is_some_and(|row| row.until > self.now());
+        Ok(covers(self.silence(rule, Some(subject))?) || covers(self.silence(rule, None)?))
+    }
 
     table!(Arc<FeedbackRow> as Feedback, get feedback(group: &NodeGroup, run: RunId) by Key::Feedback(group.clone(), run));
     table!(Box<FeedbackGroupRow> as FeedbackGroup, get feedback_group(group: &NodeGroup) by Key::FeedbackGroup(group.clone()));

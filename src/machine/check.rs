@@ -9,17 +9,21 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::Machine;
+use super::alarm::AlarmRow;
 use super::base::BaseError;
 use super::index::Indexes;
 use super::key::Key;
-use super::limits::{ATTEMPTS_KEPT, CLIENT_WINDOW, JOB_LINES_MAX, PLAN_AHEAD_MAX};
+use super::limits::{
+    ALARM_SUBJECTS_MAX, ALARM_TARGETS_MAX, ATTEMPTS_KEPT, CLIENT_WINDOW, JOB_LINES_MAX, PLAN_AHEAD_MAX,
+};
 use super::row::{
     Attempt, AttemptEnd, BodyRow, ClientRow, Fate, FeedbackGroupRow, FeedbackRow, FeedbackState, GroupRow,
     JobRow, LedgerRow, LiveRun, LiveState, PeriodicRow, Rhythm, Row, TaskKeyRow, TrackerRow,
 };
 use super::tables::Tables;
 use crate::domain::{
-    ClientId, Identity, JobId, NodeGroup, Position, RequestId, RunId, Schedule, SessionId, TaskId, Timestamp,
+    AlarmRule, AlarmSubject, ClientId, Identity, JobId, NodeGroup, Position, RequestId, RunId, Schedule,
+    SessionId, TaskId, Timestamp,
 };
 
 /// A promise that the tables break, for a person to read.
@@ -45,6 +49,8 @@ pub enum Violation {
     Kept(NodeGroup, u64, u64),
     #[error("client session {0}: {1}")]
     Client(ClientId, String),
+    #[error("alarm {0} of {1}: {2}")]
+    Alarm(AlarmRule, AlarmSubject, &'static str),
     #[error("request {0}: its row and its age do not match")]
     Request(RequestId),
     #[error("feedback of {0}: {1}")]
@@ -78,8 +84,9 @@ pub(super) fn check(tables: &Tables) -> Result<Vec<Violation>, BaseError> {
         the_job_log_is_about_what_is_known,
         answers_lie_in_their_window,
         request_ages_mirror_requests,
-        live_runs_know_who_wants_feedback,
+        alarms_are_few_and_in_order,
         feedback_is_of_ended_runs_and_adds_up,
+        live_runs_know_who_wants_feedback,
     ];
     invariants.iter().for_each(|invariant| invariant(&rows, &mut found));
     indexes_mirror_rows(tables, &rows, &mut found);
@@ -106,6 +113,7 @@ struct Rows {
     request_ages: BTreeSet<(Timestamp, RequestId)>,
     feedback: BTreeMap<(NodeGroup, RunId), Arc<FeedbackRow>>,
     feedback_groups: BTreeMap<NodeGroup, FeedbackGroupRow>,
+    alarms: BTreeMap<(AlarmRule, AlarmSubject), AlarmRow>,
 }
 
 impl Rows {
@@ -156,6 +164,10 @@ impl Rows {
             (Key::FeedbackGroup(group), Row::FeedbackGroup(row)) => {
                 self.feedback_groups.insert(group, *row);
             }
+            (Key::Alarm(rule, subject), Row::Alarm(row)) => {
+                self.alarms.insert((rule, subject), *row);
+            }
+            (Key::Silence(..), Row::Silence(_)) => {}
             (key, _) => return Some(key),
         }
         None
@@ -545,6 +557,21 @@ fn feedback_is_of_ended_runs_and_adds_up(rows: &Rows, found: &mut Vec<Violation>
     }
 }
 
+fn alarms_are_few_and_in_order(rows: &Rows, found: &mut Vec<Violation>) {
+    let mut subjects = BTreeMap::<AlarmRule, usize>::new();
+    for ((rule, subject), row) in &rows.alarms {
+        *subjects.entry(*rule).or_default() += 1;
+        let problem = match () {
+            () if row.seen < row.raised => "it was seen before it was raised",
+            () if row.recovered.is_some_and(|at| at < row.raised) => "it recovered before it was raised",
+            () if row.told.len() > ALARM_TARGETS_MAX => "too many targets were told",
+            () if subjects[rule] > ALARM_SUBJECTS_MAX => "its rule has too many subjects",
+            _ => continue,
+        };
+        found.push(Violation::Alarm(*rule, subject.clone(), problem));
+    }
+}
+
 fn indexes_mirror_rows(tables: &Tables, rows: &Rows, found: &mut Vec<Violation>) {
     let mut rebuilt = Indexes::default();
     for (run, row) in &rows.live {
@@ -572,6 +599,7 @@ fn ids_are_unique_and_past(tables: &Tables, rows: &Rows, found: &mut Vec<Violati
     ids.extend(rows.jobs.keys().map(|job| job.0));
     ids.extend(rows.trackers.values().map(|row| row.session.0));
     ids.extend(rows.clients.keys().map(|client| client.0));
+    ids.extend(rows.alarms.values().map(|row| row.id.0));
     ids.extend(rows.job_log.iter().map(|(_, position)| *position));
     ids.extend(rows.live.values().filter_map(|live| live.execution()).map(|(execution, _)| execution.0));
     ids.extend(rows.live.values().flat_map(|live| attempts(&live.attempts)));

@@ -68,6 +68,9 @@ mod command_tag {
     pub(super) const FEEDBACK_FAILED: u8 = 27;
     pub(super) const FEEDBACK_RETRY: u8 = 28;
     pub(super) const FEEDBACK_DROP: u8 = 29;
+    pub(super) const SET_ALARMS: u8 = 40;
+    pub(super) const ALARMS_TOLD: u8 = 41;
+    pub(super) const SILENCE_ALARM: u8 = 42;
 }
 
 /// The tags of replies, which are sent between JobTrackers and never stored.
@@ -156,6 +159,9 @@ fn put_command(out: &mut BytesMut, command: &Command) {
         Command::FeedbackFailed(c) => put_frame(out, t::FEEDBACK_FAILED, c, &[]),
         Command::FeedbackRetry(c) => put_frame(out, t::FEEDBACK_RETRY, c, &[]),
         Command::FeedbackDrop(c) => put_frame(out, t::FEEDBACK_DROP, c, &[]),
+        Command::SetAlarms(c) => put_frame(out, t::SET_ALARMS, c, &[]),
+        Command::AlarmsTold(c) => put_frame(out, t::ALARMS_TOLD, c, &[]),
+        Command::SilenceAlarm(c) => put_frame(out, t::SILENCE_ALARM, c, &[]),
     }
 }
 
@@ -183,6 +189,9 @@ fn take_command(bytes: &mut Bytes) -> Result<Command, CodecError> {
         t::FEEDBACK_FAILED => Command::FeedbackFailed(frame.body()?),
         t::FEEDBACK_RETRY => Command::FeedbackRetry(frame.body()?),
         t::FEEDBACK_DROP => Command::FeedbackDrop(frame.body()?),
+        t::SET_ALARMS => Command::SetAlarms(frame.body()?),
+        t::ALARMS_TOLD => Command::AlarmsTold(frame.body()?),
+        t::SILENCE_ALARM => Command::SilenceAlarm(frame.body()?),
         unknown => return Err(CodecError::Tag(unknown)),
     })
 }
@@ -262,6 +271,8 @@ pub fn put_row(out: &mut BytesMut, row: &Row) {
         Row::Answer(r) => put_frame(out, tag::ANSWER, r.as_ref(), &[]),
         Row::Request(r) => put_frame(out, tag::REQUEST, r.as_ref(), &[]),
         Row::RequestAge => put_frame(out, tag::REQUEST_AGE, &(), &[]),
+        Row::Alarm(r) => put_frame(out, tag::ALARM, r.as_ref(), &[]),
+        Row::Silence(r) => put_frame(out, tag::SILENCE, r.as_ref(), &[]),
         Row::Meta(r) => put_frame(out, tag::META, r.as_ref(), &[]),
         Row::Mark(r) => put_frame(out, tag::MARK, r, &[]),
         Row::Feedback(r) => put_frame(out, tag::FEEDBACK, r, &[]),
@@ -291,6 +302,8 @@ pub fn decode_row(mut bytes: Bytes) -> Result<Row, CodecError> {
         tag::ANSWER => Row::Answer(Box::new(frame.body()?)),
         tag::REQUEST => Row::Request(Box::new(frame.body()?)),
         tag::REQUEST_AGE => frame.body::<()>().map(|()| Row::RequestAge)?,
+        tag::ALARM => Row::Alarm(Box::new(frame.body()?)),
+        tag::SILENCE => Row::Silence(Box::new(frame.body()?)),
         tag::META => Row::Meta(Box::new(frame.body()?)),
         tag::MARK => Row::Mark(frame.body()?),
         tag::FEEDBACK => Row::Feedback(Arc::new(frame.body()?)),

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
+use super::alarm::{AlarmNews, AlarmReading};
 use super::limits::Limits;
 use crate::domain::{
-    BizLogLine, ClientId, ExecutionId, Identity, JobId, JobSpec, Kind, NodeGroup, Outcome, RequestId, RunId,
-    SessionId, TaskId, Timestamp,
+    AlarmId, AlarmRule, AlarmSubject, AlarmTarget, BizLogLine, ClientId, ExecutionId, Identity, JobId,
+    JobSpec, Kind, NodeGroup, Outcome, RequestId, RunId, SessionId, TaskId, Timestamp,
 };
 
 /// One entry of the log: the leader's confirmed time and the commands that share its fsync.
@@ -43,6 +44,9 @@ pub enum Command {
     FeedbackFailed(FeedbackFailed),
     FeedbackRetry(FeedbackRetry),
     FeedbackDrop(FeedbackDrop),
+    SetAlarms(SetAlarms),
+    AlarmsTold(AlarmsTold),
+    SilenceAlarm(SilenceAlarm),
 }
 
 /// How a mutating request is recognised when it comes again.
@@ -299,4 +303,53 @@ pub enum FeedbackWhich {
     Dead,
     /// All that waits to be told, in the order in which it is due.
     Pending,
+}
+
+/// Alarms that begin, go on or end, as the leader found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetAlarms {
+    /// At most [`super::limits::ALARM_CHANGES_MAX`].
+    pub changes: Vec<AlarmChange>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlarmChange {
+    pub rule: AlarmRule,
+    pub subject: AlarmSubject,
+    pub to: AlarmState,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AlarmState {
+    Raised(AlarmReading),
+    Recovered,
+}
+
+/// Targets that were told of alarms.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlarmsTold {
+    /// At most [`super::limits::ALARM_CHANGES_MAX`].
+    pub told: Vec<AlarmTold>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlarmTold {
+    pub rule: AlarmRule,
+    pub subject: AlarmSubject,
+    /// Which time that it was raised.
+    pub id: AlarmId,
+    pub target: AlarmTarget,
+    pub news: AlarmNews,
+}
+
+/// Nobody is told of an alarm until some time. It is asked for again without harm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SilenceAlarm {
+    pub rule: AlarmRule,
+    /// None for all subjects of the rule.
+    pub subject: Option<AlarmSubject>,
+    /// None ends a silence.
+    pub until: Option<Timestamp>,
+    /// Who wants that.
+    pub by: Identity,
 }

@@ -66,6 +66,8 @@ impl FeedbackGroup {
 pub struct ReadyGroup {
     kinds: BTreeMap<Kind, BTreeSet<ReadyRank>>,
     count: usize,
+    /// Planned instants of periodic jobs that have not started, by the time at which they were due.
+    instants: BTreeSet<(Timestamp, RunId)>,
 }
 
 impl ReadyGroup {
@@ -75,6 +77,22 @@ impl ReadyGroup {
 
     pub fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// Of each kind and priority the run that was due first.
+    pub fn first_due(&self) -> impl Iterator<Item = RunId> {
+        self.kinds.values().flat_map(|ranks| {
+            std::iter::successors(ranks.first(), |(priority, _, _)| {
+                let next = (priority.checked_add(1)?, Timestamp::ZERO, RunId::default());
+                ranks.range(next..).next()
+            })
+            .map(|rank| rank.2)
+        })
+    }
+
+    /// The planned instant of a periodic job that was due first and has not started.
+    pub fn first_instant(&self) -> Option<(Timestamp, RunId)> {
+        self.instants.first().copied()
     }
 
     /// The ready runs of each kind, in the order of dispatch.
@@ -228,7 +246,9 @@ impl Indexes {
             | Key::Answer(..)
             | Key::Request(_)
             | Key::RequestAge(..)
-            | Key::FeedbackGroup(_) => {}
+            | Key::FeedbackGroup(_)
+            | Key::Alarm(..)
+            | Key::Silence(..) => {}
         }
     }
 
@@ -241,6 +261,9 @@ impl Indexes {
                 let group = self.ready.entry(live.node_group.clone()).or_default();
                 let ranks = group.kinds.entry(live.kind.clone()).or_default();
                 group.count += usize::from(ranks.insert((live.priority, live.due, run)));
+                if live.is_fresh_instant() {
+                    group.instants.insert((live.due, run));
+                }
                 if let Some(start_by) = live.may_start_by() {
                     self.start_by.insert((start_by, run));
                 }
@@ -280,6 +303,9 @@ impl Indexes {
         let Some(group) = self.ready.get_mut(&live.node_group) else { return };
         let Some(ranks) = group.kinds.get_mut(&live.kind) else { return };
         group.count -= usize::from(ranks.remove(&(live.priority, live.due, run)));
+        if live.is_fresh_instant() {
+            group.instants.remove(&(live.due, run));
+        }
         if ranks.is_empty() {
             group.kinds.remove(&live.kind);
         }

@@ -4,7 +4,10 @@
 //! One tag byte, then numbers in big endian and names ended by a zero byte (names hold no control characters). A tag
 //! never changes its meaning and is never used again.
 
-use crate::domain::{ClientId, Identity, JobId, NodeGroup, Position, RequestId, RunId, TaskId, Timestamp};
+use crate::domain::{
+    AlarmRule, AlarmSubject, ClientId, Identity, JobId, NodeGroup, Position, RequestId, RunId, TaskId,
+    Timestamp,
+};
 
 /// Where a row is. The order of the variants is the order of their tags.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +35,9 @@ pub enum Key {
     /// By the group of JobClients that shall hear it.
     Feedback(NodeGroup, RunId),
     FeedbackGroup(NodeGroup),
+    Alarm(AlarmRule, AlarmSubject),
+    /// Of one subject; none stands for all of the rule.
+    Silence(AlarmRule, Option<AlarmSubject>),
 }
 
 /// The stored tags, one a table.
@@ -54,6 +60,8 @@ pub(crate) mod tag {
     pub(crate) const REQUEST_AGE: u8 = 16;
     pub(crate) const FEEDBACK: u8 = 22;
     pub(crate) const FEEDBACK_GROUP: u8 = 23;
+    pub(crate) const ALARM: u8 = 36;
+    pub(crate) const SILENCE: u8 = 37;
 }
 
 impl Key {
@@ -77,6 +85,8 @@ impl Key {
             Key::RequestAge(..) => tag::REQUEST_AGE,
             Key::Feedback(..) => tag::FEEDBACK,
             Key::FeedbackGroup(_) => tag::FEEDBACK_GROUP,
+            Key::Alarm(..) => tag::ALARM,
+            Key::Silence(..) => tag::SILENCE,
         }
     }
 
@@ -130,6 +140,14 @@ impl Key {
                 name(out, group.as_str());
                 run_id(out, *run);
             }
+            Key::Alarm(rule, subject) => {
+                out.push(rule.number());
+                name(out, subject.as_str());
+            }
+            Key::Silence(rule, subject) => {
+                out.push(rule.number());
+                name(out, subject.as_ref().map_or("", |subject| subject.as_str()));
+            }
         }
     }
 
@@ -178,7 +196,25 @@ impl Key {
 
     /// After every key of this version.
     pub fn end() -> Key {
-        Key::after_feedback_groups()
+        let last = AlarmSubject::new("\u{10ffff}".repeat(2)).expect("it is printable");
+        Key::Silence(*AlarmRule::ALL.last().expect("there are rules"), Some(last))
+    }
+
+    /// The alarms of a rule, up to but without the second key.
+    pub fn alarms_of(rule: AlarmRule) -> (Key, Key) {
+        let name = |name: &str| AlarmSubject::new(name).expect("it is printable");
+        (Key::Alarm(rule, name("\u{20}")), Key::Alarm(rule, name(&"\u{10ffff}".repeat(2))))
+    }
+
+    /// All alarms, up to but without the second key.
+    pub fn alarms() -> (Key, Key) {
+        let first = AlarmRule::ALL.first().expect("there are rules");
+        (Key::alarms_of(*first).0, Key::Silence(*first, None))
+    }
+
+    /// All silences, up to but without the second key.
+    pub fn silences() -> (Key, Key) {
+        (Key::alarms().1, Key::end())
     }
 
     /// The key that these bytes are, or `None` if they are no key.
@@ -211,6 +247,12 @@ impl Key {
             tag::REQUEST_AGE => Key::RequestAge(rest.time()?, RequestId::new(rest.name()?).ok()?),
             tag::FEEDBACK => Key::Feedback(NodeGroup::new(rest.name()?).ok()?, rest.run_id()?),
             tag::FEEDBACK_GROUP => Key::FeedbackGroup(NodeGroup::new(rest.name()?).ok()?),
+            tag::ALARM => Key::Alarm(rest.rule()?, AlarmSubject::new(rest.name()?).ok()?),
+            tag::SILENCE => {
+                let rule = rest.rule()?;
+                let subject = Some(rest.name()?).filter(|subject| !subject.is_empty());
+                Key::Silence(rule, subject.map(AlarmSubject::new).transpose().ok()?)
+            }
             _ => return None,
         };
         rest.0.is_empty().then_some(key)
@@ -243,6 +285,10 @@ impl<'a> Reader<'a> {
         let (byte, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(*byte)
+    }
+
+    fn rule(&mut self) -> Option<AlarmRule> {
+        AlarmRule::from_number(self.byte()?)
     }
 
     fn number(&mut self) -> Option<u64> {
@@ -285,6 +331,10 @@ mod tests {
         "[ -~é-ÿ]{1,12}"
     }
 
+    fn any_rule() -> impl Strategy<Value = AlarmRule> {
+        proptest::sample::select(AlarmRule::ALL)
+    }
+
     fn any_run() -> impl Strategy<Value = RunId> {
         (any::<u64>(), 0..9u64).prop_map(|(job, number)| RunId { job: JobId::from_u64(job), number })
     }
@@ -320,6 +370,9 @@ mod tests {
             (any_time(), any_name()).prop_map(|(at, r)| Key::RequestAge(at, RequestId::new(r).unwrap())),
             (any_name(), any_run()).prop_map(|(g, run)| Key::Feedback(NodeGroup::new(g).unwrap(), run)),
             any_name().prop_map(|g| Key::FeedbackGroup(NodeGroup::new(g).unwrap())),
+            (any_rule(), any_name()).prop_map(|(rule, s)| Key::Alarm(rule, AlarmSubject::new(s).unwrap())),
+            (any_rule(), proptest::option::of(any_name()))
+                .prop_map(|(rule, s)| Key::Silence(rule, s.map(|s| AlarmSubject::new(s).unwrap()))),
         ]
     }
 

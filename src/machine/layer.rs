@@ -128,6 +128,8 @@ fn payload_bytes(row: &Row) -> usize {
         | Row::Client(_)
         | Row::Request(_)
         | Row::RequestAge
+        | Row::Alarm(_)
+        | Row::Silence(_)
         | Row::Meta(_)
         | Row::Mark(_)
         | Row::FeedbackGroup(_) => 0,

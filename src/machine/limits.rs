@@ -36,6 +36,18 @@ pub const HANDLER_ERROR_BYTES_MAX: usize = 1024;
 /// How long feedback waits after its first failed try; each further one doubles it.
 pub const FEEDBACK_DELAY_FIRST: Millis = Millis::from_secs(1);
 pub const FEEDBACK_DELAY_MAX: Millis = Millis::from_secs(600);
+/// Subjects of one rule that have a row; the oldest recovered one makes room for a new one.
+pub const ALARM_SUBJECTS_MAX: usize = 1000;
+/// Changes of alarms in one command.
+pub const ALARM_CHANGES_MAX: usize = 256;
+/// Targets of which an alarm remembers what they were told.
+pub const ALARM_TARGETS_MAX: usize = 32;
+/// How long a recovered alarm is kept.
+pub const ALARM_KEPT: Millis = Millis::from_secs(7 * 24 * 3600);
+/// How long after its end an alarm is told to a target that heard nothing of its beginning.
+pub const ALARM_TOLD_WITHIN: Millis = Millis::from_secs(3600);
+/// What people may write about an alarm, in bytes.
+pub const ALARM_TEXT_BYTES_MAX: usize = 512;
 
 /// What operators may change at run time, for the whole cluster, in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,6 +4,7 @@
 //! unordered iteration, no leader flag, no cron, no time zone and no local configuration: time comes with the entry,
 //! ids come from the index, instants come from the leader's calendar by `Plan`.
 
+pub mod alarm;
 mod apply;
 mod base;
 mod change;

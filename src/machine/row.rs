@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::alarm::{AlarmRow, SilenceRow};
 use super::command::{Fingerprint, OfflineReason, ReclaimReason, RequestKey};
 use super::limits::Limits;
 use super::reply::{CancelAnswer, Refusal, SubmitAnswer};
@@ -33,6 +34,8 @@ pub enum Row {
     Answer(Box<AnswerRow>),
     Request(Box<RequestRow>),
     RequestAge,
+    Alarm(Box<AlarmRow>),
+    Silence(Box<SilenceRow>),
     Meta(Box<MetaRow>),
     /// Opaque to the machine: consensus keeps its marks in the same layer as the rows they belong to.
     Mark(Bytes),
@@ -112,6 +115,11 @@ impl LiveRun {
     /// Until when it may start; none if it has started before, or may start at any time.
     pub fn may_start_by(&self) -> Option<Timestamp> {
         self.start_by.filter(|_| self.executions == 0)
+    }
+
+    /// Whether it is a planned instant of a periodic job that has not started.
+    pub fn is_fresh_instant(&self) -> bool {
+        self.periodic && !self.by_hand && self.executions == 0
     }
 
     pub fn is_too_late(&self, now: Timestamp) -> bool {

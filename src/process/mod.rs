@@ -6,6 +6,7 @@
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
+mod json;
 #[cfg(target_os = "linux")]
 mod linux;
 

@@ -7,9 +7,10 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::{Action, ExecutionId, JobSpec, JobType, Kind, Millis, MisfirePolicy, RunId, Schedule};
 use crate::domain::{Backoff, DstRule, OnConflict, RepeatSchedule};
+use crate::machine::alarm::AlarmNews;
 use crate::machine::command::{
-    Completion, ExecutionLines, FeedbackFailure, FeedbackWhich, JobPlan, JobRef, OfflineReason,
-    ReclaimReason, RequestKey,
+    AlarmChange, AlarmState, AlarmTold, Completion, ExecutionLines, FeedbackFailure, FeedbackWhich, JobPlan,
+    JobRef, OfflineReason, ReclaimReason, RequestKey,
 };
 use crate::machine::limits::{FIELDS, LimitField, LimitUnit, Limits};
 use crate::machine::reply::{CancelAnswer, CompleteAnswer, Push, Refusal, SubmitAnswer};
@@ -109,7 +110,41 @@ fn command(command: &Command) -> Value {
         Command::FeedbackDrop(asked) => json!({"feedback_drop": {
             "client_group": text(&asked.client_group), "which": which_feedback(&asked.which),
         }}),
+        Command::SetAlarms(set) => {
+            let changes: Vec<Value> = set.changes.iter().map(alarm_change).collect();
+            json!({"set_alarms": {"changes": changes}})
+        }
+        Command::AlarmsTold(told) => {
+            let told: Vec<Value> = told.told.iter().map(alarm_told).collect();
+            json!({"alarms_told": {"told": told}})
+        }
+        Command::SilenceAlarm(silence) => json!({"silence_alarm": {
+            "rule": text(silence.rule), "subject": silence.subject.as_ref().map(text),
+            "until": silence.until.map(text), "by": text(&silence.by),
+        }}),
     }
+}
+
+fn alarm_change(change: &AlarmChange) -> Value {
+    let to = match &change.to {
+        AlarmState::Raised(reading) => json!({"raised": {
+            "severity": text(reading.severity), "value": reading.value, "threshold": reading.threshold,
+            "text": reading.text,
+        }}),
+        AlarmState::Recovered => json!({"recovered": {}}),
+    };
+    json!({"rule": text(change.rule), "subject": text(&change.subject), "to": to})
+}
+
+fn alarm_told(told: &AlarmTold) -> Value {
+    let news = match told.news {
+        AlarmNews::Raised => "raised",
+        AlarmNews::Recovered => "recovered",
+    };
+    json!({
+        "rule": text(told.rule), "subject": text(&told.subject), "id": text(told.id),
+        "target": text(&told.target), "news": news,
+    })
 }
 
 fn reply(reply: &Reply) -> Value {

@@ -2,8 +2,10 @@
 //!
 //! An edge only: wire to domain, one call, domain to wire. Each handler fits a screen.
 
+mod alarm_service;
 mod calendar_service;
 mod cluster_service;
+mod connections;
 mod edge;
 mod export;
 mod feedback;
@@ -15,6 +17,7 @@ mod job_service;
 mod leadership_service;
 mod limits;
 mod log_export;
+mod lts_commands;
 mod node_service;
 mod page;
 mod probes;
@@ -27,9 +30,9 @@ use std::time::Duration;
 
 use tonic::service::Routes;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 
 use crate::jobtracker::{ClientPort, JobTracker};
+use crate::wire::pb::alarm_service_server::AlarmServiceServer;
 use crate::wire::pb::calendar_service_server::CalendarServiceServer;
 use crate::wire::pb::cluster_service_server::ClusterServiceServer;
 use crate::wire::pb::job_client_service_server::JobClientServiceServer;
@@ -53,6 +56,7 @@ const WINDOW_BYTES: u32 = 4 << 20;
 /// If the listener fails.
 pub async fn serve(tracker: JobTracker, port: ClientPort) -> Result<(), tonic::transport::Error> {
     let stopping = tracker.stopping().clone();
+    let (limits, places) = (tracker.options().connections, tracker.connection_places());
     let _answering = tracker.answering();
     let request = REQUEST_BYTES_MAX;
     let routes = Routes::new(
@@ -73,12 +77,12 @@ pub async fn serve(tracker: JobTracker, port: ClientPort) -> Result<(), tonic::t
     .add_service(LeadershipServiceServer::new(leadership_service::LeadershipFeed(tracker.clone())))
     .add_service(ClusterServiceServer::new(cluster_service::Cluster(tracker.clone())))
     .add_service(NodeServiceServer::new(node_service::Nodes(tracker.clone())))
+    .add_service(AlarmServiceServer::new(alarm_service::Alarms(tracker.clone())))
     .add_service(CalendarServiceServer::new(calendar_service::Calendar(tracker.clone())))
     .add_service(health::service(tracker.clone()));
     let calls = routes.into_axum_router().layer(axum::middleware::map_response(unread::explained));
-    let router = calls.merge(probes::routes(tracker));
-    // tonic ignores its own nodelay for listeners that it did not bind: 43 ms for each small answer.
-    let incoming = TcpIncoming::from(port.0).with_nodelay(Some(true));
+    let router = calls.merge(probes::routes(tracker.clone())).merge(lts_commands::routes(tracker));
+    let incoming = connections::accept(port.0, places, limits.head_within);
     Server::builder()
         .accept_http1(true)
         .http2_keepalive_interval(Some(KEEPALIVE))

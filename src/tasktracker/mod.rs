@@ -19,6 +19,9 @@
 //! what user code says. Execution is at least once: what user code does outside is its own to fence.
 
 mod context;
+mod endpoint;
+mod gate;
+mod handle;
 #[cfg(feature = "cli")]
 mod http;
 mod journal;
@@ -30,6 +33,7 @@ mod session;
 #[cfg(feature = "cli")]
 mod shell;
 mod stream;
+pub mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -38,7 +42,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
 pub use context::{JobContext, StopCause};
+pub use gate::Thresholds;
+pub use handle::{HandleError, RunningJob, TaskTrackerHandle, TaskTrackerState};
 #[cfg(feature = "cli")]
 pub use http::HttpRunner;
 pub use journal::BizLogger;
@@ -49,7 +58,9 @@ pub use shell::{ExitCodes, ShellRunner};
 use crate::domain::limits::CAPACITY_MAX;
 use crate::domain::{Clock, FieldError, Identity, Kind, NodeGroup, SystemClock};
 use crate::link::{Address, FailStore, FailStoreError, Leader, Link, identity};
+use crate::process::Probe;
 use crate::wire::{Payload, Reason};
+use gate::Gate;
 use journal::Journal;
 use pool::{RunnerPool, Runners};
 use runner::Typed;
@@ -72,6 +83,9 @@ pub enum TaskTrackerError {
     Config(#[from] FieldError),
     #[error("cannot use the failstore: {0}")]
     FailStore(#[from] FailStoreError),
+    /// The HTTP endpoint's port is taken, or is not this host's.
+    #[error("cannot serve http at {address}: {error}")]
+    Http { address: std::net::SocketAddr, error: std::io::Error },
     /// The cluster does not want it, for a reason that waiting does not change.
     #[error("refused by the cluster: {message}")]
     Refused { reason: Option<Reason>, message: String },
@@ -84,6 +98,7 @@ pub struct TaskTracker;
 impl TaskTracker {
     /// A TaskTracker that runs the jobs of `node_group`.
     pub fn builder(node_group: impl Into<String>) -> TaskTrackerBuilder {
+        let (orders_sender, orders) = mpsc::channel(handle::ORDERS_MAX);
         TaskTrackerBuilder {
             node_group: node_group.into(),
             addresses: None,
@@ -93,6 +108,11 @@ impl TaskTracker {
             runners: Runners::default(),
             drain_timeout: DRAIN_TIMEOUT_DEFAULT,
             hooks: Hooks::default(),
+            thresholds: Thresholds::default(),
+            machine: None,
+            http: None,
+            handle: TaskTrackerHandle(orders_sender),
+            orders,
         }
     }
 }
@@ -130,7 +150,6 @@ impl Hooks {
 }
 
 /// Says how a TaskTracker is to be, then runs it.
-#[derive(Debug)]
 #[must_use = "nothing runs before run_until"]
 pub struct TaskTrackerBuilder {
     node_group: String,
@@ -141,6 +160,22 @@ pub struct TaskTrackerBuilder {
     runners: Runners,
     drain_timeout: Duration,
     hooks: Hooks,
+    thresholds: Thresholds,
+    /// What stands for the machine, in tests.
+    machine: Option<run::MachineLook>,
+    http: Option<String>,
+    handle: TaskTrackerHandle,
+    orders: mpsc::Receiver<handle::Order>,
+}
+
+impl fmt::Debug for TaskTrackerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskTrackerBuilder")
+            .field("node_group", &self.node_group)
+            .field("identity", &self.identity)
+            .field("runners", &self.runners)
+            .finish_non_exhaustive()
+    }
 }
 
 impl TaskTrackerBuilder {
@@ -204,6 +239,24 @@ impl TaskTrackerBuilder {
         self
     }
 
+    /// Takes nothing new while the machine is busier than this: LTS's machine resource check. What runs goes on.
+    pub fn thresholds(mut self, thresholds: Thresholds) -> TaskTrackerBuilder {
+        self.thresholds = thresholds;
+        self
+    }
+
+    /// Serves `/status`, `/info`, `/jobs`, `/metrics` and LTS's commands at `PORT`, which is on loopback, or at
+    /// `ADDRESS:PORT`. Whoever reaches it may terminate jobs. docs/http-commands.md has all of it.
+    pub fn http(mut self, address: impl Into<String>) -> TaskTrackerBuilder {
+        self.http = Some(address.into());
+        self
+    }
+
+    /// Steers it while it runs.
+    pub fn handle(&self) -> TaskTrackerHandle {
+        self.handle.clone()
+    }
+
     /// Called when a leader was found, and when another one leads. It must not block.
     pub fn on_available(mut self, hook: impl Fn(&Leader) + Send + Sync + 'static) -> TaskTrackerBuilder {
         self.hooks.available = Some(Box::new(hook));
@@ -221,8 +274,20 @@ impl TaskTrackerBuilder {
     /// # Errors
     /// If the configuration is wrong, the FailStore cannot be used, or the cluster refuses this TaskTracker for good.
     /// A cluster that cannot be reached is no error: it is waited for.
-    pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<(), TaskTrackerError> {
-        run::run(self.build()?, shutdown).await
+    pub async fn run_until(mut self, shutdown: impl Future<Output = ()>) -> Result<(), TaskTrackerError> {
+        let http = self.http.take().map(|address| endpoint::address(&address)).transpose()?;
+        let handle = self.handle.clone();
+        let parts = self.build()?;
+        let over = CancellationToken::new();
+        let _ends_with_this = over.clone().drop_guard();
+        if let Some(address) = http {
+            let taken = |error| TaskTrackerError::Http { address, error };
+            let listener = tokio::net::TcpListener::bind(address).await.map_err(taken)?;
+            tracing::info!(address = %listener.local_addr().map_err(taken)?, "http endpoint");
+            let probe = Arc::new(Probe::new(Arc::new(SystemClock)));
+            tokio::spawn(endpoint::serve(listener, handle, probe, parts.me.identity.clone(), over));
+        }
+        run::run(parts, shutdown).await
     }
 
     fn build(self) -> Result<run::Parts, TaskTrackerError> {
@@ -234,6 +299,7 @@ impl TaskTrackerBuilder {
         if self.runners.by_kind.is_empty() && self.runners.any.is_none() {
             return Err(FieldError::new("runners", "are missing; register at least one").into());
         }
+        self.thresholds.check()?;
         let addresses = addresses(self.addresses.as_deref())?;
         let host = crate::process::host();
         let identity = chosen_identity(self.identity, self.data_dir.as_ref(), &host)?;
@@ -245,7 +311,7 @@ impl TaskTrackerBuilder {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let journal = Arc::new(Journal::new(Arc::clone(&clock)));
         let slots = usize::try_from(self.concurrency).expect("at most 4,096");
-        let (ends_sender, ends) = tokio::sync::mpsc::channel(slots);
+        let (ends_sender, ends) = mpsc::channel(slots);
         let me = Me {
             node_group: node_group.as_str().into(),
             identity: identity.as_str().into(),
@@ -257,8 +323,20 @@ impl TaskTrackerBuilder {
         let pool = RunnerPool::new(self.runners, Arc::clone(&journal), clock, ends_sender);
         let link = Link::open(addresses, seed);
         let (hooks, drain_timeout) = (self.hooks, self.drain_timeout);
-        Ok(run::Parts { me, link, store, journal, pool, ends, hooks, drain_timeout, seed })
+        let (orders, gate) = (self.orders, gate_of(self.thresholds, self.machine));
+        Ok(run::Parts { me, link, store, journal, pool, ends, hooks, drain_timeout, seed, orders, gate })
     }
+}
+
+fn gate_of(thresholds: Thresholds, machine: Option<run::MachineLook>) -> Option<(Gate, run::MachineLook)> {
+    if thresholds.are_none() {
+        return None;
+    }
+    let look = machine.unwrap_or_else(|| {
+        let probe = Probe::new(Arc::new(SystemClock));
+        Box::new(move || probe.look().machine)
+    });
+    Some((Gate::new(thresholds), look))
 }
 
 /// The addresses that were given, else RAFTSMAN_ADDR, else this host.

@@ -9,6 +9,8 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::gate::{self, Change, Gate};
+use super::handle::Order;
 use super::kept::{self, Left};
 use super::pool::{Ended, RunnerPool};
 use super::session::{Act, Event, Me, Session};
@@ -18,6 +20,7 @@ use crate::domain::Millis;
 use crate::failpoint::failpoint;
 use crate::link::{Backoff, FailStore, Leader, Link, Target, View};
 use crate::planted::{self, Bug};
+use crate::process::MachineInfo;
 use crate::wire::pb;
 
 /// What the FailStore wrote reaches the disk within this.
@@ -33,7 +36,6 @@ const RELAY_AFTER: Duration = Duration::from_millis(100);
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the loop is made of.
-#[derive(Debug)]
 pub(super) struct Parts {
     pub(super) me: Me,
     pub(super) link: Link,
@@ -44,7 +46,13 @@ pub(super) struct Parts {
     pub(super) hooks: Hooks,
     pub(super) drain_timeout: Duration,
     pub(super) seed: u64,
+    pub(super) orders: mpsc::Receiver<Order>,
+    /// Absent where no threshold is set.
+    pub(super) gate: Option<(Gate, MachineLook)>,
 }
+
+/// Tells how the machine fares now.
+pub(super) type MachineLook = Box<dyn FnMut() -> MachineInfo + Send>;
 
 struct Tracker {
     session: Session,
@@ -79,6 +87,9 @@ pub(super) async fn run(parts: Parts, shutdown: impl Future<Output = ()>) -> Res
         false => Left::behind(&parts.store),
     };
     let now = Instant::now();
+    let (mut orders, mut gate) = (parts.orders, parts.gate);
+    let mut looks = tokio::time::interval(gate::PERIOD);
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut tracker = Tracker {
         session: Session::new(parts.me, left),
         link: parts.link,
@@ -110,6 +121,8 @@ pub(super) async fn run(parts: Parts, shutdown: impl Future<Output = ()>) -> Res
             Some(event) = heard.recv() => tracker.stream_events(event, &mut heard, &mut acts),
             Ok(()) = view.changed() => tracker.leadership(&mut view, &mut acts),
             () = journal.written() => tracker.said(&mut acts),
+            Some(order) = orders.recv() => tracker.order(order, &mut acts),
+            _ = looks.tick(), if gate.is_some() => tracker.look_at_machine(gate.as_mut(), &mut acts),
             () = tokio::time::sleep_until(wake_at) => {}
             () = &mut shutdown, if !draining => {
                 draining = true;
@@ -342,6 +355,37 @@ impl Tracker {
                     tracing::error!(%error, "the failstore cannot be synced: results may be lost with the host");
                 }
             });
+        }
+    }
+
+    fn order(&mut self, order: Order, acts: &mut Vec<Act>) {
+        match order {
+            Order::Slots(slots) => {
+                tracing::info!(slots, "another number of slots");
+                self.on(Event::Slots(slots), acts);
+            }
+            Order::Terminate { which, reason, answer } => {
+                let meant = self.session.terminate(&which, &reason, self.now(), acts);
+                tracing::info!(which, reason, meant, "asked to terminate");
+                // Whoever asked may have gone; it is done all the same.
+                let _ = answer.send(meant);
+            }
+            Order::Look(answer) => drop(answer.send(self.session.state(self.now()))),
+        }
+    }
+
+    fn look_at_machine(&mut self, gate: Option<&mut (Gate, MachineLook)>, acts: &mut Vec<Act>) {
+        let Some((gate, machine)) = gate else { return };
+        match gate.look(&machine()) {
+            Some(Change::Close(why)) => {
+                tracing::warn!(why, "paused: nothing new is taken while the machine is this busy");
+                self.on(Event::Pause(Some(why)), acts);
+            }
+            Some(Change::Open) => {
+                tracing::info!("resumed: the machine has room again");
+                self.on(Event::Pause(None), acts);
+            }
+            None => {}
         }
     }
 

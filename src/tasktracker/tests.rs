@@ -17,6 +17,8 @@ use pb::session_request::Message as ToCluster;
 use pb::session_response::Message as FromCluster;
 use pb::task_tracker_service_server::{TaskTrackerService, TaskTrackerServiceServer};
 
+mod steering;
+
 /// What user code gets, the journal it writes to, and the order to stop it.
 #[cfg(feature = "cli")]
 pub(super) fn context() -> (JobContext, Arc<Journal>, StopOrder) {

@@ -10,6 +10,7 @@ pub(crate) mod fuzz;
 #[cfg(test)]
 mod generate;
 mod job;
+mod lts_command;
 mod payload;
 mod reason;
 mod time;
@@ -19,6 +20,7 @@ pub use fault::{
     Certainty, ERROR_DOMAIN, Fault, LOG_INDEX_TRAILER, NOT_APPLIED, OUTCOME_TRAILER, is_connection_lost,
 };
 pub use job::parse_job;
+pub use lts_command::{ANY_IDENTITY, LtsAnswer, lts_parameters};
 pub use payload::{JSON, Payload};
 pub use reason::Reason;
 pub use time::{duration, read_duration, read_timestamp, timestamp};

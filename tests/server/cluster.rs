@@ -23,6 +23,17 @@ impl Cluster {
         cluster
     }
 
+    /// So many nodes with other options, made one cluster.
+    pub(crate) async fn with(count: usize, change: impl Fn(&mut NodeOptions)) -> Cluster {
+        let tune = |_, mut options| {
+            change(&mut options);
+            options
+        };
+        let cluster = Cluster::unmade_with(count, tune).await;
+        assert!(!cluster.init().await.already);
+        cluster
+    }
+
     /// So many nodes that are no cluster yet.
     pub(crate) async fn unmade(count: usize) -> Cluster {
         Cluster::unmade_with(count, |_, options| options).await
@@ -62,11 +73,18 @@ impl Cluster {
     }
 
     pub(crate) async fn leader(&self) -> usize {
+        self.leader_among(&vec![true; self.nodes.len()]).await
+    }
+
+    /// The leader, if it is one of those.
+    pub(crate) async fn leader_among(&self, those: &[bool]) -> usize {
+        let any = those.iter().position(|is| *is).expect("somebody may lead");
         loop {
-            if let Some(leader) = self.nodes.iter().position(|node| node.leader().is_some()) {
+            let leads = |n: &usize| those[*n] && self.nodes[*n].leader().is_some();
+            if let Some(leader) = (0..self.nodes.len()).find(leads) {
                 return leader;
             }
-            let mut leadership = self.nodes[0].leadership();
+            let mut leadership = self.nodes[any].leadership();
             let _ = tokio::time::timeout(Duration::from_millis(20), leadership.changed()).await;
         }
     }

@@ -2,13 +2,16 @@
 //!
 //! One binary for all of them: each binary that names openraft costs a minute to build.
 
+mod alarms;
 mod bad_input;
 mod cluster;
+mod connections;
 mod fail_store;
 mod feedback;
 mod gates;
 mod jobs;
 mod log_export;
+mod lts_commands;
 mod members;
 mod probes;
 mod requests;

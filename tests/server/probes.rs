@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::cluster::Cluster;
 
-async fn get(address: std::net::SocketAddr, path: &str) -> (String, String) {
+pub(crate) async fn get(address: std::net::SocketAddr, path: &str) -> (String, String) {
     let mut socket = tokio::net::TcpStream::connect(address).await.expect("it listens");
     let request = format!("GET {path} HTTP/1.1\r\nhost: raftsman\r\nconnection: close\r\n\r\n");
     socket.write_all(request.as_bytes()).await.expect("it takes bytes");

@@ -61,6 +61,9 @@ pub(crate) enum Command {
     BizLog(Value),
     Expire {},
     SetLimits(Value),
+    SetAlarms(Value),
+    AlarmsTold(Value),
+    SilenceAlarm(Value),
     FeedbackHeard {
         client_group: String,
         runs: Vec<RunRef>,

@@ -5,6 +5,7 @@
 //! once, each with its key, where it came from, and what would be right. Not here: limits that change what `apply` does;
 //! they are replicated and change by a command (`machine::limits`).
 
+mod alarms;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
 mod layers;
@@ -23,10 +24,10 @@ use layers::Given;
 pub use layers::{Flag, Layers};
 pub use reference::default_file;
 use setting::Setting;
-pub use setting::{AuthMode, LogFormat, Size, TlsMode};
+pub use setting::{AuthMode, LogFormat, Size, SmtpSecurity, TlsMode};
 
 use super::leader::LaneBytes;
-use super::{NodeOptions, SessionTimes};
+use super::{ConnectionLimits, NodeOptions, SessionTimes};
 use crate::domain::{FieldError, Millis};
 use crate::raft::RaftConfig;
 use crate::store::FlushPolicy;
@@ -123,6 +124,10 @@ settings! {
         client: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 5870)),
         /// For the other JobTrackers.
         peer: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 5871)),
+        /// Connections of clients and TaskTrackers at a time; who comes later waits. The process needs as many file descriptors, and some hundreds more.
+        connections_max: u64 = 20_000,
+        /// A connection that has not said what it wants by then is closed.
+        head_timeout: Millis = Millis::from_secs(10),
         /// Lets both listen beyond loopback although there is neither TLS nor authentication. Only in a closed network.
         insecure: bool = false,
     }
@@ -183,6 +188,82 @@ settings! {
         lane_log_bytes: Size = Size::mib(8),
         /// With less of the disk free, submits are refused while completions and cancels pass.
         disk_free_min_percent: u64 = 10,
+    }
+
+    /// What is an alarm and who is told: docs/alarms.md. The same on all JobTrackers, since whoever leads judges.
+    [alarms] AlarmSettings {
+        /// Rules that are not judged, such as `backlog_count`.
+        off: Vec<String> = Vec::new(),
+        /// Severities that are not as in docs/alarms.md, each as `RULE=warning` or `RULE=critical`.
+        severities: Vec<String> = Vec::new(),
+        /// URLs that alarms are posted to, each as `NAME=https://...`.
+        webhooks: Vec<String> = Vec::new(),
+        /// Files with the secrets by which the bodies are signed, each as `NAME=FILE`.
+        webhook_secrets: Vec<String> = Vec::new(),
+        /// How long a webhook may take to answer.
+        webhook_timeout: Millis = Millis::from_secs(10),
+        /// Who is told of a rule, each as `RULE=NAME+NAME`, or `RULE=` for nobody; `mail` is the target of [smtp]. A rule that is not here is told to all.
+        routes: Vec<String> = Vec::new(),
+        /// How often a target is told again of what stays raised; 0ms is once.
+        repeat_every: Millis = Millis::ZERO,
+        /// How often everything is judged.
+        evaluate_every: Millis = Millis::from_secs(5),
+        /// How long a rule must not hold before its alarm is over.
+        recover_after: Millis = Millis::from_secs(60),
+        /// no_tasktracker: how long a node group may have ready runs and no TaskTracker online.
+        no_tasktracker_after: Millis = Millis::from_secs(30),
+        /// backlog_age: how long a run may be ready.
+        backlog_age_max: Millis = Millis::from_secs(600),
+        /// backlog_count: how many runs of a node group may be ready...
+        backlog_count_max: u64 = 100_000,
+        /// ...for so long.
+        backlog_count_after: Millis = Millis::from_secs(60),
+        /// failure_ratio: how many percent of the runs of a node group may fail...
+        failure_percent: u64 = 80,
+        /// ...of at least so many that finished...
+        failure_min_finished: u64 = 20,
+        /// ...within this time.
+        failure_window: Millis = Millis::from_secs(300),
+        /// dead_run: how long a dead run is an alarm.
+        dead_run_window: Millis = Millis::from_secs(600),
+        /// cron_lateness: how long after its time an instant of a periodic job may start.
+        cron_lateness_max: Millis = Millis::from_secs(60),
+        /// tasktracker_offline: how long a TaskTracker that fell silent may be away.
+        tasktracker_offline_after: Millis = Millis::from_secs(30),
+        /// A TaskTracker that stays away for this long is missed no more.
+        tasktracker_missed_for: Millis = Millis::from_secs(24 * 3600),
+        /// jobtracker_down: how long the leader may not hear another JobTracker.
+        jobtracker_down_after: Millis = Millis::from_secs(10),
+        /// clock_skew: how far a JobTracker's clock may be from the majority's.
+        clock_skew_max: Millis = Millis::new(500),
+        /// no_leader: how long a JobTracker may know no leader.
+        no_leader_after: Millis = Millis::from_secs(10),
+        /// open_files: how many percent of the files and connections that the process may open may be open.
+        open_files_percent: u64 = 80,
+        /// memory: how much memory the process may take; 0B is three quarters of the machine's.
+        memory_max: Size = Size(0),
+    }
+
+    /// The mail server for alarms; without a host no mail is sent.
+    [smtp] SmtpSettings {
+        /// Its name.
+        host: String = String::new(),
+        /// Its port.
+        port: u64 = 587,
+        /// starttls, tls from the first byte, or plain.
+        security: SmtpSecurity = SmtpSecurity::StartTls,
+        /// For the login; empty sends without one.
+        user: String = String::new(),
+        /// File with the password.
+        password_file: PathBuf = PathBuf::new(),
+        /// The sender, such as `Raftsman <raftsman@example.com>`.
+        from: String = String::new(),
+        /// Who gets the mails.
+        to: Vec<String> = Vec::new(),
+        /// What comes within this time goes into one mail.
+        batch: Millis = Millis::from_secs(30),
+        /// How long each step with the server may take.
+        timeout: Millis = Millis::from_secs(20),
     }
 
     /// Encryption. Only "off" is available in this version; everything else is refused, never ignored.
@@ -255,6 +336,11 @@ impl Config {
                 terminate_grace: scheduler.terminate_grace.into(),
             },
             disk_free_min_percent: self.limits.disk_free_min_percent,
+            alarms: alarms::options(self),
+            connections: ConnectionLimits {
+                max: usize::try_from(self.listen.connections_max).unwrap_or(usize::MAX),
+                head_within: self.listen.head_timeout.into(),
+            },
             drain: scheduler.drain_timeout.into(),
         }
     }

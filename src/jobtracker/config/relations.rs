@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 
+use super::alarms::wrong_words;
 use super::{AuthMode, Config, Size, TlsMode};
 use crate::domain::{FieldError, Millis};
+use crate::jobtracker::alarm::is_address;
 
 /// Between the last answered heartbeat and the moment that a TaskTracker stops lie at least so many heartbeats.
 const HEARTBEATS_BEFORE_STOP: u64 = 3;
@@ -16,11 +18,16 @@ const ELECTION_TIMEOUT_MAX: Millis = Millis::from_secs(60);
 /// Joining a cluster of more JobTrackers than this is surely a mistake.
 const JOIN_MAX: usize = 32;
 
+/// More file descriptors than any system gives.
+const CONNECTIONS_MAX: u64 = 1_000_000;
+/// Alarms are no stop watch.
+const ALARM_SPAN_MIN: Millis = Millis::new(10);
+
 /// The largest request, with what its commands weigh besides.
 const LANE_MIN: Size = Size::mib(8);
 
 /// One rule: whether it holds, else the setting that breaks it and why.
-type Rule = (bool, &'static str, String);
+pub(super) type Rule = (bool, &'static str, String);
 
 /// # Errors
 /// Every rule that does not hold.
@@ -32,6 +39,8 @@ pub(super) fn check(config: &Config) -> Result<(), Vec<FieldError>> {
         storage(config),
         scheduler(config),
         waiting(config),
+        alarms(config),
+        smtp(config),
         later(config),
     ];
     let broken: Vec<FieldError> = rules
@@ -83,6 +92,12 @@ fn listen(config: &Config) -> Vec<Rule> {
                    set listen.insecure = true if the network around it is closed";
     let unclear = |address: SocketAddr| format!("is empty; {address} is no address that others can call");
     vec![
+        (
+            (1..=CONNECTIONS_MAX).contains(&listen.connections_max),
+            "listen.connections_max",
+            format!("is {}; 1 to {CONNECTIONS_MAX}", listen.connections_max),
+        ),
+        (!listen.head_timeout.is_zero(), "listen.head_timeout", "is 0; at least 1ms".into()),
         (listen.insecure || !open(listen.client), "listen.client", exposed.into()),
         (listen.insecure || !open(listen.peer), "listen.peer", exposed.into()),
         (
@@ -203,6 +218,67 @@ fn waiting(config: &Config) -> Vec<Rule> {
     let percent = set.disk_free_min_percent;
     let mut rules: Vec<Rule> = lanes.map(roomy).into();
     rules.push((percent <= 90, "limits.disk_free_min_percent", format!("is {percent}; 0 to 90")));
+    rules
+}
+
+fn alarms(config: &Config) -> Vec<Rule> {
+    let set = &config.alarms;
+    let mut rules = wrong_words(config);
+    let spans = [
+        ("alarms.webhook_timeout", set.webhook_timeout),
+        ("alarms.evaluate_every", set.evaluate_every),
+        ("alarms.failure_window", set.failure_window),
+        ("alarms.dead_run_window", set.dead_run_window),
+        ("alarms.backlog_age_max", set.backlog_age_max),
+        ("alarms.cron_lateness_max", set.cron_lateness_max),
+    ];
+    rules.extend(
+        spans.map(|(key, span)| {
+            (span >= ALARM_SPAN_MIN, key, format!("is {span}; at least {ALARM_SPAN_MIN}"))
+        }),
+    );
+    let percents = [
+        ("alarms.failure_percent", set.failure_percent),
+        ("alarms.open_files_percent", set.open_files_percent),
+    ];
+    rules.extend(
+        percents.map(|(key, percent)| ((1..=100).contains(&percent), key, format!("is {percent}; 1 to 100"))),
+    );
+    let missed = set.tasktracker_missed_for > set.tasktracker_offline_after;
+    rules.push((
+        missed,
+        "alarms.tasktracker_missed_for",
+        format!(
+            "is {}; more than alarms.tasktracker_offline_after, {}",
+            set.tasktracker_missed_for, set.tasktracker_offline_after
+        ),
+    ));
+    rules.push((set.backlog_count_max > 0, "alarms.backlog_count_max", "is 0; at least 1".into()));
+    rules
+}
+
+fn smtp(config: &Config) -> Vec<Rule> {
+    let smtp = &config.smtp;
+    let is_on = !smtp.host.is_empty();
+    let address = |text: &str| is_address(text);
+    let no_address = |text: &str| format!("is {text:?}; give a mail address such as ops@example.com");
+    let mut rules = vec![
+        (
+            is_on || smtp.to.is_empty(),
+            "smtp.host",
+            "is empty although smtp.to names somebody; give the mail server".into(),
+        ),
+        ((1..=65_535).contains(&smtp.port), "smtp.port", format!("is {}; 1 to 65535", smtp.port)),
+        (!is_on || address(&smtp.from), "smtp.from", no_address(&smtp.from)),
+        (!is_on || !smtp.to.is_empty(), "smtp.to", "is empty; name who gets the mails".into()),
+        (
+            smtp.user.is_empty() || !smtp.password_file.as_os_str().is_empty(),
+            "smtp.password_file",
+            "is empty although smtp.user is given; give the file with the password".into(),
+        ),
+        (!smtp.timeout.is_zero(), "smtp.timeout", "is 0; at least 1ms".into()),
+    ];
+    rules.extend(smtp.to.iter().map(|to| (address(to), "smtp.to", no_address(to))));
     rules
 }
 

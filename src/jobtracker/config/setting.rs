@@ -43,6 +43,14 @@ pub enum LogFormat {
     Json,
 }
 
+/// How the connection to the mail server is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SmtpSecurity {
+    StartTls,
+    Tls,
+    Plain,
+}
+
 /// A number of bytes, written as `64MiB`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(pub u64);
@@ -250,6 +258,7 @@ macro_rules! word {
 
 word!(TlsMode { "off" Off, "allow" Allow, "prefer" Prefer, "require" Require });
 word!(AuthMode { "off" Off, "token" Token });
+word!(SmtpSecurity { "starttls" StartTls, "tls" Tls, "plain" Plain });
 word!(LogFormat { "text" Text, "json" Json });
 
 #[cfg(test)]

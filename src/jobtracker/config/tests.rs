@@ -69,7 +69,7 @@ fn names_that_kubernetes_injects_are_not_settings() {
 fn everything_that_is_wrong_is_told_at_once_with_its_origin() {
     let file = "[raft]\nheartbaet = \"50ms\"\nheartbeat = 50\n[rafft]\nx = 1\n[limits]\ndisk_free_min_percent = -1\n";
     expect_test::expect![[r#"
-        rafft.x: is not a setting; the sections are [node] [listen] [raft] [storage] [scheduler] [limits] [tls] [auth] [telemetry] (raftsman.toml:5)
+        rafft.x: is not a setting; the sections are [node] [listen] [raft] [storage] [scheduler] [limits] [alarms] [smtp] [tls] [auth] [telemetry] (raftsman.toml:5)
         raft.heartbaet: is not a setting; [raft] has heartbeat, election_timeout_min, election_timeout_max, hand_over, hand_over_step, snapshot_entries, snapshot_timeout, keep_entries, promote_lag_max (raftsman.toml:2)
         node.nmae: is not a setting; [node] has name, data_dir, advertise, advertise_client, join (environment RAFTSMAN_NODE__NMAE)
         raft.heartbeat: is 50; give a span such as "250ms", "10s", "5m", "2h" or "7d" (raftsman.toml:3)
@@ -99,6 +99,39 @@ fn relations_between_sizes_are_kept() {
         storage.flush_bytes: is 1MiB; at least storage.layer_bytes, 64MiB (raftsman.toml:6)
         limits.lane_log_bytes: is 1MiB; at least 8MiB, or the largest request could never pass (raftsman.toml:2)
         limits.disk_free_min_percent: is 91; 0 to 90 (raftsman.toml:3)"#]].assert_eq(&wrong(file));
+}
+
+#[test]
+fn alarms_that_could_never_be_told_are_refused() {
+    let file = "[alarms]\noff = [\"backlog\"]\nseverities = [\"disk_low=bad\"]\n\
+                webhooks = [\"ops=ftp://x\", \"mail=http://h/\", \"a=http://h/\", \"a=http://h/\", \"http://h/\"]\n\
+                webhook_secrets = [\"b=/s\"]\nroutes = [\"dead_run=a+mail\", \"dead=a\", \"disk_low=\"]\n\
+                failure_percent = 101\ndead_run_window = \"0ms\"\ntasktracker_missed_for = \"1s\"\n\
+                [smtp]\nto = [\"ops\"]\nport = 0\nuser = \"u\"\n";
+    expect_test::expect![[r#""#]].assert_eq(&wrong(file));
+    let mail = "[smtp]\nhost = \"mail.example\"\nsecurity = \"ssl\"\n";
+    expect_test::expect![[r#""#]].assert_eq(&wrong(mail));
+    let mail = "[smtp]\nhost = \"mail.example\"\n";
+    expect_test::expect![[r#""#]].assert_eq(&wrong(mail));
+}
+
+#[test]
+fn what_is_said_of_alarms_is_what_the_node_does() {
+    let file = "[alarms]\noff = [\"backlog_count\"]\nseverities = [\"dead_run=critical\"]\n\
+                webhooks = [\"ops=https://ops.example/hook?a=b\"]\nwebhook_secrets = [\"ops=/etc/s\"]\n\
+                routes = [\"dead_run=ops+mail\", \"disk_low=\"]\nmemory_max = \"1GiB\"\n\
+                [smtp]\nhost = \"mail.example\"\nfrom = \"Raftsman <r@example.com>\"\nto = [\"ops@example.com\"]\n";
+    let (_directory, layers) = layers(file, &[], &[]);
+    let alarms = load(&layers).unwrap().config.node_options("n1").alarms;
+    expect_test::expect![[r#""#]].assert_eq(&format!(
+        "{:?} {:?} {:?} {:?} {:?} {}",
+        alarms.off,
+        alarms.severities,
+        alarms.routes,
+        alarms.webhooks,
+        alarms.mail,
+        alarms.thresholds.memory_max
+    ));
 }
 
 #[test]

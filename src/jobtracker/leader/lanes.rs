@@ -183,6 +183,7 @@ pub fn weight(command: &Command) -> usize {
             log.lines.iter().flat_map(|l| &l.lines).map(|line| 32 + line.text.len()).sum()
         }
         Command::Plan(plan) => plan.jobs.iter().map(|job| 64 + 8 * job.instants.len()).sum(),
+        Command::SetAlarms(set) => COMMAND_BYTES * set.changes.len(),
         Command::TrackerOnline(online) => 8 * online.holds.len(),
         Command::ClientOpen(_)
         | Command::Cancel(_)
@@ -194,6 +195,8 @@ pub fn weight(command: &Command) -> usize {
         | Command::Reclaim(_)
         | Command::Tick
         | Command::Expire
+        | Command::AlarmsTold(_)
+        | Command::SilenceAlarm(_)
         | Command::SetLimits(_)
         | Command::FeedbackRetry(_)
         | Command::FeedbackDrop(_) => 0,

@@ -184,6 +184,7 @@ pub fn lane_of(command: &Command) -> Lane {
         | Command::Cancel(_)
         | Command::Terminate(_)
         | Command::Retry(_)
+        | Command::SilenceAlarm(_)
         | Command::SetLimits(_)
         | Command::FeedbackRetry(_)
         | Command::FeedbackDrop(_) => Lane::Request,
@@ -197,6 +198,8 @@ pub fn lane_of(command: &Command) -> Lane {
         | Command::Plan(_)
         | Command::Tick
         | Command::Expire
+        | Command::SetAlarms(_)
+        | Command::AlarmsTold(_)
         | Command::FeedbackHeard(_)
         | Command::FeedbackFailed(_) => Lane::Drain,
     }

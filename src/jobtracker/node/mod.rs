@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, RwLock};
 #[cfg(feature = "server")]
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::alarms;
+use super::alarm::{self, Alarms};
 use super::leader::{self, Desk, LeaderHandle};
 use super::log_tail::{LogTail, LogTailError};
 use super::snapshots;
@@ -33,7 +33,7 @@ use crate::raft::{Leadership, PeerIdentity, RaftNode, RaftSetup, ReadError, Star
 use crate::store::{DataDir, LogStore, Node, State, StateOptions, Store, StoreError};
 pub use commands::{CommandError, Committed, lane_of};
 use leader_news::LEADER_POLL;
-pub use options::{NodeOptions, SessionTimes};
+pub use options::{ConnectionLimits, NodeOptions, SessionTimes};
 pub use surroundings::{Addresses, ClientPort, OpenStore, PeerPort, Surroundings};
 
 /// How long the peer port stays open after leadership was handed over.
@@ -68,6 +68,9 @@ struct Shared {
     clock: Arc<dyn Clock>,
     started: Instant,
     disk_low: AtomicBool,
+    alarms: Alarms,
+    /// A place for each connection of the client port.
+    places: Arc<Semaphore>,
     next_stream: AtomicU64,
     state: State,
     log: LogStore,
@@ -151,6 +154,8 @@ impl JobTracker {
             },
             lane_bytes: options.lanes,
         };
+        let alarms = Alarms::new(&options.alarms);
+        let places = Arc::new(Semaphore::new(options.connections.max));
         let shared = Arc::new(Shared {
             options,
             raft,
@@ -161,6 +166,8 @@ impl JobTracker {
             clock,
             started,
             disk_low: AtomicBool::new(false),
+            alarms,
+            places,
             next_stream: AtomicU64::new(1),
             state,
             log: log.clone(),
@@ -183,7 +190,7 @@ impl JobTracker {
                 on_fatal(&error.to_string());
             }
         });
-        tokio::spawn(alarms::watch(tracker.clone()));
+        alarm::start(&tracker);
         Ok((tracker, port))
     }
 
@@ -247,15 +254,24 @@ impl JobTracker {
         self.shared.disk_low.load(Ordering::Relaxed)
     }
 
-    /// The free part of the data directory's disk now; whether that is too little is remembered. Also tells whether that
-    /// has changed.
+    /// The places that connections of the client port take.
+    pub fn connection_places(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.shared.places)
+    }
+
+    pub(super) fn alarms(&self) -> &Alarms {
+        &self.shared.alarms
+    }
+
+    /// The free part of the data directory's disk now; whether that is too little is remembered.
     ///
     /// # Errors
     /// If the file system does not tell.
-    pub(super) fn look_at_disk(&self) -> std::io::Result<(u64, bool)> {
+    pub(super) fn look_at_disk(&self) -> std::io::Result<u64> {
         let free_percent = self.shared.data_dir.lock().disk_space()?.free_percent();
         let low = free_percent < self.shared.options.disk_free_min_percent;
-        Ok((free_percent, self.shared.disk_low.swap(low, Ordering::Relaxed) != low))
+        self.shared.disk_low.store(low, Ordering::Relaxed);
+        Ok(free_percent)
     }
 
     /// Looks at the tables as they are on this node; the lock is held as long as `look` runs, so it is bounded.

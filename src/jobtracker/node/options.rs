@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::jobtracker::alarm::AlarmOptions;
 use crate::jobtracker::leader::LaneBytes;
 use crate::raft::RaftConfig;
 use crate::store::FlushPolicy;
@@ -27,8 +28,25 @@ pub struct NodeOptions {
     pub sessions: SessionTimes,
     /// Below this, submits and logs are refused.
     pub disk_free_min_percent: u64,
+    pub alarms: AlarmOptions,
+    pub connections: ConnectionLimits,
     /// How long a stop waits for the answers to calls under way.
     pub drain: Duration,
+}
+
+/// What the client port takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// Connections at a time; who comes later waits.
+    pub max: usize,
+    /// How long a connection may take to say what it wants.
+    pub head_within: Duration,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> ConnectionLimits {
+        ConnectionLimits { max: 20_000, head_within: Duration::from_secs(10) }
+    }
 }
 
 /// What TaskTrackers are told, and when they count as gone.
@@ -67,6 +85,8 @@ impl NodeOptions {
             lanes: LaneBytes::default(),
             sessions: SessionTimes::default(),
             disk_free_min_percent: 10,
+            alarms: AlarmOptions::default(),
+            connections: ConnectionLimits::default(),
             drain: Duration::from_secs(25),
         }
     }

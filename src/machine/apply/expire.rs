@@ -9,7 +9,7 @@ use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::effect::Effect;
 use crate::machine::key::Key;
-use crate::machine::limits::EXPIRE_MAX;
+use crate::machine::limits::{ALARM_KEPT, EXPIRE_MAX};
 use crate::machine::queue::{feedback, take_back};
 use crate::machine::reply::Reply;
 use crate::machine::row::{LiveState, Row, TrackerState};
@@ -24,6 +24,8 @@ pub(super) fn apply(change: &mut Change<'_>) -> Result<Reply, BaseError> {
     client_sessions(change)?;
     offline_trackers(change)?;
     unheard_feedback(change)?;
+    alarms(change)?;
+    silences(change)?;
     Ok(Reply::Done)
 }
 
@@ -210,4 +212,26 @@ fn unheard_feedback(change: &mut Change<'_>) -> Result<(), BaseError> {
         change.count_feedback(&group, |counts| counts.expired += 1)?;
     }
     Ok(())
+}
+
+/// Those that recovered long ago. There are not many: a rule has a bounded number of subjects.
+fn alarms(change: &mut Change<'_>) -> Result<(), BaseError> {
+    let oldest_kept = change.now() - ALARM_KEPT;
+    let (from, to) = Key::alarms();
+    let rows = change.scan(&from, &to, usize::MAX)?;
+    let is_old = |row: &Row| match row {
+        Row::Alarm(row) => row.recovered.is_some_and(|at| at < oldest_kept),
+        _ => false,
+    };
+    let old = rows.into_iter().filter(|(_, row)| is_old(row)).take(EXPIRE_MAX);
+    old.map(|(key, _)| key).try_for_each(|key| change.delete(key))
+}
+
+fn silences(change: &mut Change<'_>) -> Result<(), BaseError> {
+    let (from, to) = Key::silences();
+    let now = change.now();
+    let is_over = |row: &Row| matches!(row, Row::Silence(row) if row.until <= now);
+    let rows = change.scan(&from, &to, usize::MAX)?;
+    let over = rows.into_iter().filter(|(_, row)| is_over(row)).take(EXPIRE_MAX);
+    over.map(|(key, _)| key).try_for_each(|key| change.delete(key))
 }

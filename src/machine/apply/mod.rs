@@ -1,5 +1,6 @@
 //! The match: each command goes to the file that has its name. Nothing else lives here.
 
+mod alarms_told;
 mod biz_log;
 mod cancel;
 mod client_open;
@@ -15,7 +16,9 @@ mod reclaim;
 mod request;
 mod retry;
 mod return_;
+mod set_alarms;
 mod set_limits;
+mod silence_alarm;
 mod submit;
 mod terminate;
 mod tick;
@@ -50,5 +53,8 @@ pub(super) fn apply(change: &mut Change<'_>, command: &Command) -> Result<Reply,
         Command::FeedbackFailed(failed) => feedback_failed::apply(change, failed),
         Command::FeedbackRetry(retry) => feedback_retry::apply(change, retry),
         Command::FeedbackDrop(drop) => feedback_drop::apply(change, drop),
+        Command::SetAlarms(set) => set_alarms::apply(change, set),
+        Command::AlarmsTold(told) => alarms_told::apply(change, told),
+        Command::SilenceAlarm(silence) => silence_alarm::apply(change, silence),
     }
 }

@@ -7,15 +7,17 @@ use bytes::Bytes;
 
 use super::{Source, apply, machine};
 use crate::domain::{
-    Action, Backoff, BizLogLevel, BizLogLine, ClientId, CronSchedule, DstRule, ExecutionId, Identity, JobId,
-    JobSpec, Kind, Millis, MisfirePolicy, NodeGroup, OnConflict, Outcome, RepeatSchedule, RequestId, RunId,
-    Schedule, SessionId, TaskId, Timestamp,
+    Action, AlarmId, AlarmRule, AlarmSeverity, AlarmSubject, AlarmTarget, Backoff, BizLogLevel, BizLogLine,
+    ClientId, CronSchedule, DstRule, ExecutionId, Identity, JobId, JobSpec, Kind, Millis, MisfirePolicy,
+    NodeGroup, OnConflict, Outcome, RepeatSchedule, RequestId, RunId, Schedule, SessionId, TaskId, Timestamp,
 };
+use crate::machine::alarm::{AlarmNews, AlarmReading};
 use crate::machine::command::{
-    BizLog, Cancel, ClientOpen, Complete, Completion, Dispatch, ExecutionLines, FeedbackDrop, FeedbackFailed,
-    FeedbackFailure, FeedbackHeard, FeedbackRetry, FeedbackWhich, Fingerprint, JobPlan, JobRef,
-    OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SetLimits, SkippedRange, Submit,
-    Terminate, TrackerOffline, TrackerOnline,
+    AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Complete, Completion,
+    Dispatch, ExecutionLines, FeedbackDrop, FeedbackFailed, FeedbackFailure, FeedbackHeard, FeedbackRetry,
+    FeedbackWhich, Fingerprint, JobPlan, JobRef, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey,
+    Retry, Return, SetAlarms, SetLimits, SilenceAlarm, SkippedRange, Submit, Terminate, TrackerOffline,
+    TrackerOnline,
 };
 use crate::machine::limits::{CAPACITY_MAX, FIELDS, Limits};
 use crate::machine::reply::SubmitAnswer;
@@ -150,20 +152,21 @@ impl Seen {
                 run: self.run(source),
                 reason: String::new(),
             }),
-            18 => self.rarely(source),
+            18 => self.rarely(source, at),
             _ => Command::Expire,
         }
     }
 
-    fn rarely(&self, source: &mut Source<'_>) -> Command {
-        match source.byte() % 6 {
+    fn rarely(&self, source: &mut Source<'_>, at: u64) -> Command {
+        match source.byte() % 7 {
             0 => Command::ClientOpen(ClientOpen { identity: identity(source) }),
             1 => Command::TrackerOffline(TrackerOffline {
                 session: self.session(source),
                 reason: source.of(&[OfflineReason::Silent, OfflineReason::Left, OfflineReason::Replaced]),
             }),
             2 => Command::BizLog(BizLog { lines: source.some(2, |source| self.lines(source)) }),
-            3 | 4 => self.feedback(source),
+            3 => alarm(source, at),
+            4 | 5 => self.feedback(source),
             _ => Command::SetLimits(SetLimits {
                 limits: limits(source),
                 instead_of: (source.byte() & 1 == 1).then(|| limits(source)),
@@ -354,4 +357,29 @@ fn limits(source: &mut Source<'_>) -> Limits {
     let mut limits = Limits::default();
     FIELDS.iter().for_each(|field| field.set(&mut limits, source.number()));
     limits
+}
+
+fn alarm(source: &mut Source<'_>, at: u64) -> Command {
+    let rule = source.of(&[AlarmRule::DeadRun, AlarmRule::BacklogAge]);
+    let subject = AlarmSubject::new(source.of(&["trade", "stock"])).expect("within the limits");
+    match source.byte() % 4 {
+        0 => {
+            let by = Identity::new("somebody").expect("within the limits");
+            let until = source.flag().then(|| Timestamp::from_millis(time(source, at)));
+            Command::SilenceAlarm(SilenceAlarm { rule, subject: source.flag().then_some(subject), until, by })
+        }
+        1 => {
+            let target = AlarmTarget::new(source.of(&["ops", "mail"])).expect("within the limits");
+            let (id, news) =
+                (AlarmId::from_u64(source.number()), source.of(&[AlarmNews::Raised, AlarmNews::Recovered]));
+            Command::AlarmsTold(AlarmsTold { told: vec![AlarmTold { rule, subject, id, target, news }] })
+        }
+        way => {
+            let value = i64::from(source.byte());
+            let reading =
+                AlarmReading { severity: AlarmSeverity::Warning, value, threshold: 5, text: String::new() };
+            let to = if way == 2 { AlarmState::Recovered } else { AlarmState::Raised(reading) };
+            Command::SetAlarms(SetAlarms { changes: vec![AlarmChange { rule, subject, to }] })
+        }
+    }
 }

@@ -8,15 +8,18 @@ use proptest::option;
 use proptest::prelude::*;
 
 use crate::domain::{
-    Action, Backoff, BizLogLevel, BizLogLine, ClientId, ContentType, CronSchedule, DstRule, ExecutionId,
-    Identity, JobId, JobSpec, Kind, Millis, MisfirePolicy, NodeGroup, OnConflict, Outcome, Position,
-    RepeatSchedule, RequestId, RetryPolicy, RunId, Schedule, SessionId, TaskId, Timestamp, TraceContext,
+    Action, AlarmId, AlarmRule, AlarmSeverity, AlarmSubject, AlarmTarget, Backoff, BizLogLevel, BizLogLine,
+    ClientId, ContentType, CronSchedule, DstRule, ExecutionId, Identity, JobId, JobSpec, Kind, Millis,
+    MisfirePolicy, NodeGroup, OnConflict, Outcome, Position, RepeatSchedule, RequestId, RetryPolicy, RunId,
+    Schedule, SessionId, TaskId, Timestamp, TraceContext,
 };
+use crate::machine::alarm::{AlarmNews, AlarmReading, AlarmRow, SilenceRow, Told};
 use crate::machine::command::{
-    BizLog, Cancel, ClientOpen, Command, Complete, Completion, Dispatch, ExecutionLines, FeedbackDrop,
-    FeedbackFailed, FeedbackFailure, FeedbackHeard, FeedbackRetry, FeedbackWhich, Fingerprint, JobPlan,
-    JobRef, LogEntry, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SetLimits,
-    SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
+    AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Command, Complete,
+    Completion, Dispatch, ExecutionLines, FeedbackDrop, FeedbackFailed, FeedbackFailure, FeedbackHeard,
+    FeedbackRetry, FeedbackWhich, Fingerprint, JobPlan, JobRef, LogEntry, OfflineReason, Plan, Reclaim,
+    ReclaimReason, RequestKey, Retry, Return, SetAlarms, SetLimits, SilenceAlarm, SkippedRange, Submit,
+    Terminate, TrackerOffline, TrackerOnline,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::{CancelAnswer, CompleteAnswer, Refusal, Reply, SubmitAnswer};
@@ -258,6 +261,65 @@ fn online() -> BoxedStrategy<TrackerOnline> {
         .boxed()
 }
 
+fn alarm_rule() -> BoxedStrategy<AlarmRule> {
+    prop::sample::select(AlarmRule::ALL).boxed()
+}
+
+fn subject() -> BoxedStrategy<AlarmSubject> {
+    name(|text| AlarmSubject::new(text).unwrap()).boxed()
+}
+
+fn target() -> BoxedStrategy<AlarmTarget> {
+    name(|text| AlarmTarget::new(text).unwrap()).boxed()
+}
+
+fn alarm_id() -> BoxedStrategy<AlarmId> {
+    position().prop_map(AlarmId).boxed()
+}
+
+fn news() -> BoxedStrategy<AlarmNews> {
+    prop::sample::select(vec![AlarmNews::Raised, AlarmNews::Recovered]).boxed()
+}
+
+fn reading() -> BoxedStrategy<AlarmReading> {
+    let severity = prop::sample::select(vec![AlarmSeverity::Warning, AlarmSeverity::Critical]);
+    (severity, any::<i64>(), any::<i64>(), text())
+        .prop_map(|(severity, value, threshold, text)| AlarmReading { severity, value, threshold, text })
+        .boxed()
+}
+
+fn alarm_command() -> BoxedStrategy<Command> {
+    let to = prop_oneof![reading().prop_map(AlarmState::Raised), Just(AlarmState::Recovered)];
+    let change =
+        (alarm_rule(), subject(), to).prop_map(|(rule, subject, to)| AlarmChange { rule, subject, to });
+    let told = (alarm_rule(), subject(), alarm_id(), target(), news())
+        .prop_map(|(rule, subject, id, target, news)| AlarmTold { rule, subject, id, target, news });
+    let silence = (alarm_rule(), option::of(subject()), option::of(at()), identity())
+        .prop_map(|(rule, subject, until, by)| SilenceAlarm { rule, subject, until, by });
+    prop_oneof![
+        vec(change, 0..3).prop_map(|changes| Command::SetAlarms(SetAlarms { changes })),
+        vec(told, 0..3).prop_map(|told| Command::AlarmsTold(AlarmsTold { told })),
+        silence.prop_map(Command::SilenceAlarm),
+    ]
+    .boxed()
+}
+
+fn alarm_row() -> BoxedStrategy<Row> {
+    let told = (target(), news(), at(), any::<u32>()).prop_map(|(target, news, at, times)| Told {
+        target,
+        news,
+        at,
+        times,
+    });
+    let alarm = (alarm_id(), at(), option::of(at()), at(), reading(), any::<bool>(), vec(told, 0..3));
+    let alarm = alarm.prop_map(|(id, raised, recovered, seen, reading, hushed, told)| {
+        Row::Alarm(Box::new(AlarmRow { id, raised, recovered, seen, reading, hushed, told }))
+    });
+    let silence = (at(), at(), identity())
+        .prop_map(|(since, until, by)| Row::Silence(Box::new(SilenceRow { since, until, by })));
+    prop_oneof![alarm, silence].boxed()
+}
+
 pub(super) fn command() -> BoxedStrategy<Command> {
     let job_ref = prop_oneof![
         job().prop_map(JobRef::Id),
@@ -301,7 +363,7 @@ pub(super) fn command() -> BoxedStrategy<Command> {
         (limits(), proptest::option::of(limits()))
             .prop_map(|(limits, instead_of)| Command::SetLimits(SetLimits { limits, instead_of })),
     ];
-    prop_oneof![asked, rest, feedback_command()].boxed()
+    prop_oneof![asked, rest, feedback_command(), alarm_command()].boxed()
 }
 
 fn feedback_command() -> BoxedStrategy<Command> {
@@ -690,5 +752,5 @@ pub(super) fn row() -> BoxedStrategy<Row> {
         feedback().prop_map(|row| Row::Feedback(Arc::new(row))),
         feedback_group().prop_map(|row| Row::FeedbackGroup(Box::new(row))),
     ];
-    prop_oneof![jobs, rest].boxed()
+    prop_oneof![jobs, rest, alarm_row()].boxed()
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::memory_base::MemoryBase;
 use super::script::{self, Names};
-use crate::machine::limits::{EXPIRE_MAX, RIPEN_MAX};
+use crate::domain::{AlarmRule, AlarmSubject};
+use crate::machine::limits::{ALARM_SUBJECTS_MAX, EXPIRE_MAX, RIPEN_MAX};
 use crate::machine::{Effect, Key, Machine};
 
 struct Player {
@@ -37,6 +38,27 @@ impl Player {
         let broken: Vec<String> = self.machine.check().unwrap().iter().map(ToString::to_string).collect();
         assert!(broken.is_empty(), "{broken:#?}");
     }
+}
+
+#[test]
+fn a_rule_has_so_many_subjects_and_a_new_one_takes_the_place_of_the_one_that_recovered_first() {
+    let mut player = Player::new();
+    let many: Vec<String> =
+        (1..=ALARM_SUBJECTS_MAX).map(|n| format!("raise tasktracker_offline trade/w{n}")).collect();
+    player.play(&format!("at 1 {}", many.join(" + ")));
+    let (from, to) = Key::alarms();
+    assert_eq!(player.rows_from(&from, &to), ALARM_SUBJECTS_MAX);
+    assert_eq!(player.play("at 2 raise tasktracker_offline trade/late"), 0, "all of them are raised");
+    player.play("at 3 recover tasktracker_offline trade/w7");
+    player.play("at 4 recover tasktracker_offline trade/w3");
+    assert_eq!(player.play("at 5 raise tasktracker_offline trade/late"), 2, "one goes and one comes");
+    let kept = |who: &str| {
+        let key = Key::Alarm(AlarmRule::TaskTrackerOffline, AlarmSubject::new(who).unwrap());
+        player.machine.tables().get(&key).unwrap().is_some()
+    };
+    assert_eq!([kept("trade/w7"), kept("trade/w3"), kept("trade/late")], [false, true, true]);
+    assert_eq!(player.play("at 6 raise disk_low n1"), 1, "another rule has room of its own");
+    player.check();
 }
 
 /// Commands until one writes nothing; each writes at most `most` rows.

@@ -10,7 +10,10 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::arbitrary;
-use crate::domain::{ClientId, Identity, JobId, NodeGroup, Position, RequestId, RunId, TaskId, Timestamp};
+use crate::domain::{
+    AlarmRule, AlarmSubject, ClientId, Identity, JobId, NodeGroup, Position, RequestId, RunId, TaskId,
+    Timestamp,
+};
 use crate::machine::codec::{
     CodecError, decode_command, decode_entry, decode_reply, decode_row, encode_command, encode_entry,
     encode_reply, encode_row,
@@ -118,6 +121,7 @@ fn from_hex(text: &str) -> Bytes {
 fn keys() -> String {
     let (group, task) = (NodeGroup::new("trade").unwrap(), TaskId::new("t1").unwrap());
     let (who, request) = (Identity::new("w1").unwrap(), RequestId::new("abc").unwrap());
+    let subject = AlarmSubject::new("trade/w1").unwrap();
     let (job, at) = (JobId(Position::new(42, 1)), Timestamp::from_millis(1000));
     let (run, client) = (RunId { job, number: 3 }, ClientId(Position::new(43, 0)));
     let keys = [
@@ -139,6 +143,9 @@ fn keys() -> String {
         Key::RequestAge(at, request),
         Key::Feedback(group.clone(), run),
         Key::FeedbackGroup(group),
+        Key::Alarm(AlarmRule::BacklogAge, subject.clone()),
+        Key::Silence(AlarmRule::DeadRun, None),
+        Key::Silence(AlarmRule::DeadRun, Some(subject)),
     ];
     let line = |key: &Key| format!("key {}\n    {key:?}\n", hex(&key.to_bytes()));
     keys.iter().map(line).collect()

@@ -1,5 +1,6 @@
 //! The proof of the machine: stories, golden bytes, a model, the count of keys.
 
+mod alarm_model;
 mod arbitrary;
 mod bounds;
 mod budget;

@@ -7,9 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::alarm_model::Alarms;
 use crate::domain::{
-    Action, ClientId, ExecutionId, Identity, JobId, JobSpec, Millis, MisfirePolicy, NodeGroup, OnConflict,
-    Position, RequestId, RunId, Schedule, SessionId, TaskId, Timestamp,
+    Action, AlarmId, ClientId, ExecutionId, Identity, JobId, JobSpec, Millis, MisfirePolicy, NodeGroup,
+    OnConflict, Position, RequestId, RunId, Schedule, SessionId, TaskId, Timestamp,
 };
 use crate::machine::command::{
     Command, Completion, FeedbackFailure, FeedbackWhich, Fingerprint, JobPlan, JobRef, LogEntry,
@@ -31,6 +32,7 @@ pub(super) struct Model {
     pub(super) trackers: BTreeMap<(NodeGroup, Identity), Tracker>,
     pub(super) clients: BTreeMap<ClientId, Client>,
     requests: BTreeMap<RequestId, (Timestamp, (Fingerprint, Reply))>,
+    pub(super) alarms: Alarms,
     /// When a periodic job ended: its own end keeps it like a finished run would.
     ends: BTreeSet<(Timestamp, JobId)>,
     /// By the group of JobClients that shall hear it, in the order of their runs.
@@ -331,6 +333,21 @@ impl Model {
                 let gone = chosen.iter().filter(|run| feedback.told.remove(run).is_some()).count();
                 feedback.discarded += gone as u64;
                 Reply::FeedbackMoved(gone as u32)
+            }
+            Command::SetAlarms(set) => {
+                for one in &set.changes {
+                    let id = AlarmId(Position::new(self.index, self.ordinal));
+                    self.ordinal += u32::from(self.alarms.change(self.now, id, one));
+                }
+                Reply::Done
+            }
+            Command::AlarmsTold(told) => {
+                told.told.iter().for_each(|one| self.alarms.told(one));
+                Reply::Done
+            }
+            Command::SilenceAlarm(silence) => {
+                self.alarms.silence(self.now, silence);
+                Reply::Done
             }
         }
     }
@@ -1055,6 +1072,7 @@ impl Model {
             feedback.expired += expired;
             *self.rare.entry("feedback expired").or_default() += expired;
         }
+        self.alarms.expire(now);
     }
 }
 

@@ -8,18 +8,22 @@ use std::fmt::Write as _;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use super::alarm_model;
 use super::memory_base::MemoryBase;
 use super::model::{Model, Next, State};
 use crate::domain::{
-    Action, Backoff, BizLogLevel, BizLogLine, ClientId, CronSchedule, DstRule, ExecutionId, Identity, JobId,
-    JobSpec, Kind, Millis, MisfirePolicy, NodeGroup, OnConflict, Outcome, Position, RepeatSchedule,
-    RequestId, RetryPolicy, RunId, Schedule, SessionId, TaskId, Timestamp,
+    Action, AlarmRule, AlarmSeverity, AlarmSubject, AlarmTarget, Backoff, BizLogLevel, BizLogLine, ClientId,
+    CronSchedule, DstRule, ExecutionId, Identity, JobId, JobSpec, Kind, Millis, MisfirePolicy, NodeGroup,
+    OnConflict, Outcome, Position, RepeatSchedule, RequestId, RetryPolicy, RunId, Schedule, SessionId,
+    TaskId, Timestamp,
 };
+use crate::machine::alarm::{AlarmNews, AlarmReading};
 use crate::machine::command::{
-    BizLog, Cancel, ClientOpen, Command, Complete, Completion, Dispatch, ExecutionLines, FeedbackDrop,
-    FeedbackFailed, FeedbackFailure, FeedbackHeard, FeedbackRetry, FeedbackWhich, Fingerprint, JobPlan,
-    JobRef, LogEntry, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SetLimits,
-    SkippedRange, Submit, Terminate, TrackerOffline, TrackerOnline,
+    AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Command, Complete,
+    Completion, Dispatch, ExecutionLines, FeedbackDrop, FeedbackFailed, FeedbackFailure, FeedbackHeard,
+    FeedbackRetry, FeedbackWhich, Fingerprint, JobPlan, JobRef, LogEntry, OfflineReason, Plan, Reclaim,
+    ReclaimReason, RequestKey, Retry, Return, SetAlarms, SetLimits, SilenceAlarm, SkippedRange, Submit,
+    Terminate, TrackerOffline, TrackerOnline,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::Reply;
@@ -121,6 +125,8 @@ impl Chance {
 
 struct World {
     chance: Chance,
+    /// Of their own, since alarms meet nothing else.
+    alarm_chance: Chance,
     at: u64,
     memory: Machine,
     model: Model,
@@ -143,6 +149,7 @@ impl World {
         let machine = Machine::open(Arc::clone(&base) as _).unwrap();
         World {
             chance: Chance(seed),
+            alarm_chance: Chance(!seed),
             at: 1_000_000,
             memory: Machine::open(Arc::new(NoBase)).unwrap(),
             model: Model::default(),
@@ -154,7 +161,11 @@ impl World {
 
     fn step(&mut self) {
         self.time_passes();
-        let commands = self.commands();
+        let mut commands = self.commands();
+        if self.alarm_chance.one_in(8) {
+            // First, since the model does not count the ids of the job log's lines.
+            commands.insert(0, self.alarm());
+        }
         let entry = LogEntry { at: Timestamp::from_millis(self.at), commands };
         let index = self.memory.applied_index() + 1 + self.chance.below(2);
         let replies = self.memory.apply(index, &entry).unwrap().replies;
@@ -497,6 +508,33 @@ impl World {
         }
     }
 
+    fn alarm(&mut self) -> Command {
+        let (at, chance) = (Timestamp::from_millis(self.at), &mut self.alarm_chance);
+        let rule = chance.of(&[AlarmRule::DeadRun, AlarmRule::BacklogAge]);
+        let subject = AlarmSubject::new(chance.of(&["trade", "stock"])).unwrap();
+        let target = AlarmTarget::new(chance.of(&["ops", "mail"])).unwrap();
+        match chance.below(6) {
+            0 => {
+                let subject = chance.one_in(2).then_some(subject);
+                let until = chance.one_in(2).then(|| at + Millis::new(chance.below(9_000)));
+                let by = Identity::new("c").unwrap();
+                Command::SilenceAlarm(SilenceAlarm { rule, subject, until, by })
+            }
+            1 | 2 => {
+                let known = self.model.alarms.id_of(rule, &subject).unwrap_or_default();
+                let news = chance.of(&[AlarmNews::Raised, AlarmNews::Recovered]);
+                let told = AlarmTold { rule, subject, id: known, target, news };
+                Command::AlarmsTold(AlarmsTold { told: vec![told] })
+            }
+            way => {
+                let (value, text) = (chance.below(9) as i64, String::new());
+                let reading = AlarmReading { severity: AlarmSeverity::Warning, value, threshold: 5, text };
+                let to = if way == 3 { AlarmState::Recovered } else { AlarmState::Raised(reading) };
+                Command::SetAlarms(SetAlarms { changes: vec![AlarmChange { rule, subject, to }] })
+            }
+        }
+    }
+
     fn biz_log(&mut self) -> Command {
         let (execution, _) = self.execution();
         let line = |text: u64| BizLogLine {
@@ -622,7 +660,7 @@ fn view_of_model(model: &Model) -> String {
             writeln!(text, "feedback {group} {run} {:?} {} {:?}", it.fate, it.tries, it.next_try).unwrap();
         }
     }
-    text
+    text + &model.alarms.view()
 }
 
 /// The same of the machine's rows.
@@ -691,5 +729,5 @@ fn view_of_machine(machine: &Machine) -> String {
         text += &rhythm;
         runs.iter().for_each(|(number, run)| writeln!(text, "  {number} {run}").unwrap());
     }
-    text + &trackers + &feedback
+    text + &trackers + &feedback + &alarm_model::view_of(machine)
 }

@@ -11,15 +11,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::domain::{
-    Action, Backoff, BizLogLevel, BizLogLine, ClientId, CronSchedule, DstRule, ExecutionId, Identity, JobId,
-    JobSpec, Kind, Millis, MisfirePolicy, NodeGroup, OnConflict, Outcome, RepeatSchedule, RequestId, RunId,
-    Schedule, SessionId, TaskId, Timestamp,
+    Action, AlarmRule, AlarmSeverity, AlarmSubject, AlarmTarget, Backoff, BizLogLevel, BizLogLine, ClientId,
+    CronSchedule, DstRule, ExecutionId, Identity, JobId, JobSpec, Kind, Millis, MisfirePolicy, NodeGroup,
+    OnConflict, Outcome, RepeatSchedule, RequestId, RunId, Schedule, SessionId, TaskId, Timestamp,
 };
+use crate::machine::alarm::{AlarmNews, AlarmReading};
 use crate::machine::command::{
-    BizLog, Cancel, ClientOpen, Complete, Completion, Dispatch, ExecutionLines, FeedbackDrop, FeedbackFailed,
-    FeedbackFailure, FeedbackHeard, FeedbackRetry, FeedbackWhich, Fingerprint, JobPlan, JobRef,
-    OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SetLimits, SkippedRange, Submit,
-    Terminate, TrackerOffline, TrackerOnline,
+    AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Complete, Completion,
+    Dispatch, ExecutionLines, FeedbackDrop, FeedbackFailed, FeedbackFailure, FeedbackHeard, FeedbackRetry,
+    FeedbackWhich, Fingerprint, JobPlan, JobRef, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey,
+    Retry, Return, SetAlarms, SetLimits, SilenceAlarm, SkippedRange, Submit, Terminate, TrackerOffline,
+    TrackerOnline,
 };
 use crate::machine::limits::Limits;
 use crate::machine::{Command, LogEntry};
@@ -151,6 +153,10 @@ impl<'a> Words<'a> {
                 client_group: parse(self.get(1)),
                 which: self.which_feedback(),
             }),
+            "raise" => self.alarm(AlarmState::Raised(self.reading())),
+            "recover" => self.alarm(AlarmState::Recovered),
+            "told" => Command::AlarmsTold(AlarmsTold { told: vec![self.told()] }),
+            "silence" => Command::SilenceAlarm(self.silence()),
             verb => panic!("{verb:?} is no verb"),
         }
     }
@@ -317,6 +323,32 @@ impl<'a> Words<'a> {
         };
         let (execution, first) = (parse(self.get(1)), self.number("from").unwrap_or_default());
         ExecutionLines { execution, first, lines: texts.map(line).collect() }
+    }
+
+    /// `raise backlog_age trade value=7`.
+    fn alarm(&self, to: AlarmState) -> Command {
+        let (rule, subject) = (parse(self.get(1)), parse(self.get(2)));
+        Command::SetAlarms(SetAlarms { changes: vec![AlarmChange { rule, subject, to }] })
+    }
+
+    fn reading(&self) -> AlarmReading {
+        let value = self.number("value").unwrap_or(1);
+        AlarmReading { severity: AlarmSeverity::Critical, value, threshold: 1, text: String::new() }
+    }
+
+    /// `told backlog_age trade 3.0 ops raised`.
+    fn told(&self) -> AlarmTold {
+        let (rule, subject) = (parse::<AlarmRule>(self.get(1)), parse::<AlarmSubject>(self.get(2)));
+        let target = parse::<AlarmTarget>(self.get(4));
+        let news = if self.get(5) == "raised" { AlarmNews::Raised } else { AlarmNews::Recovered };
+        AlarmTold { rule, subject, id: parse(self.get(3)), target, news }
+    }
+
+    /// `silence backlog_age trade until=5000`; `*` for the whole rule, no time ends it.
+    fn silence(&self) -> SilenceAlarm {
+        let subject = Some(self.get(2)).filter(|subject| *subject != "*").map(parse);
+        let by = Identity::new("somebody").unwrap();
+        SilenceAlarm { rule: parse(self.get(1)), subject, until: self.time("until"), by }
     }
 
     fn limits(&self, now: Limits) -> Limits {

@@ -22,6 +22,7 @@ macro_rules! stories {
 
 stories! {
     a_millisecond_after_an_hour
+    alarms
     biz_log
     capacity
     cron_stalled

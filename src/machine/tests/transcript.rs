@@ -150,6 +150,10 @@ pub(super) fn show(machine: &Machine, words: &[&str]) -> Vec<String> {
                 })
                 .collect()
         }
+        ["alarms"] => {
+            let (from, _) = Key::alarms();
+            rows(tables, &from, &Key::end()).iter().map(alarm).collect()
+        }
         ["rows"] => tags(tables),
         words => panic!("{words:?} cannot be shown"),
     }
@@ -265,6 +269,30 @@ fn attempt(attempt: &Attempt) -> String {
         AttemptEnd::Interrupted => "Interrupted".into(),
     };
     format!("{} {end}", attempt.execution)
+}
+
+fn alarm((key, row): &(Key, Row)) -> String {
+    match (key, row) {
+        (Key::Alarm(rule, subject), Row::Alarm(row)) => {
+            let over = row.recovered.map_or(String::new(), |at| format!(" recovered {}", ms(at)));
+            let hushed = if row.hushed { " hushed" } else { "" };
+            let told = row.told.iter().map(|told| {
+                format!(" told {} {:?} at {} times {}", told.target, told.news, ms(told.at), told.times)
+            });
+            let told: String = told.collect();
+            let (raised, seen) = (ms(row.raised), ms(row.seen));
+            let reading = &row.reading;
+            format!(
+                "{rule} {subject} {} raised {raised} seen {seen} value {} of {}{over}{hushed}{told}",
+                row.id, reading.value, reading.threshold
+            )
+        }
+        (Key::Silence(rule, subject), Row::Silence(row)) => {
+            let subject = subject.as_ref().map_or("*", |subject| subject.as_str());
+            format!("silence {rule} {subject} {} until {} by {}", ms(row.since), ms(row.until), row.by)
+        }
+        other => format!("{other:?}"),
+    }
 }
 
 fn tracker((key, row): &(Key, Row)) -> String {

@@ -8,6 +8,7 @@
 
 mod heartbeat;
 mod lines;
+mod orders;
 mod reports;
 mod stopping;
 #[cfg(test)]
@@ -51,6 +52,11 @@ enum Phase {
 #[derive(Debug)]
 struct Running {
     run_id: String,
+    job_id: String,
+    task_id: String,
+    kind: String,
+    attempt: u32,
+    since: Millis,
     /// When its run timeout ends, or when it is killed after it was told to stop.
     timer: Option<Millis>,
     stopping: Option<StopCause>,
@@ -97,6 +103,8 @@ pub(super) struct Session {
     draining: Option<Draining>,
     /// How many executions an operator wants at a time, in place of the own capacity.
     slots: Option<u32>,
+    /// Why the machine is too busy for more.
+    paused: Option<String>,
     over: bool,
 }
 
@@ -131,6 +139,7 @@ impl Session {
             said_full: false,
             draining: None,
             slots: None,
+            paused: None,
             over: false,
         }
     }
@@ -147,6 +156,8 @@ impl Session {
                 self.progress.extend(told.into_iter().map(|one| (one.execution, one)));
             }
             Event::Drain { timeout } => self.drain(timeout, now),
+            Event::Slots(slots) => self.wish_slots(slots, acts),
+            Event::Pause(reason) => self.pause(reason),
         }
     }
 
@@ -188,7 +199,8 @@ impl Session {
 
     /// How many executions could begin now.
     fn free_slots(&self) -> u32 {
-        if self.cut_off || self.draining.is_some() || self.owed.len() >= OWED_MAX {
+        let takes_nothing = self.cut_off || self.draining.is_some() || self.paused.is_some();
+        if takes_nothing || self.owed.len() >= OWED_MAX {
             return 0;
         }
         let running = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
@@ -317,7 +329,17 @@ impl Session {
             let timeout = job.run_timeout.and_then(|span| read_duration(span).ok());
             let timer = timeout.map(|timeout| plus(now, timeout));
             self.timers.extend(timer.map(|at| (at, execution)));
-            self.running.insert(execution, Running { run_id: job.run_id.clone(), timer, stopping: None });
+            let running = Running {
+                run_id: job.run_id.clone(),
+                job_id: job.job_id.clone(),
+                task_id: job.task_id.clone(),
+                kind: job.kind.clone(),
+                attempt: job.attempt,
+                since: now,
+                timer,
+                stopping: None,
+            };
+            self.running.insert(execution, running);
             acts.push(Act::Begin(Box::new(job)));
         }
     }

@@ -313,6 +313,27 @@ fn an_operators_number_of_slots_interrupts_nothing_and_takes_effect_as_execution
 }
 
 #[test]
+fn its_own_number_of_slots_is_in_the_next_hello_and_an_operators_goes_before_it() {
+    let mut story = Story::attached(2);
+    assert_eq!(story.on(Event::Slots(7)), "resize 7; pull 7");
+    assert_eq!(story.heard(FromCluster::Resize(pb::Resize { slots: 3 })), "pull 3");
+    assert_eq!(story.on(Event::Slots(9)), "resize 9; pull 3");
+    story.on(Event::Lost);
+    assert_eq!(story.on(Event::Slots(4)), "", "the hello will say it");
+    assert_eq!(story.session.me.capacity, 4);
+}
+
+#[test]
+fn a_pause_outlives_a_stream_and_gives_back_what_was_under_way() {
+    let mut story = Story::attached(2);
+    story.push(1, 1);
+    assert_eq!(story.on(Event::Pause(Some("memory".into()))), "pull 0");
+    assert_eq!(story.push(2, 1), "returned [2] NO_SLOT");
+    assert!(story.reattach(2).ends_with("; pull 0"));
+    assert_eq!(story.on(Event::Pause(None)), "pull 1");
+}
+
+#[test]
 fn an_operators_drain_ends_the_process_only_if_it_says_so() {
     let mut story = Story::attached(2);
     story.push(1, 1);

@@ -38,6 +38,10 @@ pub(in crate::tasktracker) enum Event {
     Progress(Vec<pb::ExecutionProgress>),
     /// Take nothing new, finish, leave; what still runs after `timeout` is interrupted.
     Drain { timeout: Millis },
+    /// Its own process wants so many executions at a time.
+    Slots(u32),
+    /// The machine is too busy for more, for this reason; or no longer.
+    Pause(Option<String>),
 }
 
 /// What to do, in this order.

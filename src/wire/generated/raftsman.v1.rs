@@ -568,346 +568,6 @@ impl LogLevel {
         }
     }
 }
-/// See CalendarService.PreviewCron.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct PreviewCronRequest {
-    /// The expression, its zone and its rule for changes of the clocks.
-    #[prost(message, optional, tag = "1")]
-    pub cron: ::core::option::Option<CronSchedule>,
-    /// Only instants after this one; absent means now.
-    #[prost(message, optional, tag = "2")]
-    pub after_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// How many; 0 means 10, at most 1,000.
-    #[prost(int32, tag = "3")]
-    pub count: i32,
-}
-/// See CalendarService.PreviewCron.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct PreviewCronResponse {
-    /// The next instants.
-    #[prost(message, repeated, tag = "1")]
-    pub instants: ::prost::alloc::vec::Vec<CronInstant>,
-    /// The expression in words.
-    #[prost(string, tag = "2")]
-    pub description: ::prost::alloc::string::String,
-    /// How it was read: `quartz`, `vixie`, `alias` or `every`.
-    #[prost(string, tag = "3")]
-    pub dialect: ::prost::alloc::string::String,
-}
-/// One instant of an expression.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CronInstant {
-    /// In UTC.
-    #[prost(message, optional, tag = "1")]
-    pub time: ::core::option::Option<::prost_types::Timestamp>,
-    /// On the wall of the zone, RFC 3339 with its offset.
-    #[prost(string, tag = "2")]
-    pub local_time: ::prost::alloc::string::String,
-}
-/// Generated client implementations.
-pub mod calendar_service_client {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    use tonic::codegen::http::Uri;
-    /// Explains cron expressions.
-    #[derive(Debug, Clone)]
-    pub struct CalendarServiceClient<T> {
-        inner: tonic::client::Grpc<T>,
-    }
-    impl CalendarServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
-    impl<T> CalendarServiceClient<T>
-    where
-        T: tonic::client::GrpcService<tonic::body::Body>,
-        T::Error: Into<StdError>,
-        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
-        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
-    {
-        pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
-            Self { inner }
-        }
-        pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
-            Self { inner }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> CalendarServiceClient<InterceptedService<T, F>>
-        where
-            F: tonic::service::Interceptor,
-            T::ResponseBody: Default,
-            T: tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-                Response = http::Response<
-                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                >,
-            >,
-            <T as tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
-        {
-            CalendarServiceClient::new(InterceptedService::new(inner, interceptor))
-        }
-        /// Compress requests with the given encoding.
-        ///
-        /// This requires the server to support it otherwise it might respond with an
-        /// error.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.send_compressed(encoding);
-            self
-        }
-        /// Enable decompressing responses.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.accept_compressed(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_decoding_message_size(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_encoding_message_size(limit);
-            self
-        }
-        /// Lists the next instants of an expression and says it in words.
-        pub async fn preview_cron(
-            &mut self,
-            request: impl tonic::IntoRequest<super::PreviewCronRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::PreviewCronResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/raftsman.v1.CalendarService/PreviewCron",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("raftsman.v1.CalendarService", "PreviewCron"));
-            self.inner.unary(req, path, codec).await
-        }
-    }
-}
-/// Generated server implementations.
-#[cfg(any(test, feature = "node"))]
-pub mod calendar_service_server {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    /// Generated trait containing gRPC methods that should be implemented for use with CalendarServiceServer.
-    #[async_trait]
-    pub trait CalendarService: std::marker::Send + std::marker::Sync + 'static {
-        /// Lists the next instants of an expression and says it in words.
-        async fn preview_cron(
-            &self,
-            request: tonic::Request<super::PreviewCronRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::PreviewCronResponse>,
-            tonic::Status,
-        >;
-    }
-    /// Explains cron expressions.
-    #[derive(Debug)]
-    pub struct CalendarServiceServer<T> {
-        inner: Arc<T>,
-        accept_compression_encodings: EnabledCompressionEncodings,
-        send_compression_encodings: EnabledCompressionEncodings,
-        max_decoding_message_size: Option<usize>,
-        max_encoding_message_size: Option<usize>,
-    }
-    impl<T> CalendarServiceServer<T> {
-        pub fn new(inner: T) -> Self {
-            Self::from_arc(Arc::new(inner))
-        }
-        pub fn from_arc(inner: Arc<T>) -> Self {
-            Self {
-                inner,
-                accept_compression_encodings: Default::default(),
-                send_compression_encodings: Default::default(),
-                max_decoding_message_size: None,
-                max_encoding_message_size: None,
-            }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> InterceptedService<Self, F>
-        where
-            F: tonic::service::Interceptor,
-        {
-            InterceptedService::new(Self::new(inner), interceptor)
-        }
-        /// Enable decompressing requests with the given encoding.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.accept_compression_encodings.enable(encoding);
-            self
-        }
-        /// Compress responses with the given encoding, if the client supports it.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.send_compression_encodings.enable(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.max_decoding_message_size = Some(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.max_encoding_message_size = Some(limit);
-            self
-        }
-    }
-    impl<T, B> tonic::codegen::Service<http::Request<B>> for CalendarServiceServer<T>
-    where
-        T: CalendarService,
-        B: Body + std::marker::Send + 'static,
-        B::Error: Into<StdError> + std::marker::Send + 'static,
-    {
-        type Response = http::Response<tonic::body::Body>;
-        type Error = std::convert::Infallible;
-        type Future = BoxFuture<Self::Response, Self::Error>;
-        fn poll_ready(
-            &mut self,
-            _cx: &mut Context<'_>,
-        ) -> Poll<std::result::Result<(), Self::Error>> {
-            Poll::Ready(Ok(()))
-        }
-        fn call(&mut self, req: http::Request<B>) -> Self::Future {
-            match req.uri().path() {
-                "/raftsman.v1.CalendarService/PreviewCron" => {
-                    #[allow(non_camel_case_types)]
-                    struct PreviewCronSvc<T: CalendarService>(pub Arc<T>);
-                    impl<
-                        T: CalendarService,
-                    > tonic::server::UnaryService<super::PreviewCronRequest>
-                    for PreviewCronSvc<T> {
-                        type Response = super::PreviewCronResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::PreviewCronRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as CalendarService>::preview_cron(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = PreviewCronSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                _ => {
-                    Box::pin(async move {
-                        let mut response = http::Response::new(
-                            tonic::body::Body::default(),
-                        );
-                        let headers = response.headers_mut();
-                        headers
-                            .insert(
-                                tonic::Status::GRPC_STATUS,
-                                (tonic::Code::Unimplemented as i32).into(),
-                            );
-                        headers
-                            .insert(
-                                http::header::CONTENT_TYPE,
-                                tonic::metadata::GRPC_CONTENT_TYPE,
-                            );
-                        Ok(response)
-                    })
-                }
-            }
-        }
-    }
-    impl<T> Clone for CalendarServiceServer<T> {
-        fn clone(&self) -> Self {
-            let inner = self.inner.clone();
-            Self {
-                inner,
-                accept_compression_encodings: self.accept_compression_encodings,
-                send_compression_encodings: self.send_compression_encodings,
-                max_decoding_message_size: self.max_decoding_message_size,
-                max_encoding_message_size: self.max_encoding_message_size,
-            }
-        }
-    }
-    /// Generated gRPC service name
-    pub const SERVICE_NAME: &str = "raftsman.v1.CalendarService";
-    impl<T> tonic::server::NamedService for CalendarServiceServer<T> {
-        const NAME: &'static str = SERVICE_NAME;
-    }
-}
 /// Makes a mutating call safe to repeat: either a client session with a sequence, or a request id.
 /// Empty means that the caller takes the risk of a second execution.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2859,6 +2519,1115 @@ pub mod job_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "raftsman.v1.JobService";
     impl<T> tonic::server::NamedService for JobServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// See AlarmService.ListAlarms.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListAlarmsRequest {
+    /// Only alarms that are raised.
+    #[prost(bool, tag = "1")]
+    pub raised_only: bool,
+    /// Only this rule, such as `dead_run`.
+    #[prost(string, tag = "2")]
+    pub rule: ::prost::alloc::string::String,
+    /// How fresh; a stale read is answered also without a leader.
+    #[prost(enumeration = "Consistency", tag = "3")]
+    pub consistency: i32,
+}
+/// See AlarmService.ListAlarms.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListAlarmsResponse {
+    /// By rule and subject. A rule has at most 1,000 subjects, so there are no pages.
+    #[prost(message, repeated, tag = "1")]
+    pub alarms: ::prost::alloc::vec::Vec<Alarm>,
+    /// The silences that are in force.
+    #[prost(message, repeated, tag = "2")]
+    pub silences: ::prost::alloc::vec::Vec<Silence>,
+    /// Who is told, as the asked JobTracker is configured and as it fared.
+    #[prost(message, repeated, tag = "3")]
+    pub targets: ::prost::alloc::vec::Vec<AlarmTarget>,
+    /// What the answer reflects.
+    #[prost(message, optional, tag = "4")]
+    pub read: ::core::option::Option<ReadMark>,
+}
+/// One alarm.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Alarm {
+    /// Why, such as `backlog_age`.
+    #[prost(string, tag = "1")]
+    pub rule: ::prost::alloc::string::String,
+    /// What it is about: a node group, `node_group/identity` of a TaskTracker, or the name of a JobTracker.
+    #[prost(string, tag = "2")]
+    pub subject: ::prost::alloc::string::String,
+    /// How bad.
+    #[prost(enumeration = "AlarmSeverity", tag = "3")]
+    pub severity: i32,
+    /// Whether it holds; else it has recovered.
+    #[prost(bool, tag = "4")]
+    pub raised: bool,
+    /// Since when it is raised; when it was raised if it has recovered.
+    #[prost(message, optional, tag = "5")]
+    pub raised_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was over.
+    #[prost(message, optional, tag = "6")]
+    pub recovered_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was last seen to hold; refreshed about once a minute.
+    #[prost(message, optional, tag = "7")]
+    pub seen_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// What was measured.
+    #[prost(int64, tag = "8")]
+    pub value: i64,
+    /// Where the rule begins to hold.
+    #[prost(int64, tag = "9")]
+    pub threshold: i64,
+    /// Of both numbers: `runs`, `ms`, `percent`, `bytes`.
+    #[prost(string, tag = "10")]
+    pub unit: ::prost::alloc::string::String,
+    /// One line for people.
+    #[prost(string, tag = "11")]
+    pub text: ::prost::alloc::string::String,
+    /// Only this JobTracker knows it, by its name; empty for an alarm of the whole cluster.
+    #[prost(string, tag = "12")]
+    pub local_to: ::prost::alloc::string::String,
+    /// Nobody is told before then.
+    #[prost(message, optional, tag = "13")]
+    pub silenced_until: ::core::option::Option<::prost_types::Timestamp>,
+    /// Who was told what.
+    #[prost(message, repeated, tag = "14")]
+    pub told: ::prost::alloc::vec::Vec<AlarmTold>,
+    /// Of this time that it was raised.
+    #[prost(string, tag = "15")]
+    pub id: ::prost::alloc::string::String,
+}
+/// What a target was told last.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AlarmTold {
+    /// The target's name.
+    #[prost(string, tag = "1")]
+    pub target: ::prost::alloc::string::String,
+    /// Whether that was the end of the alarm.
+    #[prost(bool, tag = "2")]
+    pub recovered: bool,
+    /// When.
+    #[prost(message, optional, tag = "3")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+    /// How often: more than once if it is repeated while the alarm stays.
+    #[prost(uint32, tag = "4")]
+    pub times: u32,
+}
+/// A silence.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Silence {
+    /// Of this rule.
+    #[prost(string, tag = "1")]
+    pub rule: ::prost::alloc::string::String,
+    /// Of this subject; empty for all of the rule.
+    #[prost(string, tag = "2")]
+    pub subject: ::prost::alloc::string::String,
+    /// Since when.
+    #[prost(message, optional, tag = "3")]
+    pub since_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Until when.
+    #[prost(message, optional, tag = "4")]
+    pub until_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Who wanted it.
+    #[prost(string, tag = "5")]
+    pub by: ::prost::alloc::string::String,
+}
+/// Somebody who is told.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AlarmTarget {
+    /// As the configuration names it.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// `webhook` or `mail`.
+    #[prost(string, tag = "2")]
+    pub kind: ::prost::alloc::string::String,
+    /// What the asked JobTracker told it since it runs.
+    #[prost(uint64, tag = "3")]
+    pub sent: u64,
+    /// How often that failed.
+    #[prost(uint64, tag = "4")]
+    pub failed: u64,
+    /// Why the last try failed; empty if it did not.
+    #[prost(string, tag = "5")]
+    pub error: ::prost::alloc::string::String,
+}
+/// See AlarmService.SilenceAlarm.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SilenceAlarmRequest {
+    /// Of this rule.
+    #[prost(string, tag = "1")]
+    pub rule: ::prost::alloc::string::String,
+    /// Of this subject; empty for all of the rule.
+    #[prost(string, tag = "2")]
+    pub subject: ::prost::alloc::string::String,
+    /// For how long from now: more than zero, at most 90 days.
+    #[prost(message, optional, tag = "3")]
+    pub span: ::core::option::Option<::prost_types::Duration>,
+    /// Who wants it, 1 to 64 printable characters.
+    #[prost(string, tag = "4")]
+    pub by: ::prost::alloc::string::String,
+}
+/// See AlarmService.SilenceAlarm.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SilenceAlarmResponse {
+    /// Where the silence is in the log.
+    #[prost(message, optional, tag = "1")]
+    pub committed: ::core::option::Option<Committed>,
+    /// When it ends.
+    #[prost(message, optional, tag = "2")]
+    pub until_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// See AlarmService.UnsilenceAlarm.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnsilenceAlarmRequest {
+    /// Of this rule.
+    #[prost(string, tag = "1")]
+    pub rule: ::prost::alloc::string::String,
+    /// Of this subject; empty ends the silence of the whole rule.
+    #[prost(string, tag = "2")]
+    pub subject: ::prost::alloc::string::String,
+    /// Who wants it, 1 to 64 printable characters.
+    #[prost(string, tag = "3")]
+    pub by: ::prost::alloc::string::String,
+}
+/// See AlarmService.UnsilenceAlarm.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnsilenceAlarmResponse {
+    /// Where the end of the silence is in the log.
+    #[prost(message, optional, tag = "1")]
+    pub committed: ::core::option::Option<Committed>,
+}
+/// See AlarmService.TestTarget.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TestTargetRequest {
+    /// The target's name.
+    #[prost(string, tag = "1")]
+    pub target: ::prost::alloc::string::String,
+}
+/// See AlarmService.TestTarget.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TestTargetResponse {
+    /// Whether the target took it.
+    #[prost(bool, tag = "1")]
+    pub delivered: bool,
+    /// Why it did not.
+    #[prost(string, tag = "2")]
+    pub error: ::prost::alloc::string::String,
+    /// The JobTracker that tried.
+    #[prost(string, tag = "3")]
+    pub node: ::prost::alloc::string::String,
+}
+/// How bad an alarm is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AlarmSeverity {
+    /// Not given.
+    Unspecified = 0,
+    /// Somebody should look during the day.
+    Warning = 1,
+    /// Somebody should look now.
+    Critical = 2,
+}
+impl AlarmSeverity {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ALARM_SEVERITY_UNSPECIFIED",
+            Self::Warning => "ALARM_SEVERITY_WARNING",
+            Self::Critical => "ALARM_SEVERITY_CRITICAL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ALARM_SEVERITY_UNSPECIFIED" => Some(Self::Unspecified),
+            "ALARM_SEVERITY_WARNING" => Some(Self::Warning),
+            "ALARM_SEVERITY_CRITICAL" => Some(Self::Critical),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod alarm_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Lists, silences and tests alarms. Any JobTracker answers.
+    #[derive(Debug, Clone)]
+    pub struct AlarmServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl AlarmServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> AlarmServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> AlarmServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            AlarmServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Lists alarms that are raised or recovered lately, those of the cluster and those that only the asked JobTracker knows.
+        pub async fn list_alarms(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListAlarmsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAlarmsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.AlarmService/ListAlarms",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.AlarmService", "ListAlarms"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Tells nobody of an alarm until some time. Asked again, the newest time counts.
+        pub async fn silence_alarm(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SilenceAlarmRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SilenceAlarmResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.AlarmService/SilenceAlarm",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.AlarmService", "SilenceAlarm"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends a silence before its time.
+        pub async fn unsilence_alarm(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UnsilenceAlarmRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UnsilenceAlarmResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.AlarmService/UnsilenceAlarm",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.AlarmService", "UnsilenceAlarm"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sends a test notification from the asked JobTracker, now and once.
+        pub async fn test_target(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TestTargetRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::TestTargetResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.AlarmService/TestTarget",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.AlarmService", "TestTarget"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(any(test, feature = "node"))]
+pub mod alarm_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with AlarmServiceServer.
+    #[async_trait]
+    pub trait AlarmService: std::marker::Send + std::marker::Sync + 'static {
+        /// Lists alarms that are raised or recovered lately, those of the cluster and those that only the asked JobTracker knows.
+        async fn list_alarms(
+            &self,
+            request: tonic::Request<super::ListAlarmsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAlarmsResponse>,
+            tonic::Status,
+        >;
+        /// Tells nobody of an alarm until some time. Asked again, the newest time counts.
+        async fn silence_alarm(
+            &self,
+            request: tonic::Request<super::SilenceAlarmRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SilenceAlarmResponse>,
+            tonic::Status,
+        >;
+        /// Ends a silence before its time.
+        async fn unsilence_alarm(
+            &self,
+            request: tonic::Request<super::UnsilenceAlarmRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UnsilenceAlarmResponse>,
+            tonic::Status,
+        >;
+        /// Sends a test notification from the asked JobTracker, now and once.
+        async fn test_target(
+            &self,
+            request: tonic::Request<super::TestTargetRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::TestTargetResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Lists, silences and tests alarms. Any JobTracker answers.
+    #[derive(Debug)]
+    pub struct AlarmServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> AlarmServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for AlarmServiceServer<T>
+    where
+        T: AlarmService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/raftsman.v1.AlarmService/ListAlarms" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListAlarmsSvc<T: AlarmService>(pub Arc<T>);
+                    impl<
+                        T: AlarmService,
+                    > tonic::server::UnaryService<super::ListAlarmsRequest>
+                    for ListAlarmsSvc<T> {
+                        type Response = super::ListAlarmsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListAlarmsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AlarmService>::list_alarms(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListAlarmsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.AlarmService/SilenceAlarm" => {
+                    #[allow(non_camel_case_types)]
+                    struct SilenceAlarmSvc<T: AlarmService>(pub Arc<T>);
+                    impl<
+                        T: AlarmService,
+                    > tonic::server::UnaryService<super::SilenceAlarmRequest>
+                    for SilenceAlarmSvc<T> {
+                        type Response = super::SilenceAlarmResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SilenceAlarmRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AlarmService>::silence_alarm(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SilenceAlarmSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.AlarmService/UnsilenceAlarm" => {
+                    #[allow(non_camel_case_types)]
+                    struct UnsilenceAlarmSvc<T: AlarmService>(pub Arc<T>);
+                    impl<
+                        T: AlarmService,
+                    > tonic::server::UnaryService<super::UnsilenceAlarmRequest>
+                    for UnsilenceAlarmSvc<T> {
+                        type Response = super::UnsilenceAlarmResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UnsilenceAlarmRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AlarmService>::unsilence_alarm(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UnsilenceAlarmSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.AlarmService/TestTarget" => {
+                    #[allow(non_camel_case_types)]
+                    struct TestTargetSvc<T: AlarmService>(pub Arc<T>);
+                    impl<
+                        T: AlarmService,
+                    > tonic::server::UnaryService<super::TestTargetRequest>
+                    for TestTargetSvc<T> {
+                        type Response = super::TestTargetResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TestTargetRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AlarmService>::test_target(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TestTargetSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for AlarmServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "raftsman.v1.AlarmService";
+    impl<T> tonic::server::NamedService for AlarmServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// See CalendarService.PreviewCron.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PreviewCronRequest {
+    /// The expression, its zone and its rule for changes of the clocks.
+    #[prost(message, optional, tag = "1")]
+    pub cron: ::core::option::Option<CronSchedule>,
+    /// Only instants after this one; absent means now.
+    #[prost(message, optional, tag = "2")]
+    pub after_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// How many; 0 means 10, at most 1,000.
+    #[prost(int32, tag = "3")]
+    pub count: i32,
+}
+/// See CalendarService.PreviewCron.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PreviewCronResponse {
+    /// The next instants.
+    #[prost(message, repeated, tag = "1")]
+    pub instants: ::prost::alloc::vec::Vec<CronInstant>,
+    /// The expression in words.
+    #[prost(string, tag = "2")]
+    pub description: ::prost::alloc::string::String,
+    /// How it was read: `quartz`, `vixie`, `alias` or `every`.
+    #[prost(string, tag = "3")]
+    pub dialect: ::prost::alloc::string::String,
+}
+/// One instant of an expression.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CronInstant {
+    /// In UTC.
+    #[prost(message, optional, tag = "1")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+    /// On the wall of the zone, RFC 3339 with its offset.
+    #[prost(string, tag = "2")]
+    pub local_time: ::prost::alloc::string::String,
+}
+/// Generated client implementations.
+pub mod calendar_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Explains cron expressions.
+    #[derive(Debug, Clone)]
+    pub struct CalendarServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl CalendarServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> CalendarServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> CalendarServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            CalendarServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Lists the next instants of an expression and says it in words.
+        pub async fn preview_cron(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PreviewCronRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PreviewCronResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.CalendarService/PreviewCron",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.CalendarService", "PreviewCron"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(any(test, feature = "node"))]
+pub mod calendar_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with CalendarServiceServer.
+    #[async_trait]
+    pub trait CalendarService: std::marker::Send + std::marker::Sync + 'static {
+        /// Lists the next instants of an expression and says it in words.
+        async fn preview_cron(
+            &self,
+            request: tonic::Request<super::PreviewCronRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PreviewCronResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Explains cron expressions.
+    #[derive(Debug)]
+    pub struct CalendarServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> CalendarServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for CalendarServiceServer<T>
+    where
+        T: CalendarService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/raftsman.v1.CalendarService/PreviewCron" => {
+                    #[allow(non_camel_case_types)]
+                    struct PreviewCronSvc<T: CalendarService>(pub Arc<T>);
+                    impl<
+                        T: CalendarService,
+                    > tonic::server::UnaryService<super::PreviewCronRequest>
+                    for PreviewCronSvc<T> {
+                        type Response = super::PreviewCronResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PreviewCronRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CalendarService>::preview_cron(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PreviewCronSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for CalendarServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "raftsman.v1.CalendarService";
+    impl<T> tonic::server::NamedService for CalendarServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

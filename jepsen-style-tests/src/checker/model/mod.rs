@@ -272,6 +272,12 @@ impl Model {
             Command::FeedbackRetry(_) | Command::FeedbackDrop(_) => {
                 recorded.cloned().unwrap_or(Reply::FeedbackMoved(0))
             }
+            // Alarms change nothing of a job; those that begin take ids.
+            Command::SetAlarms(_) => {
+                self.ids.unsure = true;
+                Reply::Done {}
+            }
+            Command::AlarmsTold(_) | Command::SilenceAlarm(_) => Reply::Done {},
             // Nothing of a test is old enough to be forgotten under the default limits.
             Command::Expire {} => Reply::Done {},
             Command::SetLimits(limits) => {
