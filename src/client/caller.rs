@@ -109,7 +109,7 @@ impl Caller {
     }
 
     /// Ready when a leader other than `asked` can be asked directly.
-    async fn another_leads(&self, asked: &Target) {
+    pub(super) async fn another_leads(&self, asked: &Target) {
         let other =
             |view: &View| view.target.as_ref().is_some_and(|target| target.leads && !target.is_same(asked));
         // The sender lives as long as the link, which lives in self.

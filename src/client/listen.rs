@@ -22,7 +22,7 @@ use tonic::{Status, Streaming};
 use super::counters::Tally;
 use super::{ClientError, JobClient};
 use crate::domain::FieldError;
-use crate::link::{Backoff, MESSAGE_BYTES_MAX, Target, View};
+use crate::link::{Backoff, MESSAGE_BYTES_MAX, Target};
 use crate::planted::{self, Bug};
 use crate::wire::{Fault, Reason, is_connection_lost, pb};
 use pb::job_client_service_client::JobClientServiceClient;
@@ -129,14 +129,15 @@ impl JobClient {
     /// Hears how the runs of the jobs ended that were submitted with `feedback_to(group)`, and calls `handler` for each.
     ///
     /// ```no_run
-    /// # async fn example() -> Result<(), raftsman::ClientError> {
     /// use raftsman::client::Feedback;
-    /// let client = raftsman::JobClient::from_env().await?;
-    /// let book = async |feedback: Feedback| -> Result<(), std::io::Error> {
+    ///
+    /// async fn book(feedback: Feedback) -> std::io::Result<()> {
     ///     println!("{} of {}: success {}", feedback.run_id(), feedback.task_id(), feedback.is_success());
     ///     Ok(())
-    /// };
-    /// client.listen("shop", move |feedback| book(feedback)).run_until(raftsman::shutdown_signal()).await
+    /// }
+    /// # async fn example() -> Result<(), raftsman::ClientError> {
+    /// let client = raftsman::JobClient::from_env().await?;
+    /// client.listen("shop", book).run_until(raftsman::shutdown_signal()).await
     /// # }
     /// ```
     pub fn listen<H, Handling, Failed>(&self, group: impl Into<String>, handler: H) -> Listen
@@ -284,16 +285,14 @@ impl Hearing {
             return Ok(());
         };
         let target = stream.target.clone();
-        let mut view = self.listen.client.0.caller.link.watch();
-        let other = |view: &View| view.target.as_ref().is_some_and(|it| it.leads && !it.is_same(&target));
+        let caller = Arc::clone(&self.listen.client.0.caller);
         tokio::select! {
             told = stream.responses.message() => match told? {
                 Some(told) => self.hear(told),
                 None => return Err(Status::unavailable("the jobtracker ended the stream")),
             },
             Some(ended) = self.running.join_next() => self.ended(ended.ok()),
-            // The sender lives as long as the link, which lives in self.
-            _ = view.wait_for(other) => self.stream = None,
+            () = caller.another_leads(&target) => self.stream = None,
         }
         Ok(())
     }

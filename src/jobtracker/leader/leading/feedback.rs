@@ -13,7 +13,6 @@ use super::Leading;
 use super::proposal::Origin;
 use crate::dispatch::client_notifier::{ClientNotifier, Listening};
 use crate::domain::{NodeGroup, RunId, Timestamp};
-use crate::failpoint::failpoint;
 use crate::jobtracker::leader::lanes::{Lane, Pass};
 use crate::jobtracker::session::{ClientOutbox, FromClient, ToClient};
 use crate::machine::command::{FeedbackFailed, FeedbackFailure, FeedbackHeard};
@@ -157,7 +156,6 @@ impl Leading {
             letters.entry(stream).or_default().add(run, row);
         }
         for (stream, letters) in letters {
-            failpoint!("leader::before_feedback");
             if !self.send_letters(stream, letters) {
                 // It does not read, or is gone: what it was told waits for another.
                 self.notifying.forget(stream);
