@@ -250,7 +250,8 @@ mod tests {
     fn what_a_stream_had_when_it_ended_waits_again() {
         let (mut notifier, now) = notifier(&[(1, "shop", 9), (2, "shop", 9)]);
         let shop = group("shop");
-        (0..4).for_each(|n| drop(notifier.tell(now, &shop, run(n), 1)));
+        let told: Vec<_> = (0..4).map(|n| notifier.tell(now, &shop, run(n), 1)).collect();
+        assert_eq!(told, [Some(1), Some(2), Some(1), Some(2)]);
         notifier.answered(1, &[run(0)]);
         assert_eq!(notifier.detach(1), Some(shop.clone()));
         assert_eq!(

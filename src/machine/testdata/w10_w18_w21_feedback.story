@@ -61,11 +61,12 @@ show feedback shop
 # Bounded: what finds no room is counted, and no end of a run waits for it.
 at 9010 limits feedback=1 -> ok
 at 9010 submit u1 trade feedback=shop , u2 trade feedback=shop + dispatch w1 9 -> accepted 25.0, accepted 25.1, push 25.2 of 25.0/0 due 9010, push 25.3 of 25.1/0 due 9010, ready trade
-at 9011 complete 25.2 success , 25.3 success -> stale, stale
+at 9011 complete 25.2 success , 25.3 success -> accepted, accepted, feedback shop, 25.0/0 succeeded, 25.1/0 succeeded
 show feedback shop
-    | FeedbackGroupRow { made: 6, pending: 0, dead: 0, heard: 4, dropped: 0, expired: 0, discarded: 2, failed: 11 }
+    | FeedbackGroupRow { made: 8, pending: 1, dead: 0, heard: 4, dropped: 1, expired: 0, discarded: 2, failed: 11 }
+    | 25.0/0 trade/u1 due 9010 succeeded at 9011 execution 25.2 pending from 9011 tries 0
 at 9012 limits unheard=1000 -> ok
 at 9999 expire -> ok
 at 99999 expire -> ok
 show feedback shop
-    | FeedbackGroupRow { made: 6, pending: 0, dead: 0, heard: 4, dropped: 0, expired: 0, discarded: 2, failed: 11 }
+    | FeedbackGroupRow { made: 8, pending: 0, dead: 0, heard: 4, dropped: 1, expired: 1, discarded: 2, failed: 11 }

@@ -64,7 +64,7 @@ const RARE: &[(&str, u64)] = &[
     ("feedback dropped", 20),
     ("dead letter", 20),
     ("dead letter dropped", 2),
-    ("feedback told again by hand", 20),
+    ("feedback told again by hand", 5),
     ("feedback expired", 20),
     ("no feedback of what never ran", 50),
     ("opened from disk", 100),
