@@ -112,6 +112,47 @@ fn a_job_is_submitted_waited_for_and_shown_in_every_format() {
 }
 
 #[test]
+fn what_nobody_answers_for_is_saved_seen_and_sent_later() {
+    let store = tempfile::tempdir().expect("a temporary directory");
+    let directory = store.path().to_str().expect("it is UTF-8");
+    let away = |more: &[&str]| {
+        let line = ["job", "submit", "sh", "--fail-store", directory, "--patience", "200ms"];
+        told(raftsman(&[&line, more].concat()).env("RAFTSMAN_ADDR", nobody()).output().expect("it is built"))
+    };
+    let (code, stdout, stderr) = away(&["--payload", "true", "--task-id", "t1"]);
+    assert!(
+        code == 9 && stdout.contains("t1") && stdout.contains("SAVED_LOCALLY"),
+        "{code}: {stdout}{stderr}"
+    );
+    assert!(stderr.contains("no jobtracker answers: saved in"), "{stderr}");
+    // What only the cluster can refuse.
+    let (code, json, _) = away(&["--task-id", "t2", "--retries", "-1", "-o", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("it is one JSON document");
+    assert_eq!((code, json["outcome"].as_str()), (9, Some("SAVED_LOCALLY")));
+
+    let dev = Dev::start();
+    let (_, status, _) = dev.told(&["fail-store", "status", directory, "-o", "json"]);
+    let status: serde_json::Value = serde_json::from_str(&status).expect("it is one JSON document");
+    assert_eq!((status["waiting_jobs"].as_u64(), status["dead_letters"].as_u64()), (Some(2), Some(0)));
+    let (_, list, _) = dev.told(&["fail-store", "list", directory, "--no-headers"]);
+    assert!(list.starts_with("0.0  WAITING  t1") && list.contains("\n1.0  WAITING  t2"), "{list}");
+    let (code, _, stderr) = dev.told(&["fail-store", "replay", directory]);
+    assert!(code == 6 && stderr.contains("1 sent, 0 wait, 1 refused"), "{code}: {stderr}");
+    let (code, ..) = dev.told(&["job", "get", "--task-id", "t1"]);
+    assert_eq!(code, 0, "it was sent");
+    let (_, dead, _) = dev.told(&["fail-store", "list", directory, "--dead", "-o", "jsonl"]);
+    let dead: serde_json::Value = serde_json::from_str(dead.trim()).expect("a line is JSON");
+    assert_eq!((dead["id"].as_str(), dead["reason"].as_str()), (Some("1.0"), Some("INVALID_ARGUMENT")));
+    assert_eq!(dev.told(&["fail-store", "resend", directory, "7.0"]).0, 3, "there is no such letter");
+    assert_eq!(dev.told(&["fail-store", "discard", directory, "--all"]).0, 0);
+    // With nothing in the way it is a submit like any other.
+    let (code, stdout, stderr) =
+        dev.told(&["job", "submit", "sh", "--fail-store", directory, "--payload", "true"]);
+    assert!(code == 0 && stdout.contains("ACCEPTED"), "{code}: {stdout}{stderr}");
+    assert_eq!(dev.told(&["fail-store", "status", "/nowhere"]).0, 3);
+}
+
+#[test]
 fn every_exit_code_tells_what_happened() {
     let dev = Dev::start();
     let submit = |more: &[&str]| dev.told(&[&["job", "submit", "sh"], more].concat());

@@ -11,7 +11,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::checker::{Case, CrashMarker, Evidence, Judged, Verdict, check};
-use crate::history::RunInfo;
+use crate::history::{Event, EventKind, RunInfo, Save, SaveEvent};
+
+/// Logical processes of submissions through a FailStore count from here.
+const FIRST_OF_SAVES: u64 = 1 << 40;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Check {
@@ -129,12 +132,15 @@ fn load(dir: &Path) -> anyhow::Result<Evidence> {
     let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
     let info: RunInfo = serde_json::from_str(&text).with_context(|| format!("reading {}", path.display()))?;
     let mut unreadable = Vec::new();
-    let history = lines(&dir.join("history.jsonl"), Missing::IsWrong, &mut unreadable);
+    let mut history: Vec<Event> = lines(&dir.join("history.jsonl"), Missing::IsWrong, &mut unreadable);
     let execs = lines(&dir.join("exec.jsonl"), Missing::IsEmpty, &mut unreadable);
     let effects = lines(&dir.join("effects.jsonl"), Missing::IsEmpty, &mut unreadable);
     let heard = lines(&dir.join("heard.jsonl"), Missing::IsEmpty, &mut unreadable);
     let faults = lines(&dir.join("nemesis.jsonl"), Missing::IsEmpty, &mut unreadable);
+    let saves: Vec<Save> = lines(&dir.join("saves.jsonl"), Missing::IsEmpty, &mut unreadable);
     let digests = lines(&dir.join("digests.jsonl"), Missing::IsEmpty, &mut unreadable);
+    history.extend(as_operations(&saves));
+    history.sort_by_key(|event| event.t);
     let mut logs = BTreeMap::new();
     let mut crashes = Vec::new();
     for node in &info.nodes {
@@ -148,7 +154,31 @@ fn load(dir: &Path) -> anyhow::Result<Evidence> {
     for (name, log) in task_trackers(dir) {
         crashes.extend(crash_markers(&name, &log));
     }
-    Ok(Evidence { info, history, execs, effects, heard, faults, logs, digests, crashes, unreadable })
+    Ok(Evidence { info, history, execs, effects, heard, faults, saves, logs, digests, crashes, unreadable })
+}
+
+/// To all other rules a submission through a FailStore is a submit whose outcome nobody knows: it may be done long after
+/// its answer.
+fn as_operations(saves: &[Save]) -> Vec<Event> {
+    let invoked = saves.iter().filter(|save| save.ev == SaveEvent::Invoke);
+    let events = invoked.zip(FIRST_OF_SAVES..).flat_map(|(save, p)| {
+        let event = |kind, v| Event {
+            t: save.t,
+            p,
+            kind,
+            f: "submit".into(),
+            req: format!("save-{}", save.task),
+            job: Some(save.task.clone()),
+            node: None,
+            v,
+            pos: None,
+            rdx: None,
+            err: None,
+        };
+        let asked = serde_json::json!({ "spec": save.spec });
+        [event(EventKind::Invoke, asked), event(EventKind::Info, serde_json::Value::Null)]
+    });
+    events.collect()
 }
 
 /// The names and the logs of the TaskTrackers.

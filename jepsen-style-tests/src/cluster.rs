@@ -14,6 +14,7 @@ use crate::jobtracker::{JobTracker, Options};
 use crate::netns::Network;
 use crate::place::Place;
 use crate::record::FaultRecord;
+use crate::submitter::Submitter;
 use crate::tracker::{Surroundings, Tracker};
 
 pub(crate) const NODES: [&str; 3] = ["n1", "n2", "n3"];
@@ -36,6 +37,8 @@ pub(crate) struct Cluster {
     pub(crate) faults: Arc<FaultRecord>,
     /// What the binary can panic at; empty if it cannot.
     pub(crate) failpoints: Vec<String>,
+    /// JobClients with a FailStore, one on each host of [`CLIENTS`]; only some workloads start them.
+    pub(crate) submitters: Vec<Submitter>,
     /// Whether the clients of each of [`CLIENTS`] are dead.
     pub(crate) clients: [watch::Sender<bool>; CLIENTS.len()],
 }
@@ -77,6 +80,8 @@ impl Cluster {
             trackers.push(Arc::new(Tracker::make(network.host(name).clone(), name, &around).await?));
         }
         let twin = Arc::new(Tracker::make(network.host(TWIN).clone(), TRACKERS[0], &around).await?);
+        let submitters = CLIENTS.iter().map(|name| Submitter::make(network.host(name).clone(), &around));
+        let submitters = submitters.collect::<anyhow::Result<Vec<_>>>()?;
         for node in &nodes {
             node.start().await?;
         }
@@ -88,7 +93,17 @@ impl Cluster {
         }
         let clients = CLIENTS.map(|_| watch::Sender::new(false));
         let failpoints = options.failpoints.clone();
-        Ok(Arc::new(Cluster { network, nodes, trackers, twin, admin, faults, failpoints, clients }))
+        Ok(Arc::new(Cluster {
+            network,
+            nodes,
+            trackers,
+            twin,
+            admin,
+            faults,
+            failpoints,
+            submitters,
+            clients,
+        }))
     }
 
     /// Starts TaskTrackers anew that a job has killed, until the runtime ends.

@@ -110,6 +110,34 @@ pub(crate) struct Heard {
     pub(crate) ok: bool,
 }
 
+/// One line of `saves.jsonl`: a JobClient with a FailStore begins to submit a job, or is answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Save {
+    pub(crate) t: u64,
+    /// The client: one FailStore, and one process after another.
+    pub(crate) client: String,
+    /// The task id; each names one submission.
+    pub(crate) task: String,
+    pub(crate) ev: SaveEvent,
+    /// What was submitted (invoke), in the shape of the log export.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub(crate) spec: serde_json::Value,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) err: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SaveEvent {
+    Invoke,
+    /// The cluster has it.
+    Committed,
+    /// The FailStore has it.
+    Saved,
+    /// Neither, or nobody knows.
+    Failed,
+}
+
 /// One line of `nemesis.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Fault {

@@ -34,8 +34,10 @@ mod report;
 mod run;
 mod soak;
 mod stamp;
+mod submitter;
 mod summary;
 mod tail;
+mod test_submitter;
 mod test_tracker;
 mod throttle;
 mod tracker;
@@ -87,6 +89,8 @@ enum Command {
     Clean,
     #[command(hide = true)]
     TestTracker(test_tracker::TestTracker),
+    #[command(hide = true)]
+    TestSubmitter(test_submitter::TestSubmitter),
 }
 
 #[derive(clap::Args, Debug)]
@@ -169,6 +173,7 @@ fn act(command: Command) -> anyhow::Result<ExitCode> {
             println!("{} runs cleaned up {}", cleaned.len(), cleaned.join(" "));
             Ok(ExitCode::SUCCESS)
         }
+        Command::TestSubmitter(submitter) => submitter.run().map(|()| ExitCode::SUCCESS),
         Command::TestTracker(tracker) => {
             let _until_the_end = armed::arm();
             tracker.run().map(|()| ExitCode::SUCCESS)

@@ -22,7 +22,7 @@ use crate::doctor::{Finding, ask, is_root};
 use crate::effects::Effects;
 use crate::generator::schedule::{Plan, schedule};
 use crate::generator::spec::{GROUP, Kind, Work, job};
-use crate::history::{Exec, Fault, FaultOutcome, RunInfo};
+use crate::history::{Exec, Fault, FaultOutcome, RunInfo, Save};
 use crate::jobtracker::{JobTracker, Options};
 use crate::listener::{self, Listener};
 use crate::nemesis::{self, Family};
@@ -93,6 +93,10 @@ pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
         [] => schedule(order.seed, &families, order.time),
         told => told.iter().filter(|plan| families.contains(&plan.family)).cloned().collect(),
     };
+    if order.told.is_empty() {
+        plans.extend(order.workload.comes_anyway(order.time));
+        plans.sort_by_key(|plan| plan.at);
+    }
     if let Some(control) = order.control {
         control.aim(&mut plans);
     }
@@ -129,6 +133,11 @@ pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
             ears.push(listener.start(&heard, ears_stop.clone())?);
         }
     }
+    if order.workload.saves() {
+        for submitter in &cluster.submitters {
+            submitter.start().await?;
+        }
+    }
     sleep(WARM_UP).await;
     let faults_from_ns = monotonic_ns();
     println!("  {:.1?} to boot and warm up; faults for {} s", began.elapsed(), order.time.as_secs());
@@ -145,6 +154,9 @@ pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
     let _ = tell_stop.send(true);
     for crowd in crowds {
         join(crowd).await?;
+    }
+    for submitter in &cluster.submitters {
+        submitter.stop().await?;
     }
     closing.end_recurring().await?;
     let undrained = closing.drain().await?;
@@ -535,21 +547,10 @@ impl Order {
     }
 }
 
-/// One file of what all TaskTrackers saw, and faults in the order of their times.
+/// One file of what all TaskTrackers saw, one of what all submitters were answered, and faults in the order of their times.
 fn gather(kept: &Path) -> anyhow::Result<Vec<Fault>> {
-    let mut seen: Vec<Exec> = Vec::new();
-    for entry in fs::read_dir(kept.join("nodes"))? {
-        let path = entry?.path().join("exec.jsonl");
-        if path.exists() {
-            seen.extend(lines::<Exec>(&path)?);
-        }
-    }
-    seen.sort_by_key(|line| line.t);
-    let record = Record::create(&kept.join("exec.jsonl"))?;
-    for line in &seen {
-        record.append(|_| line);
-    }
-    record.flush()?;
+    gather_one::<Exec>(kept, "exec.jsonl", |line| line.t)?;
+    gather_one::<Save>(kept, "saves.jsonl", |line| line.t)?;
     let mut faults = lines::<Fault>(&kept.join("nemesis.jsonl"))?;
     faults.sort_by_key(|line| line.t);
     let record = Record::create(&kept.join("nemesis.jsonl"))?;
@@ -558,6 +559,27 @@ fn gather(kept: &Path) -> anyhow::Result<Vec<Fault>> {
     }
     record.flush()?;
     Ok(faults)
+}
+
+/// What each host wrote into its own file of this name, in the order of the times.
+fn gather_one<T: serde::Serialize + serde::de::DeserializeOwned>(
+    kept: &Path,
+    name: &str,
+    at: impl Fn(&T) -> u64,
+) -> anyhow::Result<()> {
+    let mut seen: Vec<T> = Vec::new();
+    for entry in fs::read_dir(kept.join("nodes"))? {
+        let path = entry?.path().join(name);
+        if path.exists() {
+            seen.extend(lines::<T>(&path)?);
+        }
+    }
+    seen.sort_by_key(at);
+    let record = Record::create(&kept.join(name))?;
+    for line in &seen {
+        record.append(|_| line);
+    }
+    record.flush()
 }
 
 /// A process may have died in the middle of its last line.

@@ -11,6 +11,7 @@ use crate::domain::Millis;
 use crate::wire::pb::cluster_service_client::ClusterServiceClient;
 use crate::wire::pb::job_client_service_client::JobClientServiceClient;
 use crate::wire::pb::job_service_client::JobServiceClient;
+use crate::wire::pb::monitor_service_client::MonitorServiceClient;
 use crate::wire::pb::node_service_client::NodeServiceClient;
 use crate::wire::{Fault, Reason};
 
@@ -105,6 +106,10 @@ pub(super) fn clients(via: Via) -> JobClientServiceClient<Via> {
 
 pub(super) fn nodes(via: Via) -> NodeServiceClient<Via> {
     NodeServiceClient::new(via).max_decoding_message_size(ANSWER_BYTES_MAX)
+}
+
+pub(super) fn monitor(via: Via) -> MonitorServiceClient<Via> {
+    MonitorServiceClient::new(via).max_decoding_message_size(ANSWER_BYTES_MAX)
 }
 
 pub(super) fn cluster(via: Via) -> ClusterServiceClient<Via> {

@@ -203,6 +203,52 @@ pub(super) fn log_entry(entry: &pb::JobLogEntry) -> Value {
     if entry.line_number == 0 { object.done() } else { object.with("line_number", entry.line_number).done() }
 }
 
+/// What is 0 is not known, and left out.
+pub(super) fn process(of: &pb::ProcessInfo) -> Value {
+    let numbers = [
+        ("pid", u64::from(of.pid)),
+        ("memory_bytes", of.memory_bytes),
+        ("memory_peak_bytes", of.memory_peak_bytes),
+        ("threads", of.threads),
+        ("tasks", of.tasks),
+        ("open_files", of.open_files),
+        ("open_files_max", of.open_files_max),
+        ("machine_processors", u64::from(of.machine_processors)),
+        ("machine_memory_bytes", of.machine_memory_bytes),
+        ("machine_memory_available_bytes", of.machine_memory_available_bytes),
+        ("memtable_bytes", of.memtable_bytes),
+        ("block_cache_bytes", of.block_cache_bytes),
+        ("sst_bytes", of.sst_bytes),
+        ("pending_compaction_bytes", of.pending_compaction_bytes),
+        ("raft_term", of.raft_term),
+        ("raft_last_log_index", of.raft_last_log_index),
+        ("raft_applied_index", of.raft_applied_index),
+        ("fail_store_bytes", of.fail_store_bytes),
+        ("running", of.running),
+        ("slots", of.slots),
+    ];
+    let mut object = Object::default()
+        .text("identity", &of.identity)
+        .text("type", &of.r#type)
+        .text("node_group", &of.node_group)
+        .text("version", &of.version)
+        .text("host", &of.host)
+        .text("raft_role", &of.raft_role)
+        .time("time", of.time)
+        .span("uptime", of.uptime)
+        .span("cpu", of.cpu)
+        .with("cpu_cores", of.cpu_cores);
+    for (name, number) in numbers.into_iter().filter(|(_, number)| *number > 0) {
+        object = object.with(name, number);
+    }
+    if !of.machine_load.is_empty() {
+        object = object
+            .with("machine_load", of.machine_load.clone())
+            .with("machine_cpu_busy", of.machine_cpu_busy);
+    }
+    object.done()
+}
+
 pub(super) fn node(node: &pb::Node) -> Value {
     let object = Object::default()
         .with("type", node_type(node.r#type()))

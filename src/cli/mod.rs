@@ -27,6 +27,7 @@ mod json;
 mod limits;
 mod log;
 mod logging;
+mod monitor;
 mod node;
 mod output;
 #[cfg(feature = "planted-bugs")]
@@ -110,6 +111,8 @@ enum Command {
     #[command(visible_alias = "nodes")]
     Node(node::NodeCommand),
     Feedback(feedback::FeedbackCommand),
+    #[command(visible_alias = "stats")]
+    Monitor(monitor::MonitorCommand),
     Cluster(cluster::ClusterCommand),
     #[command(visible_alias = "alarms")]
     Alarm(alarm::AlarmCommand),
@@ -181,6 +184,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Node(node) => interruptible(node.run(&global)).await,
         // `listen` ends by itself at a signal.
         Command::Feedback(feedback) => feedback.run(&global).await,
+        Command::Monitor(monitor) => interruptible(monitor.run(&global)).await,
         Command::Cluster(cluster) => interruptible(cluster.run(&global)).await,
         Command::Alarm(alarm) => interruptible(alarm.run(&global)).await,
         Command::Log(log) => interruptible(log.run(&global)).await,

@@ -3,10 +3,10 @@
 use clap::{Subcommand, ValueEnum};
 
 use super::Global;
-use super::connect::nodes;
+use super::connect::{monitor, nodes};
 use super::failure::{Failure, Outcome};
 use super::json;
-use super::output::{Column, Row, Shape, column, wide};
+use super::output::{Column, Format, Row, Shape, column, wide};
 use crate::wire::pb;
 
 /// The largest page that the cluster gives.
@@ -28,6 +28,22 @@ enum Verb {
     ///   raftsman node list --type tasktracker --node-group trade --online
     #[command(visible_alias = "ls", verbatim_doc_comment)]
     List(List),
+    /// Show what the process of a node uses: memory, processor time, threads, files; databases and Raft
+    ///
+    /// A JobTracker is asked itself, whichever one takes the call. A TaskTracker is shown as its last
+    /// sample told, at most a minute old.
+    ///
+    /// Examples:
+    ///   raftsman node info n2
+    ///   raftsman node info w1 -g trade -o json
+    #[command(verbatim_doc_comment)]
+    Info {
+        /// Name of a JobTracker or identity of a TaskTracker; else the JobTracker that answers
+        name: Option<String>,
+        /// Which of the TaskTrackers of this name
+        #[arg(short = 'g', long, value_name = "GROUP")]
+        node_group: Option<String>,
+    },
 }
 
 #[derive(Debug, Default, clap::Args)]
@@ -80,6 +96,9 @@ impl NodeCommand {
     pub(super) async fn run(self, global: &Global) -> Outcome {
         match self.verb {
             Verb::List(list) => list.run(global).await,
+            Verb::Info { name, node_group } => {
+                info(name.unwrap_or_default(), node_group.unwrap_or_default(), global).await
+            }
         }
     }
 }
@@ -111,6 +130,29 @@ impl List {
         }
         Ok(global.output().print(Shape::Many, &COLUMNS, &rows)?)
     }
+}
+
+const INFO_COLUMNS: [Column; 2] = [column("WHAT"), column("VALUE")];
+
+async fn info(identity: String, node_group: String, global: &Global) -> Outcome {
+    let client = global.connect.client().await?;
+    let request = pb::GetProcessRequest { identity, node_group };
+    let call = async |via, request| monitor(via).get_process(request).await;
+    let told = client.read(request, call).await.map_err(Failure::from)?;
+    let process = told.process.unwrap_or_default();
+    let json = json::process(&process);
+    let output = global.output();
+    if !matches!(output.format, Format::Table | Format::Wide) {
+        let row = Row { id: process.identity.clone(), cells: Vec::new(), json };
+        return Ok(output.print(Shape::One, &INFO_COLUMNS, &[row])?);
+    }
+    // What is not there is left out, in the table too.
+    let line = |(what, value): (&String, &serde_json::Value)| {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        Row { id: what.clone(), cells: vec![what.clone(), text], json: value.clone() }
+    };
+    let rows: Vec<Row> = json.as_object().into_iter().flatten().map(line).collect();
+    Ok(output.print(Shape::Many, &INFO_COLUMNS, &rows)?)
 }
 
 fn row(node: &pb::Node) -> Row {

@@ -4,15 +4,18 @@
 pub mod alarm;
 #[cfg(feature = "server")]
 pub mod config;
+mod groups;
 pub mod leader;
 mod log_tail;
 #[cfg(feature = "server")]
 pub mod metrics;
+mod monitor;
 mod node;
 pub mod session;
 mod snapshots;
 mod waiters;
 
+pub use groups::{GroupNow, groups_now};
 pub use log_tail::{LogTail, LogTailError};
 pub use node::{
     Addresses, ClientPort, CommandError, Committed, ConnectionLimits, JobTracker, NodeError, NodeOptions,

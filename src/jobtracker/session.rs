@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::domain::{BizLogLine, ExecutionId, Identity, Kind, NodeGroup, Outcome, RunId, SessionId};
+use crate::domain::{
+    BizLogLine, ExecutionId, Identity, Kind, Millis, NodeGroup, Outcome, RunId, SessionId, Timestamp,
+};
 use crate::machine::command::FeedbackFailure;
 use crate::machine::reply::{CompleteAnswer, Push};
 use crate::machine::row::FeedbackRow;
+use crate::machine::stats::TrackerStats;
 
 /// Messages that may wait for a session's stream. A TaskTracker that does not read is cut off: it comes back, and what
 /// it did not receive is pushed again.
@@ -58,8 +61,19 @@ pub enum FromTracker {
     Accepting(bool),
     /// It runs so many executions at a time from now on.
     Resize(u32),
+    /// Its minutes.
+    Samples(Vec<Sample>),
     /// It has finished everything and goes.
     Left,
+}
+
+/// What a TaskTracker tells of a minute.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// Counts the samples of its process.
+    pub number: u64,
+    pub minute: Timestamp,
+    pub stats: TrackerStats,
 }
 
 #[derive(Clone, Debug)]
@@ -68,6 +82,8 @@ pub struct ExecutionResult {
     /// Where to write down a stale result, if the TaskTracker said it.
     pub run: Option<RunId>,
     pub outcome: Outcome,
+    /// From begin to end, by the TaskTracker's clock, if it said both.
+    pub took: Option<Millis>,
 }
 
 #[derive(Clone, Debug)]
@@ -93,6 +109,8 @@ pub enum ToTracker {
     HeartbeatAck(u64),
     CompletedAck(Vec<(ExecutionId, CompleteAnswer)>),
     BizLogsAck(Vec<(ExecutionId, u64)>),
+    /// Samples up to this number are committed.
+    SamplesAck(u64),
     Terminate {
         execution: ExecutionId,
         why: &'static str,

@@ -19,6 +19,7 @@ use super::row::{
     AnswerRow, BodyRow, ClientRow, FeedbackGroupRow, FeedbackRow, GroupRow, JobAct, JobLogKind, JobLogRow,
     JobRow, LedgerRow, LiveRun, MetaRow, PeriodicRow, RequestRow, Row, TaskKeyRow, TrackerRow, Why,
 };
+use super::stats::GroupStats;
 use super::tables::{Tables, Write};
 use crate::domain::{
     AlarmRule, AlarmSubject, ClientId, Identity, JobId, JobSpec, Millis, NodeGroup, Position, RequestId,
@@ -56,6 +57,7 @@ pub(super) struct Change<'a> {
     last_read: RefCell<Option<(Key, Option<Row>)>>,
     new_limits: Option<Limits>,
     new_clients_swept: Option<ClientId>,
+    new_stats_rows: Option<u64>,
 }
 
 impl<'a> Change<'a> {
@@ -68,6 +70,7 @@ impl<'a> Change<'a> {
             last_read: RefCell::new(None),
             new_limits: None,
             new_clients_swept: None,
+            new_stats_rows: None,
         }
     }
 
@@ -76,7 +79,8 @@ impl<'a> Change<'a> {
         let old = *self.tables.meta();
         let limits = self.new_limits.unwrap_or(old.limits);
         let clients_swept = self.new_clients_swept.unwrap_or(old.clients_swept);
-        let new = MetaRow { limits, clients_swept, ..old };
+        let stats_rows = self.new_stats_rows.unwrap_or(old.stats_rows);
+        let new = MetaRow { limits, clients_swept, stats_rows, ..old };
         (self.writes, (new != old).then_some(new))
     }
 
@@ -105,6 +109,25 @@ impl<'a> Change<'a> {
     pub(super) fn sweep_clients_from(&mut self, next: ClientId) -> Result<(), BaseError> {
         self.new_clients_swept = Some(next);
         Ok(())
+    }
+
+    /// How many rows the series have.
+    pub(super) fn stats_rows(&self) -> u64 {
+        self.new_stats_rows.unwrap_or(self.tables.meta().stats_rows)
+    }
+
+    /// Puts a row of the series, and counts it if it is new.
+    pub(super) fn put_stats(&mut self, key: Key, row: Row) -> Result<(), BaseError> {
+        if self.get(&key)?.is_none() {
+            self.new_stats_rows = Some(self.stats_rows() + 1);
+        }
+        self.put(key, row)
+    }
+
+    /// Takes away a row of the series that is there.
+    pub(super) fn delete_stats(&mut self, key: Key) -> Result<(), BaseError> {
+        self.new_stats_rows = Some(self.stats_rows().saturating_sub(1));
+        self.delete(key)
     }
 
     /// The indexes as they were before this command.
@@ -216,6 +239,8 @@ impl Change<'_> {
     table!(Arc<LedgerRow> as Ledger, get ledger(run: RunId) by Key::Ledger(run));
     table!(Arc<TrackerRow> as Tracker, get tracker(group: &NodeGroup, who: &Identity) by Key::Tracker(group.clone(), who.clone()));
     table!(Box<GroupRow> as Group, get group_row(group: &NodeGroup) by Key::Group(group.clone()));
+    table!(Box<GroupRow> as Sampled, get sampled(group: &NodeGroup) by Key::Sampled(group.clone()));
+    table!(Box<GroupStats> as GroupStats, get group_stats(minute: Timestamp, group: &NodeGroup) by Key::GroupStats(minute, group.clone()));
     table!(ClientRow as Client, get client(client: ClientId) by Key::Client(client));
     table!(Box<AnswerRow> as Answer, get answer(client: ClientId, sequence: u64) by Key::Answer(client, sequence));
     table!(Box<RequestRow> as Request, get request(request: &RequestId) by Key::Request(request.clone()));

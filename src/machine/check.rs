@@ -16,10 +16,12 @@ use super::key::Key;
 use super::limits::{
     ALARM_SUBJECTS_MAX, ALARM_TARGETS_MAX, ATTEMPTS_KEPT, CLIENT_WINDOW, JOB_LINES_MAX, PLAN_AHEAD_MAX,
 };
+use super::queue::end::tally;
 use super::row::{
     Attempt, AttemptEnd, BodyRow, ClientRow, Fate, FeedbackGroupRow, FeedbackRow, FeedbackState, GroupRow,
     JobRow, LedgerRow, LiveRun, LiveState, PeriodicRow, Rhythm, Row, TaskKeyRow, TrackerRow,
 };
+use super::stats::{MINUTE, minute_of};
 use super::tables::Tables;
 use crate::domain::{
     AlarmRule, AlarmSubject, ClientId, Identity, JobId, NodeGroup, Position, RequestId, RunId, Schedule,
@@ -55,6 +57,14 @@ pub enum Violation {
     Request(RequestId),
     #[error("feedback of {0}: {1}")]
     Feedback(NodeGroup, String),
+    #[error("group {0} counts {2} {1} and its runs show {3}")]
+    Counter(NodeGroup, &'static str, u64, u64),
+    #[error("group {0}: its rows of series are ahead of its counters")]
+    Sampled(NodeGroup),
+    #[error("{0} rows of series are counted and {1} are there")]
+    StatsRows(u64, u64),
+    #[error("series: {0} is not of a whole minute, or of one to come")]
+    StatsMinute(String),
 }
 
 impl Machine {
@@ -84,6 +94,7 @@ pub(super) fn check(tables: &Tables) -> Result<Vec<Violation>, BaseError> {
         the_job_log_is_about_what_is_known,
         answers_lie_in_their_window,
         request_ages_mirror_requests,
+        counters_hold_what_the_runs_show,
         alarms_are_few_and_in_order,
         feedback_is_of_ended_runs_and_adds_up,
         live_runs_know_who_wants_feedback,
@@ -91,6 +102,7 @@ pub(super) fn check(tables: &Tables) -> Result<Vec<Violation>, BaseError> {
     invariants.iter().for_each(|invariant| invariant(&rows, &mut found));
     indexes_mirror_rows(tables, &rows, &mut found);
     ids_are_unique_and_past(tables, &rows, &mut found);
+    series_are_counted_and_past(tables, &rows, &mut found);
     Ok(found)
 }
 
@@ -113,6 +125,8 @@ struct Rows {
     request_ages: BTreeSet<(Timestamp, RequestId)>,
     feedback: BTreeMap<(NodeGroup, RunId), Arc<FeedbackRow>>,
     feedback_groups: BTreeMap<NodeGroup, FeedbackGroupRow>,
+    stats: Vec<(Timestamp, Key)>,
+    sampled: BTreeMap<NodeGroup, GroupRow>,
     alarms: BTreeMap<(AlarmRule, AlarmSubject), AlarmRow>,
 }
 
@@ -163,6 +177,12 @@ impl Rows {
             }
             (Key::FeedbackGroup(group), Row::FeedbackGroup(row)) => {
                 self.feedback_groups.insert(group, *row);
+            }
+            (Key::Sampled(group), Row::Sampled(row)) => drop(self.sampled.insert(group, *row)),
+            (key @ Key::GroupStats(minute, _), Row::GroupStats(_))
+            | (key @ Key::TrackerStats(minute, ..), Row::TrackerStats(_))
+            | (key @ Key::JobTrackerStats(minute, _), Row::JobTrackerStats(_)) => {
+                self.stats.push((minute, key));
             }
             (Key::Alarm(rule, subject), Row::Alarm(row)) => {
                 self.alarms.insert((rule, subject), *row);
@@ -609,4 +629,55 @@ fn ids_are_unique_and_past(tables: &Tables, rows: &Rows, found: &mut Vec<Violati
     let last = Position::new(tables.meta().id_base + tables.meta().applied, Position::ORDINAL_MAX);
     let future = ids.last().filter(|newest| **newest > last);
     found.extend(future.map(|newest| Violation::IdFromTheFuture(*newest, last)));
+}
+
+/// Runs are forgotten and counters are not, so a counter may be above what is left, never below.
+fn counters_hold_what_the_runs_show(rows: &Rows, found: &mut Vec<Violation>) {
+    let mut shown = BTreeMap::<NodeGroup, GroupRow>::new();
+    for (group, _, run) in &rows.finished {
+        let Some(row) = rows.ledger.get(run) else { continue };
+        let group = shown.entry(group.clone()).or_default();
+        tally(group, row.fate);
+        group.dispatched += u64::from(row.executions);
+        group.retried += u64::from(row.retries);
+        group.reclaimed += u64::from(row.reclaims);
+    }
+    for live in rows.live.values() {
+        let group = shown.entry(live.node_group.clone()).or_default();
+        group.dispatched += u64::from(live.executions);
+        group.retried += u64::from(live.retries);
+        group.reclaimed += u64::from(live.reclaims);
+    }
+    for (name, shown) in shown {
+        let counted = rows.groups.get(&name).copied().unwrap_or_default();
+        let pairs = [
+            ("dispatched", counted.dispatched, shown.dispatched),
+            ("succeeded", counted.succeeded, shown.succeeded),
+            ("failed", counted.failed, shown.failed),
+            ("dead", counted.dead, shown.dead),
+            ("cancelled", counted.cancelled, shown.cancelled),
+            ("skipped", counted.skipped, shown.skipped),
+            ("retried", counted.retried, shown.retried),
+            ("reclaimed", counted.reclaimed, shown.reclaimed),
+            ("executed with success", counted.exe_success, shown.succeeded),
+        ];
+        let below = pairs.into_iter().filter(|(_, counted, shown)| counted < shown);
+        found.extend(below.map(|(what, is, shown)| Violation::Counter(name.clone(), what, is, shown)));
+    }
+}
+
+fn series_are_counted_and_past(tables: &Tables, rows: &Rows, found: &mut Vec<Violation>) {
+    let (counted, are) = (tables.meta().stats_rows, rows.stats.len() as u64);
+    if counted != are {
+        found.push(Violation::StatsRows(counted, are));
+    }
+    for (group, then) in &rows.sampled {
+        let now = rows.groups.get(group).copied().unwrap_or_default();
+        if now.since(then).plus(then) != now {
+            found.push(Violation::Sampled(group.clone()));
+        }
+    }
+    let last = tables.meta().now + MINUTE;
+    let wrong = rows.stats.iter().filter(|(minute, _)| *minute != minute_of(*minute) || *minute > last);
+    found.extend(wrong.map(|(_, key)| Violation::StatsMinute(format!("{key:?}"))));
 }

@@ -68,6 +68,7 @@ mod command_tag {
     pub(super) const FEEDBACK_FAILED: u8 = 27;
     pub(super) const FEEDBACK_RETRY: u8 = 28;
     pub(super) const FEEDBACK_DROP: u8 = 29;
+    pub(super) const STATS: u8 = 32;
     pub(super) const SET_ALARMS: u8 = 40;
     pub(super) const ALARMS_TOLD: u8 = 41;
     pub(super) const SILENCE_ALARM: u8 = 42;
@@ -159,6 +160,7 @@ fn put_command(out: &mut BytesMut, command: &Command) {
         Command::FeedbackFailed(c) => put_frame(out, t::FEEDBACK_FAILED, c, &[]),
         Command::FeedbackRetry(c) => put_frame(out, t::FEEDBACK_RETRY, c, &[]),
         Command::FeedbackDrop(c) => put_frame(out, t::FEEDBACK_DROP, c, &[]),
+        Command::Stats(c) => put_frame(out, t::STATS, c, &[]),
         Command::SetAlarms(c) => put_frame(out, t::SET_ALARMS, c, &[]),
         Command::AlarmsTold(c) => put_frame(out, t::ALARMS_TOLD, c, &[]),
         Command::SilenceAlarm(c) => put_frame(out, t::SILENCE_ALARM, c, &[]),
@@ -189,6 +191,7 @@ fn take_command(bytes: &mut Bytes) -> Result<Command, CodecError> {
         t::FEEDBACK_FAILED => Command::FeedbackFailed(frame.body()?),
         t::FEEDBACK_RETRY => Command::FeedbackRetry(frame.body()?),
         t::FEEDBACK_DROP => Command::FeedbackDrop(frame.body()?),
+        t::STATS => Command::Stats(frame.body()?),
         t::SET_ALARMS => Command::SetAlarms(frame.body()?),
         t::ALARMS_TOLD => Command::AlarmsTold(frame.body()?),
         t::SILENCE_ALARM => Command::SilenceAlarm(frame.body()?),
@@ -271,6 +274,10 @@ pub fn put_row(out: &mut BytesMut, row: &Row) {
         Row::Answer(r) => put_frame(out, tag::ANSWER, r.as_ref(), &[]),
         Row::Request(r) => put_frame(out, tag::REQUEST, r.as_ref(), &[]),
         Row::RequestAge => put_frame(out, tag::REQUEST_AGE, &(), &[]),
+        Row::Sampled(r) => put_frame(out, tag::SAMPLED, r.as_ref(), &[]),
+        Row::GroupStats(r) => put_frame(out, tag::GROUP_STATS, r.as_ref(), &[]),
+        Row::TrackerStats(r) => put_frame(out, tag::TRACKER_STATS, r.as_ref(), &[]),
+        Row::JobTrackerStats(r) => put_frame(out, tag::JOBTRACKER_STATS, r.as_ref(), &[]),
         Row::Alarm(r) => put_frame(out, tag::ALARM, r.as_ref(), &[]),
         Row::Silence(r) => put_frame(out, tag::SILENCE, r.as_ref(), &[]),
         Row::Meta(r) => put_frame(out, tag::META, r.as_ref(), &[]),
@@ -302,6 +309,10 @@ pub fn decode_row(mut bytes: Bytes) -> Result<Row, CodecError> {
         tag::ANSWER => Row::Answer(Box::new(frame.body()?)),
         tag::REQUEST => Row::Request(Box::new(frame.body()?)),
         tag::REQUEST_AGE => frame.body::<()>().map(|()| Row::RequestAge)?,
+        tag::SAMPLED => Row::Sampled(Box::new(frame.body()?)),
+        tag::GROUP_STATS => Row::GroupStats(Box::new(frame.body()?)),
+        tag::TRACKER_STATS => Row::TrackerStats(Box::new(frame.body()?)),
+        tag::JOBTRACKER_STATS => Row::JobTrackerStats(Box::new(frame.body()?)),
         tag::ALARM => Row::Alarm(Box::new(frame.body()?)),
         tag::SILENCE => Row::Silence(Box::new(frame.body()?)),
         tag::META => Row::Meta(Box::new(frame.body()?)),

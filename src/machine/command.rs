@@ -10,9 +10,10 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::alarm::{AlarmNews, AlarmReading};
 use super::limits::Limits;
+use super::stats::{Histogram, JobTrackerStats, TrackerStats};
 use crate::domain::{
     AlarmId, AlarmRule, AlarmSubject, AlarmTarget, BizLogLine, ClientId, ExecutionId, Identity, JobId,
-    JobSpec, Kind, NodeGroup, Outcome, RequestId, RunId, SessionId, TaskId, Timestamp,
+    JobSpec, Kind, Millis, NodeGroup, Outcome, RequestId, RunId, SessionId, TaskId, Timestamp,
 };
 
 /// One entry of the log: the leader's confirmed time and the commands that share its fsync.
@@ -44,6 +45,7 @@ pub enum Command {
     FeedbackFailed(FeedbackFailed),
     FeedbackRetry(FeedbackRetry),
     FeedbackDrop(FeedbackDrop),
+    Stats(Stats),
     SetAlarms(SetAlarms),
     AlarmsTold(AlarmsTold),
     SilenceAlarm(SilenceAlarm),
@@ -246,6 +248,47 @@ pub struct ExecutionLines {
     /// The number of the first line within its execution; lines that are known already are dropped.
     pub first: u64,
     pub lines: Vec<BizLogLine>,
+}
+
+/// What is kept of a minute, of whoever it was gathered by: the leader of the node groups, each node of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stats {
+    /// Of the minute that has ended when the command is applied. At most [`super::stats::SAMPLES_MAX`]; so the others.
+    pub groups: Vec<GroupSample>,
+    pub trackers: Vec<TrackerSample>,
+    pub jobtrackers: Vec<JobTrackerSample>,
+}
+
+/// A node group, but for its counters, which the tables know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupSample {
+    pub node_group: NodeGroup,
+    pub waiting: u64,
+    pub ready: u64,
+    pub executing: u64,
+    pub oldest_ready: Millis,
+    /// Since the last sample; so the others.
+    pub wait: Histogram,
+    pub run: Histogram,
+    pub cron_lateness: Histogram,
+}
+
+/// What a TaskTracker tells of a minute, perhaps of one in which nobody heard it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrackerSample {
+    /// The minute that it is of, by the TaskTracker's clock.
+    pub minute: Timestamp,
+    pub node_group: NodeGroup,
+    pub identity: Identity,
+    pub stats: TrackerStats,
+}
+
+/// How a JobTracker stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobTrackerSample {
+    /// Its name.
+    pub name: Identity,
+    pub stats: JobTrackerStats,
 }
 
 /// Other replicated limits.

@@ -25,6 +25,8 @@ pub type ReadyRank = (i32, Timestamp, RunId);
 pub struct Indexes {
     /// By the time at which they ripen, then priority, then id.
     waiting: BTreeSet<(Timestamp, i32, Waiter)>,
+    /// How many runs of each group wait.
+    waiting_runs: BTreeMap<NodeGroup, usize>,
     ready: BTreeMap<NodeGroup, ReadyGroup>,
     /// Ready runs that may start until then and no later.
     start_by: BTreeSet<(Timestamp, RunId)>,
@@ -123,6 +125,11 @@ impl Indexes {
         self.waiting.len()
     }
 
+    /// The groups that have runs which wait, and how many.
+    pub fn waiting_runs(&self) -> impl Iterator<Item = (&NodeGroup, usize)> {
+        self.waiting_runs.iter().map(|(group, count)| (group, *count))
+    }
+
     pub fn ready(&self, group: &NodeGroup) -> Option<&ReadyGroup> {
         self.ready.get(group)
     }
@@ -181,6 +188,7 @@ impl Indexes {
     pub(super) fn differences(&self, other: &Indexes) -> Vec<&'static str> {
         let same = [
             ("waiting", self.waiting == other.waiting),
+            ("waiting runs", self.waiting_runs == other.waiting_runs),
             ("ready", self.ready == other.ready),
             ("start by", self.start_by == other.start_by),
             ("executing", self.executing == other.executing),
@@ -247,6 +255,10 @@ impl Indexes {
             | Key::Request(_)
             | Key::RequestAge(..)
             | Key::FeedbackGroup(_)
+            | Key::GroupStats(..)
+            | Key::TrackerStats(..)
+            | Key::JobTrackerStats(..)
+            | Key::Sampled(_)
             | Key::Alarm(..)
             | Key::Silence(..) => {}
         }
@@ -256,6 +268,7 @@ impl Indexes {
         match &live.state {
             LiveState::Waiting { until } => {
                 self.waiting.insert((*until, live.priority, Waiter::Run(run)));
+                *self.waiting_runs.entry(live.node_group.clone()).or_default() += 1;
             }
             LiveState::Ready { .. } => {
                 let group = self.ready.entry(live.node_group.clone()).or_default();
@@ -279,6 +292,12 @@ impl Indexes {
         match &live.state {
             LiveState::Waiting { until } => {
                 self.waiting.remove(&(*until, live.priority, Waiter::Run(run)));
+                if let Some(count) = self.waiting_runs.get_mut(&live.node_group) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.waiting_runs.remove(&live.node_group);
+                    }
+                }
             }
             LiveState::Ready { .. } if planted::is(Bug::ReadyEntryStays) => {}
             LiveState::Ready { .. } => self.remove_ready(run, live),

@@ -35,6 +35,12 @@ pub enum Key {
     /// By the group of JobClients that shall hear it.
     Feedback(NodeGroup, RunId),
     FeedbackGroup(NodeGroup),
+    /// By its minute, so that old ones are found; so the next two.
+    GroupStats(Timestamp, NodeGroup),
+    TrackerStats(Timestamp, NodeGroup, Identity),
+    /// By the JobTracker's name.
+    JobTrackerStats(Timestamp, Identity),
+    Sampled(NodeGroup),
     Alarm(AlarmRule, AlarmSubject),
     /// Of one subject; none stands for all of the rule.
     Silence(AlarmRule, Option<AlarmSubject>),
@@ -60,6 +66,10 @@ pub(crate) mod tag {
     pub(crate) const REQUEST_AGE: u8 = 16;
     pub(crate) const FEEDBACK: u8 = 22;
     pub(crate) const FEEDBACK_GROUP: u8 = 23;
+    pub(crate) const GROUP_STATS: u8 = 30;
+    pub(crate) const TRACKER_STATS: u8 = 31;
+    pub(crate) const JOBTRACKER_STATS: u8 = 32;
+    pub(crate) const SAMPLED: u8 = 33;
     pub(crate) const ALARM: u8 = 36;
     pub(crate) const SILENCE: u8 = 37;
 }
@@ -85,6 +95,10 @@ impl Key {
             Key::RequestAge(..) => tag::REQUEST_AGE,
             Key::Feedback(..) => tag::FEEDBACK,
             Key::FeedbackGroup(_) => tag::FEEDBACK_GROUP,
+            Key::GroupStats(..) => tag::GROUP_STATS,
+            Key::TrackerStats(..) => tag::TRACKER_STATS,
+            Key::JobTrackerStats(..) => tag::JOBTRACKER_STATS,
+            Key::Sampled(_) => tag::SAMPLED,
             Key::Alarm(..) => tag::ALARM,
             Key::Silence(..) => tag::SILENCE,
         }
@@ -125,7 +139,7 @@ impl Key {
                 name(out, group.as_str());
                 name(out, identity.as_str());
             }
-            Key::Group(group) | Key::FeedbackGroup(group) => name(out, group.as_str()),
+            Key::Group(group) | Key::FeedbackGroup(group) | Key::Sampled(group) => name(out, group.as_str()),
             Key::Client(client) => number(out, client.as_u64()),
             Key::Answer(client, sequence) => {
                 number(out, client.as_u64());
@@ -139,6 +153,19 @@ impl Key {
             Key::Feedback(group, run) => {
                 name(out, group.as_str());
                 run_id(out, *run);
+            }
+            Key::GroupStats(minute, group) => {
+                number(out, minute.as_millis());
+                name(out, group.as_str());
+            }
+            Key::TrackerStats(minute, group, identity) => {
+                number(out, minute.as_millis());
+                name(out, group.as_str());
+                name(out, identity.as_str());
+            }
+            Key::JobTrackerStats(minute, who) => {
+                number(out, minute.as_millis());
+                name(out, who.as_str());
             }
             Key::Alarm(rule, subject) => {
                 out.push(rule.number());
@@ -194,6 +221,28 @@ impl Key {
         Key::FeedbackGroup(NodeGroup::new("\u{10ffff}").expect("a printable character"))
     }
 
+    /// For each of the three tables of series: not after any row of this minute.
+    pub fn first_stats(minute: Timestamp) -> [Key; 3] {
+        let first = "\u{20}";
+        let group = NodeGroup::new(first).expect("a space is printable");
+        let who = Identity::new(first).expect("a space is printable");
+        [
+            Key::GroupStats(minute, group.clone()),
+            Key::TrackerStats(minute, group, who.clone()),
+            Key::JobTrackerStats(minute, who),
+        ]
+    }
+
+    /// The minute of a row of the series.
+    pub fn stats_minute(&self) -> Option<Timestamp> {
+        match self {
+            Key::GroupStats(minute, _) | Key::TrackerStats(minute, ..) | Key::JobTrackerStats(minute, _) => {
+                Some(*minute)
+            }
+            _ => None,
+        }
+    }
+
     /// After every key of this version.
     pub fn end() -> Key {
         let last = AlarmSubject::new("\u{10ffff}".repeat(2)).expect("it is printable");
@@ -247,6 +296,13 @@ impl Key {
             tag::REQUEST_AGE => Key::RequestAge(rest.time()?, RequestId::new(rest.name()?).ok()?),
             tag::FEEDBACK => Key::Feedback(NodeGroup::new(rest.name()?).ok()?, rest.run_id()?),
             tag::FEEDBACK_GROUP => Key::FeedbackGroup(NodeGroup::new(rest.name()?).ok()?),
+            tag::GROUP_STATS => Key::GroupStats(rest.time()?, NodeGroup::new(rest.name()?).ok()?),
+            tag::TRACKER_STATS => {
+                let (minute, group) = (rest.time()?, NodeGroup::new(rest.name()?).ok()?);
+                Key::TrackerStats(minute, group, Identity::new(rest.name()?).ok()?)
+            }
+            tag::JOBTRACKER_STATS => Key::JobTrackerStats(rest.time()?, Identity::new(rest.name()?).ok()?),
+            tag::SAMPLED => Key::Sampled(NodeGroup::new(rest.name()?).ok()?),
             tag::ALARM => Key::Alarm(rest.rule()?, AlarmSubject::new(rest.name()?).ok()?),
             tag::SILENCE => {
                 let rule = rest.rule()?;
@@ -370,6 +426,14 @@ mod tests {
             (any_time(), any_name()).prop_map(|(at, r)| Key::RequestAge(at, RequestId::new(r).unwrap())),
             (any_name(), any_run()).prop_map(|(g, run)| Key::Feedback(NodeGroup::new(g).unwrap(), run)),
             any_name().prop_map(|g| Key::FeedbackGroup(NodeGroup::new(g).unwrap())),
+            (any_time(), any_name()).prop_map(|(at, g)| Key::GroupStats(at, NodeGroup::new(g).unwrap())),
+            (any_time(), any_name(), any_name()).prop_map(|(at, g, i)| Key::TrackerStats(
+                at,
+                NodeGroup::new(g).unwrap(),
+                Identity::new(i).unwrap()
+            )),
+            (any_time(), any_name()).prop_map(|(at, i)| Key::JobTrackerStats(at, Identity::new(i).unwrap())),
+            any_name().prop_map(|g| Key::Sampled(NodeGroup::new(g).unwrap())),
             (any_rule(), any_name()).prop_map(|(rule, s)| Key::Alarm(rule, AlarmSubject::new(s).unwrap())),
             (any_rule(), proptest::option::of(any_name()))
                 .prop_map(|(rule, s)| Key::Silence(rule, s.map(|s| AlarmSubject::new(s).unwrap()))),

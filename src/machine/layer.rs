@@ -128,6 +128,10 @@ fn payload_bytes(row: &Row) -> usize {
         | Row::Client(_)
         | Row::Request(_)
         | Row::RequestAge
+        | Row::Sampled(_)
+        | Row::GroupStats(_)
+        | Row::TrackerStats(_)
+        | Row::JobTrackerStats(_)
         | Row::Alarm(_)
         | Row::Silence(_)
         | Row::Meta(_)

@@ -73,6 +73,10 @@ pub struct Limits {
     pub feedback_kept: Millis,
     /// How many handlers may fail before feedback is a dead letter.
     pub feedback_tries_max: u32,
+    /// How long series are kept.
+    pub stats_kept: Millis,
+    /// How many rows the series have at most: one a minute for each node group, TaskTracker and JobTracker.
+    pub stats_rows_max: u64,
 }
 
 impl Default for Limits {
@@ -88,6 +92,8 @@ impl Default for Limits {
             feedback_max: 100_000,
             feedback_kept: Millis::from_secs(30 * 24 * 3600),
             feedback_tries_max: 20,
+            stats_kept: Millis::from_secs(3 * 24 * 3600),
+            stats_rows_max: 1_000_000,
         }
     }
 }
@@ -182,6 +188,20 @@ pub const FIELDS: &[LimitField] = &[
         meaning: "how many handlers may fail before feedback is a dead letter",
         get: |limits| limits.feedback_tries_max.into(),
         set: |limits, value| limits.feedback_tries_max = u32::try_from(value).unwrap_or(u32::MAX),
+    },
+    LimitField {
+        name: "stats_kept",
+        unit: LimitUnit::Millis,
+        meaning: "how long series are kept",
+        get: |limits| limits.stats_kept.get(),
+        set: |limits, value| limits.stats_kept = Millis::new(value),
+    },
+    LimitField {
+        name: "stats_rows_max",
+        unit: LimitUnit::Count,
+        meaning: "how many rows the series have: one a minute for each node group, TaskTracker and JobTracker",
+        get: |limits| limits.stats_rows_max,
+        set: |limits, value| limits.stats_rows_max = value,
     },
 ];
 

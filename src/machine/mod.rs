@@ -11,6 +11,7 @@ mod change;
 mod check;
 pub mod codec;
 pub mod command;
+mod depth;
 mod effect;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
@@ -22,6 +23,8 @@ mod query;
 mod queue;
 pub mod reply;
 pub mod row;
+pub mod series;
+pub mod stats;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -34,6 +37,7 @@ use xxhash_rust::xxh3::Xxh3;
 pub use base::{Base, BaseError, NoBase, RawRow};
 pub use check::Violation;
 pub use command::{Command, LogEntry};
+pub use depth::Depth;
 pub use effect::Effect;
 pub use index::{FeedbackGroup, Indexes, ReadyGroup, ReadyRank, Waiter};
 pub use key::Key;

@@ -10,6 +10,7 @@ use super::alarm::{AlarmRow, SilenceRow};
 use super::command::{Fingerprint, OfflineReason, ReclaimReason, RequestKey};
 use super::limits::Limits;
 use super::reply::{CancelAnswer, Refusal, SubmitAnswer};
+use super::stats::{GroupStats, JobTrackerStats, TrackerStats};
 use crate::domain::{
     Action, BizLogLevel, ClientId, ExecutionId, Identity, JobId, JobSpec, Kind, Millis, NodeGroup, Position,
     RunId, SessionId, TaskId, Timestamp,
@@ -34,6 +35,11 @@ pub enum Row {
     Answer(Box<AnswerRow>),
     Request(Box<RequestRow>),
     RequestAge,
+    /// A group's counters as they were when its last row of the series was made.
+    Sampled(Box<GroupRow>),
+    GroupStats(Box<GroupStats>),
+    TrackerStats(Box<TrackerStats>),
+    JobTrackerStats(Box<JobTrackerStats>),
     Alarm(Box<AlarmRow>),
     Silence(Box<SilenceRow>),
     Meta(Box<MetaRow>),
@@ -346,6 +352,13 @@ pub struct GroupRow {
     pub retried: u64,
     pub reclaimed: u64,
     pub stale: u64,
+    /// Executions by what their runners said: LTS's exeSuccessNum; so the next three.
+    pub exe_success: u64,
+    pub exe_failed: u64,
+    pub exe_later: u64,
+    pub exe_exception: u64,
+    /// Lines of user code that the job log has not: beyond the limit, or dropped on their way.
+    pub log_lines_dropped: u64,
     /// Finished runs that are kept now.
     pub kept: u64,
 }
@@ -454,6 +467,8 @@ pub struct MetaRow {
     pub feature_level: u32,
     /// Where the last `Expire` stopped looking for old client sessions.
     pub clients_swept: ClientId,
+    /// How many rows the series have.
+    pub stats_rows: u64,
 }
 
 impl Default for MetaRow {
@@ -466,6 +481,51 @@ impl Default for MetaRow {
             limits: Limits::default(),
             feature_level: 1,
             clients_swept: ClientId::default(),
+            stats_rows: 0,
+        }
+    }
+}
+
+impl GroupRow {
+    /// Each counter with that of another row. What is kept is no counter, and stays.
+    fn with(self, other: &GroupRow, join: impl Fn(u64, u64) -> u64) -> GroupRow {
+        GroupRow {
+            submitted: join(self.submitted, other.submitted),
+            dispatched: join(self.dispatched, other.dispatched),
+            succeeded: join(self.succeeded, other.succeeded),
+            failed: join(self.failed, other.failed),
+            dead: join(self.dead, other.dead),
+            cancelled: join(self.cancelled, other.cancelled),
+            skipped: join(self.skipped, other.skipped),
+            retried: join(self.retried, other.retried),
+            reclaimed: join(self.reclaimed, other.reclaimed),
+            stale: join(self.stale, other.stale),
+            exe_success: join(self.exe_success, other.exe_success),
+            exe_failed: join(self.exe_failed, other.exe_failed),
+            exe_later: join(self.exe_later, other.exe_later),
+            exe_exception: join(self.exe_exception, other.exe_exception),
+            log_lines_dropped: join(self.log_lines_dropped, other.log_lines_dropped),
+            kept: self.kept,
+        }
+    }
+
+    /// By how much the counters grew.
+    pub fn since(self, earlier: &GroupRow) -> GroupRow {
+        self.with(earlier, u64::saturating_sub)
+    }
+
+    /// The sum of two growths.
+    pub fn plus(self, other: &GroupRow) -> GroupRow {
+        self.with(other, u64::saturating_add)
+    }
+
+    /// Counts what a runner said.
+    pub(crate) fn executed(&mut self, action: Action) {
+        match action {
+            Action::ExecuteSuccess => self.exe_success += 1,
+            Action::ExecuteFailed => self.exe_failed += 1,
+            Action::ExecuteLater => self.exe_later += 1,
+            Action::ExecuteException => self.exe_exception += 1,
         }
     }
 }

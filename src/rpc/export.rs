@@ -110,6 +110,7 @@ fn command(command: &Command) -> Value {
         Command::FeedbackDrop(asked) => json!({"feedback_drop": {
             "client_group": text(&asked.client_group), "which": which_feedback(&asked.which),
         }}),
+        Command::Stats(told) => super::export_stats::stats(told),
         Command::SetAlarms(set) => {
             let changes: Vec<Value> = set.changes.iter().map(alarm_change).collect();
             json!({"set_alarms": {"changes": changes}})

@@ -8,6 +8,7 @@ mod cluster_service;
 mod connections;
 mod edge;
 mod export;
+mod export_stats;
 mod feedback;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
@@ -18,6 +19,7 @@ mod leadership_service;
 mod limits;
 mod log_export;
 mod lts_commands;
+mod monitor_service;
 mod node_service;
 mod page;
 mod probes;
@@ -38,6 +40,7 @@ use crate::wire::pb::cluster_service_server::ClusterServiceServer;
 use crate::wire::pb::job_client_service_server::JobClientServiceServer;
 use crate::wire::pb::job_service_server::JobServiceServer;
 use crate::wire::pb::leadership_service_server::LeadershipServiceServer;
+use crate::wire::pb::monitor_service_server::MonitorServiceServer;
 use crate::wire::pb::node_service_server::NodeServiceServer;
 use crate::wire::pb::task_tracker_service_server::TaskTrackerServiceServer;
 
@@ -77,6 +80,7 @@ pub async fn serve(tracker: JobTracker, port: ClientPort) -> Result<(), tonic::t
     .add_service(LeadershipServiceServer::new(leadership_service::LeadershipFeed(tracker.clone())))
     .add_service(ClusterServiceServer::new(cluster_service::Cluster(tracker.clone())))
     .add_service(NodeServiceServer::new(node_service::Nodes(tracker.clone())))
+    .add_service(MonitorServiceServer::new(monitor_service::Monitor(tracker.clone())))
     .add_service(AlarmServiceServer::new(alarm_service::Alarms(tracker.clone())))
     .add_service(CalendarServiceServer::new(calendar_service::Calendar(tracker.clone())))
     .add_service(health::service(tracker.clone()));

@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 
 use crate::domain::{
-    BizLogLevel, BizLogLine, ExecutionId, FieldError, Identity, Kind, NodeGroup, RunId, Timestamp, limits,
+    BizLogLevel, BizLogLine, ExecutionId, FieldError, Identity, Kind, Millis, NodeGroup, RunId, Timestamp,
+    limits,
 };
 use crate::jobtracker::SessionTimes;
-use crate::jobtracker::session::{ExecutionResult, FromTracker, Hello, Lines, Refused, ToTracker};
+use crate::jobtracker::session::{ExecutionResult, FromTracker, Hello, Lines, Refused, Sample, ToTracker};
 use crate::machine::limits::{CAPACITY_MAX, Limits};
 use crate::machine::reply::{CompleteAnswer, Push};
+use crate::machine::stats::{ProcessStats, TrackerStats};
 use crate::wire::pb::session_request::Message as Request;
 use crate::wire::pb::session_response::Message as Response;
-use crate::wire::{Reason, cut, duration, parse_result, pb, read_timestamp, timestamp};
+use crate::wire::{Reason, cut, duration, parse_result, pb, read_duration, read_timestamp, timestamp};
 
 /// The longest biz log line in bytes; a longer one is cut.
 const LINE_BYTES_MAX: usize = 8 << 10;
@@ -79,14 +81,43 @@ pub(super) fn from_tracker(message: Request) -> Result<Option<FromTracker>, Vec<
             let problem = format!("is {slots}; 1 to {CAPACITY_MAX}");
             return Err(vec![FieldError::new("resize.slots", problem)]);
         }
+        Request::Samples(told) => FromTracker::Samples(told.samples.into_iter().filter_map(sample).collect()),
         Request::Progress(_) => return Ok(None),
     }))
+}
+
+/// One without a time is of no minute.
+fn sample(told: pb::Sample) -> Option<Sample> {
+    let minute = told.minute.and_then(|at| read_timestamp(at).ok())?;
+    let span = |span: Option<prost_types::Duration>| {
+        span.and_then(|span| read_duration(span).ok()).unwrap_or(Millis::ZERO)
+    };
+    let stats = TrackerStats {
+        exe_success: told.exe_success,
+        exe_failed: told.exe_failed,
+        exe_later: told.exe_later,
+        exe_exception: told.exe_exception,
+        running_time: span(told.running_time),
+        fail_store_bytes: told.fail_store_bytes,
+        running: told.running,
+        slots: told.slots,
+        process: ProcessStats {
+            memory_bytes: told.memory_bytes,
+            cpu: span(told.cpu),
+            threads: told.threads,
+            tasks: told.tasks,
+            open_files: told.open_files,
+        },
+    };
+    Some(Sample { number: told.number, minute, stats })
 }
 
 fn result(result: pb::ExecutionResult) -> Result<ExecutionResult, Vec<FieldError>> {
     // Only for the job log: a result without it counts all the same.
     let run: Option<RunId> = result.run_id.parse().ok();
-    parse_result(result).map(|(execution, outcome)| ExecutionResult { execution, run, outcome })
+    let read = |at: Option<prost_types::Timestamp>| at.and_then(|at| read_timestamp(at).ok());
+    let took = read(result.end_time).zip(read(result.start_time)).map(|(end, start)| end.since(start));
+    parse_result(result).map(|(execution, outcome)| ExecutionResult { execution, run, outcome, took })
 }
 
 /// The lines of one execution; they are numbered without gaps, since a lost one is sent again.
@@ -138,6 +169,7 @@ pub(super) fn to_tracker(message: ToTracker, terms: &Terms) -> pb::SessionRespon
             };
             Response::BizLogsAck(pb::BizLogsAck { executions: acks.into_iter().map(ack).collect() })
         }
+        ToTracker::SamplesAck(up_to) => Response::SamplesAck(pb::SamplesAck { up_to }),
         ToTracker::Terminate { execution, why } => Response::Terminate(pb::Terminate {
             execution: execution.as_u64(),
             reason: why.to_owned(),

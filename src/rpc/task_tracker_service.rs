@@ -227,6 +227,7 @@ impl Listener {
             | FromTracker::Returned { .. }
             | FromTracker::Unknown(_)
             | FromTracker::Accepting(_)
+            | FromTracker::Samples(_)
             | FromTracker::Resize(_)
             | FromTracker::Left => {}
         }

@@ -221,6 +221,11 @@ fn skipped(reason: SkipReason) -> Rare {
 fn tally(group: &mut GroupRow, history: &History, run: RunId, row: &LedgerRow) {
     let ends: Vec<Option<End>> = history.ends_of(run).collect();
     group.dispatched += ends.len() as u64;
+    for end in ends.iter().flatten() {
+        if let End::Completed(action) = end {
+            group.executed(*action);
+        }
+    }
     group.reclaimed += u64::from(row.reclaims);
     group.retried += u64::from(row.retries);
     group.kept += 1;
@@ -249,7 +254,7 @@ fn groups_of(machine: &Machine) -> Result<Groups, Broken> {
 /// The groups' counters are what a scan gives.
 fn counters(expected: &Groups, machine: &Machine) -> Result<(), Broken> {
     for (name, row) in groups_of(machine)? {
-        let counted = GroupRow { stale: 0, ..row };
+        let counted = GroupRow { stale: 0, log_lines_dropped: 0, ..row };
         let scanned = expected.get(&name).copied().unwrap_or_default();
         if counted != scanned {
             return Err(format!("group {name} counts {counted:?}, a scan gives {scanned:?}"));

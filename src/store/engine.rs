@@ -4,6 +4,7 @@
 //! layers, the order of sync and acknowledgement, snapshots.
 
 use std::fmt;
+use std::ops::Add;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,6 +17,29 @@ use crate::machine::{Base, BaseError, Layer};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct EngineError(pub String);
+
+/// What a database uses of memory and disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DiskUsage {
+    pub memtable_bytes: u64,
+    pub block_cache_bytes: u64,
+    /// Its files.
+    pub sst_bytes: u64,
+    /// What it has still to compact.
+    pub pending_compaction_bytes: u64,
+}
+
+impl Add for DiskUsage {
+    type Output = DiskUsage;
+    fn add(self, other: DiskUsage) -> DiskUsage {
+        DiskUsage {
+            memtable_bytes: self.memtable_bytes + other.memtable_bytes,
+            block_cache_bytes: self.block_cache_bytes + other.block_cache_bytes,
+            sst_bytes: self.sst_bytes + other.sst_bytes,
+            pending_compaction_bytes: self.pending_compaction_bytes + other.pending_compaction_bytes,
+        }
+    }
+}
 
 /// One step of a batch.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +79,11 @@ pub trait LogEngine: fmt::Debug + Send + Sync + 'static {
 
     /// Nobody looks at keys in this range any more.
     fn give_back(&self, from: &[u8], to: &[u8]);
+
+    /// What the database uses, where it tells.
+    fn usage(&self) -> DiskUsage {
+        DiskUsage::default()
+    }
 
     /// A disk whose syncs take simulated time: they are awaited by a task, and no thread is made.
     fn awaited(&self) -> Option<SyncTask> {
@@ -96,6 +125,11 @@ pub trait StateEngine: Base {
     /// # Errors
     /// If the disk fails.
     fn checkpoint(&self, to: &Path) -> Result<(), BaseError>;
+
+    /// What the database uses, where it tells.
+    fn usage(&self) -> DiskUsage {
+        DiskUsage::default()
+    }
 
     /// Another generation took over: the directory goes when the last reader does.
     fn let_go(&self);

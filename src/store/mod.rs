@@ -37,6 +37,7 @@ use engine::{Engines, LogEngine};
 
 pub use blocking::blocking;
 pub use data_dir::{DataDir, DataDirError, DiskSpace};
+pub use engine::DiskUsage;
 pub use fatal::OnFatal;
 pub use log::{FlushedIndex, LogError, LogStore};
 pub use mem::MemBase;

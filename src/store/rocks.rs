@@ -13,7 +13,7 @@ use rocksdb::{
     ReadOptions, WriteBatch, WriteOptions,
 };
 
-use super::engine::{EngineError, Engines, LogEngine, StateEngine, Waiting};
+use super::engine::{DiskUsage, EngineError, Engines, LogEngine, StateEngine, Waiting};
 use super::files::OwnedDir;
 use super::rocks_log::RocksLog;
 use crate::machine::{Base, BaseError, Layer, RawRow};
@@ -120,6 +120,10 @@ impl StateEngine for RocksBase {
         Checkpoint::new(&self.db).and_then(|checkpoint| checkpoint.create_checkpoint(to)).map_err(failed)
     }
 
+    fn usage(&self) -> DiskUsage {
+        usage(&self.db)
+    }
+
     fn let_go(&self) {
         self.dir.let_go();
     }
@@ -149,6 +153,17 @@ impl Base for RocksBase {
 impl fmt::Debug for RocksBase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("RocksBase").field(&self.dir.path()).finish()
+    }
+}
+
+/// What RocksDB counts anyway; what it does not tell is 0.
+pub(super) fn usage(db: &DB) -> DiskUsage {
+    let tell = |property: &str| db.property_int_value(property).ok().flatten().unwrap_or(0);
+    DiskUsage {
+        memtable_bytes: tell("rocksdb.cur-size-all-mem-tables"),
+        block_cache_bytes: tell("rocksdb.block-cache-usage"),
+        sst_bytes: tell("rocksdb.total-sst-files-size"),
+        pending_compaction_bytes: tell("rocksdb.estimate-pending-compaction-bytes"),
     }
 }
 

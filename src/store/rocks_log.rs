@@ -8,7 +8,8 @@ use rocksdb::{
     DB, DBCompressionType, DBRecoveryMode, IteratorMode, LogLevel, Options, ReadOptions, WriteBatch,
 };
 
-use super::engine::{Change, EngineError, LogEngine, Records};
+use super::engine::{Change, DiskUsage, EngineError, LogEngine, Records};
+use super::rocks::usage;
 
 /// Large, so that most of the log is purged before it would be compacted.
 const WRITE_BUFFER_BYTES: usize = 64 << 20;
@@ -46,6 +47,10 @@ impl LogEngine for RocksLog {
         options.set_iterate_upper_bound(to);
         let records = self.db.iterator_opt(IteratorMode::Start, options);
         Box::new(records.map(|record| record.map(|(key, value)| (key, Bytes::from(value))).map_err(failed)))
+    }
+
+    fn usage(&self) -> DiskUsage {
+        usage(&self.db)
     }
 
     fn sync(&self) -> Result<(), EngineError> {

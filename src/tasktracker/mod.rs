@@ -320,11 +320,24 @@ impl TaskTrackerBuilder {
             kinds: self.runners.kinds(),
             host,
         };
-        let pool = RunnerPool::new(self.runners, Arc::clone(&journal), clock, ends_sender);
+        let pool = RunnerPool::new(self.runners, Arc::clone(&journal), Arc::clone(&clock), ends_sender);
         let link = Link::open(addresses, seed);
         let (hooks, drain_timeout) = (self.hooks, self.drain_timeout);
         let (orders, gate) = (self.orders, gate_of(self.thresholds, self.machine));
-        Ok(run::Parts { me, link, store, journal, pool, ends, hooks, drain_timeout, seed, orders, gate })
+        Ok(run::Parts {
+            me,
+            link,
+            store,
+            journal,
+            pool,
+            ends,
+            hooks,
+            drain_timeout,
+            seed,
+            orders,
+            gate,
+            clock,
+        })
     }
 }
 

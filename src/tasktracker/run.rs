@@ -13,15 +13,15 @@ use super::gate::{self, Change, Gate};
 use super::handle::Order;
 use super::kept::{self, Left};
 use super::pool::{Ended, RunnerPool};
-use super::session::{Act, Event, Me, Session};
+use super::session::{Act, Event, Me, MinuteStanding, Session};
 use super::stream::{Stream, StreamEvent};
 use super::{Hooks, Journal, TaskTrackerError};
-use crate::domain::Millis;
+use crate::domain::{Clock, Millis, Timestamp};
 use crate::failpoint::failpoint;
 use crate::link::{Backoff, FailStore, Leader, Link, Target, View};
 use crate::planted::{self, Bug};
-use crate::process::MachineInfo;
-use crate::wire::pb;
+use crate::process::{MachineInfo, Probe};
+use crate::wire::{pb, timestamp};
 
 /// What the FailStore wrote reaches the disk within this.
 const SYNC_PAUSE: Duration = Duration::from_millis(100);
@@ -32,6 +32,9 @@ const ENDED_MAX: usize = 256;
 /// How long to wait for a direct way to the leader before a session is relayed: after a failover the next leader is
 /// usually there sooner, and moving a session costs two entries in the log.
 const RELAY_AFTER: Duration = Duration::from_millis(100);
+/// What a sample is of.
+const MINUTE: Millis = Millis::from_secs(60);
+const HALF_A_MINUTE: Millis = Millis::from_secs(30);
 /// How long the last message may take to leave.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -49,6 +52,7 @@ pub(super) struct Parts {
     pub(super) orders: mpsc::Receiver<Order>,
     /// Absent where no threshold is set.
     pub(super) gate: Option<(Gate, MachineLook)>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 /// Tells how the machine fares now.
@@ -73,7 +77,50 @@ struct Tracker {
     /// When the FailStore is synced; `None` while nothing was written.
     sync_at: Option<Instant>,
     began: Instant,
+    minutes: Minutes,
     over: bool,
+}
+
+/// Tells at the end of each minute how the process stands.
+struct Minutes {
+    clock: Arc<dyn Clock>,
+    probe: Probe,
+    /// When the minute is over.
+    over_at: Instant,
+    /// Processor time at the end of the last one.
+    cpu: Duration,
+}
+
+impl Minutes {
+    fn new(clock: Arc<dyn Clock>) -> Minutes {
+        let probe = Probe::new(Arc::clone(&clock));
+        let cpu = probe.look().cpu;
+        let over_at = Instant::now() + until_next_minute(clock.wall());
+        Minutes { clock, probe, over_at, cpu }
+    }
+
+    /// The minute that ended just now.
+    fn next(&mut self) -> MinuteStanding {
+        let (wall, process) = (self.clock.wall(), self.probe.look());
+        self.over_at = Instant::now() + until_next_minute(wall);
+        let used = process.cpu.saturating_sub(std::mem::replace(&mut self.cpu, process.cpu));
+        // Timers and the wall clock may differ by a little: half a minute ago it was surely not over.
+        let within = wall - HALF_A_MINUTE;
+        let began = Timestamp::from_millis(within.as_millis() - within.as_millis() % MINUTE.get());
+        MinuteStanding {
+            minute: Some(timestamp(began)),
+            fail_store_bytes: 0,
+            memory_bytes: process.memory_bytes,
+            cpu: used.into(),
+            threads: process.threads,
+            tasks: process.tasks,
+            open_files: process.open_files,
+        }
+    }
+}
+
+fn until_next_minute(wall: Timestamp) -> Duration {
+    Duration::from_millis(MINUTE.get() - wall.as_millis() % MINUTE.get())
 }
 
 /// Runs until `shutdown` and then until everything is drained.
@@ -106,6 +153,7 @@ pub(super) async fn run(parts: Parts, shutdown: impl Future<Output = ()>) -> Res
         relay_at: now + RELAY_AFTER,
         sync_at: None,
         began: now,
+        minutes: Minutes::new(parts.clock),
         over: false,
     };
     let mut shutdown = pin!(shutdown);
@@ -130,6 +178,7 @@ pub(super) async fn run(parts: Parts, shutdown: impl Future<Output = ()>) -> Res
             }
         }
         tracker.ended(&mut ended, &mut acts);
+        tracker.minute_if_over(&mut acts);
         tracker.turn(acts)?;
     }
     tracker.close().await;
@@ -160,7 +209,16 @@ impl Tracker {
         let session =
             self.session.wake_at().and_then(|at| self.began.checked_add(Duration::from_millis(at.get())));
         let open = self.next_stream().map(|(at, _)| at);
-        [session, open, self.sync_at].into_iter().flatten().min().unwrap_or(far).min(far)
+        let minute = Some(self.minutes.over_at);
+        [session, open, self.sync_at, minute].into_iter().flatten().min().unwrap_or(far).min(far)
+    }
+
+    fn minute_if_over(&mut self, acts: &mut Vec<Act>) {
+        if Instant::now() >= self.minutes.over_at {
+            let fail_store_bytes = self.store.bytes() as u64;
+            let standing = MinuteStanding { fail_store_bytes, ..self.minutes.next() };
+            self.on(Event::Minute(standing), acts);
+        }
     }
 
     /// Does what the last event asked for, and what is due.
@@ -179,7 +237,8 @@ impl Tracker {
 
     /// All results of one turn are written at once, before anything is sent.
     fn keep_first(&mut self, acts: Vec<Act>) -> Vec<Act> {
-        let (mut records, mut lines): (Vec<(u64, Bytes)>, Vec<(u64, Bytes)>) = Default::default();
+        let mut records: Vec<(u64, Bytes)> = Vec::new();
+        let mut lines: Vec<(u64, Bytes)> = Vec::new();
         let mut others = Vec::with_capacity(acts.len());
         for act in acts {
             match act {

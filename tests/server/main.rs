@@ -13,6 +13,7 @@ mod jobs;
 mod log_export;
 mod lts_commands;
 mod members;
+mod monitor;
 mod probes;
 mod requests;
 mod sdk;

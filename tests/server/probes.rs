@@ -61,6 +61,12 @@ async fn the_names_of_the_metrics_are_pinned() {
     names.retain(|name| name.starts_with("raftsman_"));
     names.sort_unstable();
     expect_test::expect_file!["metrics.txt"].assert_eq(&names.join("\n"));
+    // What is told is in docs/metrics.md, under the same type.
+    for told in names {
+        let known = raftsman::jobtracker::metrics::METRICS.iter();
+        let mut known = known.map(|metric| format!("{} {}", metric.name, metric.sort));
+        assert!(known.any(|known| known == told), "{told} is not in METRICS");
+    }
     assert!(body.contains("raftsman_jobs_submitted_total{node_group=\"trade\"} 1"), "{body}");
     cluster.stop().await;
 }

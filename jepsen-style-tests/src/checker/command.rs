@@ -61,6 +61,8 @@ pub(crate) enum Command {
     BizLog(Value),
     Expire {},
     SetLimits(Value),
+    /// Series: no job is touched.
+    Stats {},
     SetAlarms(Value),
     AlarmsTold(Value),
     SilenceAlarm(Value),

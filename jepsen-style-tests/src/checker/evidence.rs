@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::history::{Applied, Effect, Event, Exec, Fault, Heard, RunInfo};
+use crate::history::{Applied, Effect, Event, Exec, Fault, Heard, RunInfo, Save};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Evidence {
@@ -14,6 +14,8 @@ pub(crate) struct Evidence {
     pub(crate) effects: Vec<Effect>,
     pub(crate) heard: Vec<Heard>,
     pub(crate) faults: Vec<Fault>,
+    /// What JobClients with a FailStore submitted and were answered.
+    pub(crate) saves: Vec<Save>,
     /// What each node exported, by its name.
     pub(crate) logs: BTreeMap<String, Vec<Applied>>,
     /// What nodes answered when they were asked for their digest.

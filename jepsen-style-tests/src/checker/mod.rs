@@ -35,6 +35,7 @@ mod punctual;
 mod reads;
 mod replay;
 mod reply;
+mod saved_once;
 mod strict_order;
 mod trace;
 mod words;
@@ -116,6 +117,12 @@ pub(crate) const RULES: &[Rule] = &[
         name: "kept results",
         promise: "a result that a TaskTracker has is reported",
         judge: kept_results::judge,
+    },
+    Rule {
+        id: "F2",
+        name: "saved once",
+        promise: "what a JobClient saved is there once and in its order",
+        judge: saved_once::judge,
     },
     Rule {
         id: "C1",

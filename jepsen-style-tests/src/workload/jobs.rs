@@ -14,7 +14,9 @@ const MISFIRE_AFTER_MS: u64 = 3_000;
 /// The next job of a client.
 pub(super) fn draw(workload: Workload, rng: &mut Rng, task_id: String) -> pb::Job {
     match workload {
-        Workload::Submit | Workload::SnapshotRejoin | Workload::Rolling => one_shot(rng, task_id),
+        Workload::Submit | Workload::SnapshotRejoin | Workload::Rolling | Workload::FailStore => {
+            one_shot(rng, task_id)
+        }
         Workload::Feedback => {
             let one = if rng.u8(..40) == 0 { repeat(rng, task_id) } else { one_shot(rng, task_id) };
             let wants = rng.u8(..10) < 8;

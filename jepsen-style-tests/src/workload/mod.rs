@@ -7,6 +7,7 @@ use std::time::Duration;
 
 pub(crate) use player::{Known, Player};
 
+use crate::generator::schedule::{Aim, Plan};
 use crate::nemesis::Family;
 
 /// A kind of run.
@@ -32,6 +33,8 @@ pub(crate) enum Workload {
     Lists,
     /// Jobs whose ends JobClients want to hear; some of their handlers fail at first.
     Feedback,
+    /// JobClients with a FailStore, while all JobTrackers are away for a while and the JobClients die too.
+    FailStore,
 }
 
 /// How often each class of operation comes, and how fast.
@@ -64,6 +67,7 @@ impl Workload {
         Workload::Mixed,
         Workload::Lists,
         Workload::Feedback,
+        Workload::FailStore,
     ];
 
     /// Those that take turns in a soak: a marathon's executions outlast its runs.
@@ -77,6 +81,7 @@ impl Workload {
         Workload::Mixed,
         Workload::Lists,
         Workload::Feedback,
+        Workload::FailStore,
     ];
 
     pub(crate) fn name(self) -> String {
@@ -95,7 +100,8 @@ impl Workload {
             | Workload::Rolling
             | Workload::Marathon
             | Workload::Lists
-            | Workload::Feedback => 0,
+            | Workload::Feedback
+            | Workload::FailStore => 0,
         }
     }
 
@@ -122,6 +128,8 @@ impl Workload {
             Workload::Lists => {
                 Mix { submit: 6, batch: 1, race: 1, cancel: 3, pages: 4, ..reads(2, 2, ms(40)) }
             }
+            // Little else: its jobs come from the submitters.
+            Workload::FailStore => Mix { submit: 2, cancel: 1, ..reads(8, 1, ms(300)) },
             Workload::Cron => Mix { submit: 2, cancel: 2, ..reads(85, 10, ms(70)) },
             Workload::Executions => {
                 Mix { submit: 5, race: 1, cancel: 1, terminate: 1, retry: 1, ..reads(85, 6, ms(70)) }
@@ -141,11 +149,38 @@ impl Workload {
         match self {
             Workload::Submit | Workload::Cron | Workload::Repeat | Workload::Lists | Workload::Mixed => &[],
             Workload::Feedback => &[Family::Kill],
+            Workload::FailStore => &[Family::ClientKill],
             Workload::Marathon => &[Family::TrackerCut],
             Workload::Executions => &[Family::TrackerPause],
             Workload::SnapshotRejoin => &[Family::Snapshot, Family::Wipe],
             Workload::Rolling => &[Family::Rolling],
         }
+    }
+
+    /// Whether JobClients with a FailStore submit beside everybody else.
+    pub(crate) fn saves(self) -> bool {
+        self == Workload::FailStore
+    }
+
+    /// The faults that no draw may leave out: twice all JobTrackers are away, and the second time each JobClient dies with
+    /// what it has saved.
+    pub(crate) fn comes_anyway(self, time: Duration) -> Vec<Plan> {
+        if !self.saves() {
+            return Vec::new();
+        }
+        let hold = Duration::from_secs(4).min(time / 4);
+        let plan = |family, at, hold, aim, variant| Plan { family, at, hold, aim, variant, measure: 1 };
+        let second = time * 5 / 8;
+        let die = |variant| {
+            let at = second + hold / 4 * (1 + u32::try_from(variant).unwrap_or(0));
+            plan(Family::ClientKill, at, hold / 8, Aim::Leader, variant)
+        };
+        vec![
+            plan(Family::Kill, time / 8, hold, Aim::All, 0),
+            plan(Family::Kill, second, hold, Aim::All, 0),
+            die(0),
+            die(1),
+        ]
     }
 
     /// The faults that come with it unless others are asked for.
@@ -168,6 +203,9 @@ impl Workload {
             Workload::Lists => &[Family::Kill, Family::Partition, Family::Pause, Family::ClientKill],
             Workload::Feedback => {
                 &[Family::Kill, Family::Partition, Family::Pause, Family::Power, Family::TrackerKill]
+            }
+            Workload::FailStore => {
+                &[Family::Kill, Family::Power, Family::Partition, Family::ClientKill, Family::TrackerKill]
             }
         }
     }

@@ -29,6 +29,7 @@ pub use setting::{AuthMode, LogFormat, Size, SmtpSecurity, TlsMode};
 use super::leader::LaneBytes;
 use super::{ConnectionLimits, NodeOptions, SessionTimes};
 use crate::domain::{FieldError, Millis};
+use crate::machine::stats::MINUTE;
 use crate::raft::RaftConfig;
 use crate::store::FlushPolicy;
 
@@ -324,6 +325,7 @@ impl Config {
                 seal_age: self.storage.layer_age.into(),
                 flush_bytes: self.storage.flush_bytes.as_usize(),
             },
+            stats_every: MINUTE.into(),
             lanes: LaneBytes {
                 drain: self.limits.lane_drain_bytes.as_usize(),
                 request: self.limits.lane_request_bytes.as_usize(),

@@ -108,11 +108,33 @@ fn alarms_that_could_never_be_told_are_refused() {
                 webhook_secrets = [\"b=/s\"]\nroutes = [\"dead_run=a+mail\", \"dead=a\", \"disk_low=\"]\n\
                 failure_percent = 101\ndead_run_window = \"0ms\"\ntasktracker_missed_for = \"1s\"\n\
                 [smtp]\nto = [\"ops\"]\nport = 0\nuser = \"u\"\n";
-    expect_test::expect![[r#""#]].assert_eq(&wrong(file));
+    expect_test::expect![[r#"
+        alarms.off: "backlog" is no rule; the rules are no_tasktracker, backlog_age, backlog_count, failure_ratio, dead_run, cron_lateness, tasktracker_offline, jobtracker_down, clock_skew, no_leader, disk_low, open_files, memory, feedback_backlog (raftsman.toml:2)
+        alarms.severities: "bad" is neither "warning" nor "critical" (raftsman.toml:3)
+        alarms.webhooks: has ops, which is no URL such as https://ops.example/hook (raftsman.toml:4)
+        alarms.webhooks: has mail; give it a name without `+` that is not `mail` (raftsman.toml:4)
+        alarms.webhooks: has a twice; give each a name of its own (raftsman.toml:4)
+        alarms.webhooks: has "http://h/"; give NAME=VALUE (raftsman.toml:4)
+        alarms.webhook_secrets: names b, which is no target; there are: a (raftsman.toml:5)
+        alarms.routes: names mail, which is no target; there are: a (raftsman.toml:6)
+        alarms.routes: "dead" is no rule; the rules are no_tasktracker, backlog_age, backlog_count, failure_ratio, dead_run, cron_lateness, tasktracker_offline, jobtracker_down, clock_skew, no_leader, disk_low, open_files, memory, feedback_backlog (raftsman.toml:6)
+        alarms.dead_run_window: is 0ms; at least 10ms (raftsman.toml:8)
+        alarms.failure_percent: is 101; 1 to 100 (raftsman.toml:7)
+        alarms.tasktracker_missed_for: is 1s; more than alarms.tasktracker_offline_after, 30s (raftsman.toml:9)
+        smtp.host: is empty although smtp.to names somebody; give the mail server (default)
+        smtp.port: is 0; 1 to 65535 (raftsman.toml:12)
+        smtp.password_file: is empty although smtp.user is given; give the file with the password (default)
+        smtp.to: is "ops"; give a mail address such as ops@example.com (raftsman.toml:11)"#]].assert_eq(&wrong(file));
     let mail = "[smtp]\nhost = \"mail.example\"\nsecurity = \"ssl\"\n";
-    expect_test::expect![[r#""#]].assert_eq(&wrong(mail));
+    expect_test::expect![[
+        r#"smtp.security: is "ssl"; give "starttls" or "tls" or "plain" (raftsman.toml:3)"#
+    ]]
+    .assert_eq(&wrong(mail));
     let mail = "[smtp]\nhost = \"mail.example\"\n";
-    expect_test::expect![[r#""#]].assert_eq(&wrong(mail));
+    expect_test::expect![[r#"
+        smtp.from: is ""; give a mail address such as ops@example.com (default)
+        smtp.to: is empty; name who gets the mails (default)"#]]
+    .assert_eq(&wrong(mail));
 }
 
 #[test]
@@ -123,7 +145,7 @@ fn what_is_said_of_alarms_is_what_the_node_does() {
                 [smtp]\nhost = \"mail.example\"\nfrom = \"Raftsman <r@example.com>\"\nto = [\"ops@example.com\"]\n";
     let (_directory, layers) = layers(file, &[], &[]);
     let alarms = load(&layers).unwrap().config.node_options("n1").alarms;
-    expect_test::expect![[r#""#]].assert_eq(&format!(
+    expect_test::expect![[r#"{BacklogCount} {DeadRun: Critical} {DeadRun: {mail, ops}, DiskLow: {}} [WebhookOptions { name: ops, url: "https://ops.example/hook?a=b", secret_file: Some("/etc/s") }] Some(MailOptions { host: "mail.example", port: 587, security: StartTls, user: "", password_file: "", from: "Raftsman <r@example.com>", to: ["ops@example.com"], batch: 30s, timeout: 20s }) 1073741824"#]].assert_eq(&format!(
         "{:?} {:?} {:?} {:?} {:?} {}",
         alarms.off,
         alarms.severities,

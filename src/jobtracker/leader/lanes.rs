@@ -164,6 +164,7 @@ pub fn weight_of(message: &FromTracker) -> (Lane, usize) {
         FromTracker::Returned { executions, .. } => ids(executions.len()),
         FromTracker::Unknown(executions) => ids(executions.len()),
         FromTracker::Heartbeat { running, .. } => ids(running.len()),
+        FromTracker::Samples(samples) => (Lane::Log, COMMAND_BYTES * (1 + samples.len())),
         FromTracker::Accepting(_) | FromTracker::Resize(_) | FromTracker::Left => ids(0),
     }
 }
@@ -185,6 +186,9 @@ pub fn weight(command: &Command) -> usize {
         Command::Plan(plan) => plan.jobs.iter().map(|job| 64 + 8 * job.instants.len()).sum(),
         Command::SetAlarms(set) => COMMAND_BYTES * set.changes.len(),
         Command::TrackerOnline(online) => 8 * online.holds.len(),
+        Command::Stats(told) => {
+            COMMAND_BYTES * (told.groups.len() + told.trackers.len() + told.jobtrackers.len())
+        }
         Command::ClientOpen(_)
         | Command::Cancel(_)
         | Command::Terminate(_)

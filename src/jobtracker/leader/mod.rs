@@ -21,7 +21,7 @@ pub use leading::{Outcome, ToLeader};
 
 use crate::dispatch::Patience;
 use crate::dispatch::planner::{self, Unplanned};
-use crate::domain::{Clock, Timestamp};
+use crate::domain::{Clock, Millis, Timestamp};
 use crate::failpoint::failpoint;
 use crate::machine::{Applied, BaseError, Machine};
 use crate::planted::{self, Bug};
@@ -59,6 +59,8 @@ pub(super) struct Desk {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) patience: Patience,
     pub(super) lane_bytes: LaneBytes,
+    /// How often the series of the groups get a row.
+    pub(super) stats_every: Millis,
 }
 
 /// Leads whenever this node is the leader; shows the way to the loop in `shown`. Ends when consensus does.
@@ -89,7 +91,7 @@ async fn lead(
     let (messages, inbox) = mpsc::unbounded_channel();
     let mut office = Office {
         desk,
-        leading: Leading::recover(term, Arc::clone(&desk.machine), desk.patience, began)?,
+        leading: Leading::recover(term, Arc::clone(&desk.machine), desk.patience, desk.stats_every, began)?,
         inbox,
         own: messages.clone(),
         in_flight: FuturesOrdered::new(),

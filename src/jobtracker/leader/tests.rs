@@ -12,7 +12,7 @@ use super::leading::{Leading, Outcome, ToLeader};
 use super::{Door, Lane, LaneBytes, lanes};
 use crate::dispatch::Patience;
 use crate::domain::{
-    self, Action, BizLogLevel, BizLogLine, Clock, ExecutionId, Identity, JobSpec, Kind, NodeGroup,
+    self, Action, BizLogLevel, BizLogLine, Clock, ExecutionId, Identity, JobSpec, Kind, Millis, NodeGroup,
     SystemClock, TaskId, Timestamp,
 };
 use crate::jobtracker::session::{ExecutionResult, FromTracker, Hello, Lines, ToTracker};
@@ -52,7 +52,8 @@ impl Term {
         let now = SystemClock.monotonic();
         let patience =
             Patience { reclaim_after: Duration::from_secs(10), terminate_grace: Duration::from_secs(10) };
-        let leading = Leading::recover(1, Arc::clone(&machine), patience, now).expect("memory");
+        let minute = Millis::from_secs(60);
+        let leading = Leading::recover(1, Arc::clone(&machine), patience, minute, now).expect("memory");
         Term { machine, leading, door: Door::new(LaneBytes::default()), now, at, next_stream: 1 }
     }
 
@@ -144,7 +145,7 @@ fn success(execution: ExecutionId) -> FromTracker {
         retry_after: None,
     };
     FromTracker::Completed {
-        results: vec![ExecutionResult { execution, run: None, outcome }],
+        results: vec![ExecutionResult { execution, run: None, outcome, took: Some(Millis::new(5)) }],
         has_room: true,
     }
 }

@@ -188,7 +188,7 @@ pub fn lane_of(command: &Command) -> Lane {
         | Command::SetLimits(_)
         | Command::FeedbackRetry(_)
         | Command::FeedbackDrop(_) => Lane::Request,
-        Command::BizLog(_) => Lane::Log,
+        Command::BizLog(_) | Command::Stats(_) => Lane::Log,
         Command::TrackerOnline(_)
         | Command::TrackerOffline(_)
         | Command::Dispatch(_)

@@ -21,16 +21,18 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::alarm::{self, Alarms};
 use super::leader::{self, Desk, LeaderHandle};
 use super::log_tail::{LogTail, LogTailError};
+use super::monitor;
 use super::snapshots;
 use super::waiters::{JobMoves, Waiters};
 use crate::dispatch::Patience;
 use crate::domain::{Clock, JobId, Timestamp};
 use crate::machine::{BaseError, Machine};
 use crate::planted::{self, Bug};
+use crate::process::{Probe, ProcessInfo};
 #[cfg(feature = "server")]
 use crate::raft::server;
 use crate::raft::{Leadership, PeerIdentity, RaftNode, RaftSetup, ReadError, StartError};
-use crate::store::{DataDir, LogStore, Node, State, StateOptions, Store, StoreError};
+use crate::store::{DataDir, DiskUsage, LogStore, Node, State, StateOptions, Store, StoreError};
 pub use commands::{CommandError, Committed, lane_of};
 use leader_news::LEADER_POLL;
 pub use options::{ConnectionLimits, NodeOptions, SessionTimes};
@@ -66,6 +68,7 @@ struct Shared {
     leader: watch::Receiver<Option<LeaderHandle>>,
     waiters: Arc<Waiters>,
     clock: Arc<dyn Clock>,
+    process: Option<Arc<Probe>>,
     started: Instant,
     disk_low: AtomicBool,
     alarms: Alarms,
@@ -120,7 +123,7 @@ impl JobTracker {
     ) -> Result<(JobTracker, PeerPort), NodeError> {
         let Addresses { client: client_addr, peer: peer_addr } = addresses;
         let waiters = Arc::new(Waiters::default());
-        let Surroundings { clock, dial, open, on_fatal } = surroundings;
+        let Surroundings { clock, dial, open, on_fatal, process } = surroundings;
         let told = Arc::clone(&waiters);
         let state_options = StateOptions {
             flush: options.flush,
@@ -153,6 +156,7 @@ impl JobTracker {
                 terminate_grace: options.sessions.terminate_grace,
             },
             lane_bytes: options.lanes,
+            stats_every: options.stats_every.into(),
         };
         let alarms = Alarms::new(&options.alarms);
         let places = Arc::new(Semaphore::new(options.connections.max));
@@ -164,6 +168,7 @@ impl JobTracker {
             leader,
             waiters,
             clock,
+            process,
             started,
             disk_low: AtomicBool::new(false),
             alarms,
@@ -190,6 +195,7 @@ impl JobTracker {
                 on_fatal(&error.to_string());
             }
         });
+        tokio::spawn(monitor::tell(tracker.clone()));
         alarm::start(&tracker);
         Ok((tracker, port))
     }
@@ -332,6 +338,16 @@ impl JobTracker {
             tracing::error!(%error, "the state could not be flushed; it is applied again from the log");
         }
         tracing::info!(name = self.name(), "stopped");
+    }
+
+    /// What this process uses; none where processes are only told of.
+    pub fn process(&self) -> Option<ProcessInfo> {
+        self.shared.process.as_ref().map(|probe| probe.look())
+    }
+
+    /// What the databases of log and state use.
+    pub fn disk_usage(&self) -> DiskUsage {
+        self.shared.log.usage() + self.shared.state.usage()
     }
 
     /// How long this process has run the node.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::jobtracker::alarm::AlarmOptions;
 use crate::jobtracker::leader::LaneBytes;
+use crate::machine::stats::MINUTE;
 use crate::raft::RaftConfig;
 use crate::store::FlushPolicy;
 
@@ -32,6 +33,8 @@ pub struct NodeOptions {
     pub connections: ConnectionLimits,
     /// How long a stop waits for the answers to calls under way.
     pub drain: Duration,
+    /// How often the series get rows: a minute, but for tests.
+    pub stats_every: Duration,
 }
 
 /// What the client port takes.
@@ -88,6 +91,7 @@ impl NodeOptions {
             alarms: AlarmOptions::default(),
             connections: ConnectionLimits::default(),
             drain: Duration::from_secs(25),
+            stats_every: MINUTE.into(),
         }
     }
 }

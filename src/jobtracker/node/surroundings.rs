@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::Clock;
 #[cfg(feature = "server")]
 use crate::domain::SystemClock;
+use crate::process::Probe;
 #[cfg(feature = "server")]
 use crate::raft::TcpDial;
 use crate::raft::{Dial, ForwardTarget, RaftNode};
@@ -25,6 +26,8 @@ pub struct Surroundings {
     pub open: OpenStore,
     /// Told why storage cannot go on; in production it does not return.
     pub on_fatal: OnFatal,
+    /// Looks at the process; none where processes are only told of, as in the simulation.
+    pub process: Option<Arc<Probe>>,
 }
 
 /// Opens the store in a data directory.
@@ -48,6 +51,7 @@ impl Surroundings {
             dial: Arc::new(TcpDial),
             open: Box::new(Store::open),
             on_fatal: fatal::end_process(),
+            process: Some(Arc::new(Probe::new(Arc::new(SystemClock)))),
         }
     }
 }

@@ -51,6 +51,10 @@ fn append(
         let what = JobLogKind::BizDropped { lines: all };
         let row = JobLogRow { at: change.now(), execution: Some(lines.execution), what };
         change.put_plain(Key::JobLog(run, line), Row::JobLog(Box::new(row)))?;
+        // Rare, so that lines that are kept cost no more for it.
+        change.count(&live.node_group, |group| {
+            group.log_lines_dropped = group.log_lines_dropped.saturating_add(dropped);
+        })?;
     }
     change.put_live(run, live)
 }

@@ -59,8 +59,9 @@ fn end_with(
     fate: Fate,
     result: &Completion,
 ) -> Result<(), BaseError> {
+    let said = result.outcome.action;
     let (result, error) = (result.outcome.result.clone(), result.outcome.error.clone());
-    end::run(change, run, live, End { fate, result, error })
+    end::run(change, run, live, End { fate, result, error, said: Some(said) })
 }
 
 fn retry_or_end(
@@ -88,7 +89,10 @@ fn retry_or_end(
     live.retries += 1;
     live.state = LiveState::Waiting { until };
     live.reset_log();
-    change.count(&live.node_group, |group| group.retried += 1)?;
+    change.count(&live.node_group, |group| {
+        group.retried += 1;
+        group.executed(result.outcome.action);
+    })?;
     change.put_live(run, live)
 }
 

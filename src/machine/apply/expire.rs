@@ -1,5 +1,5 @@
 //! Forgets what is old: finished runs by age and by number a group, request ids, client sessions, offline TaskTrackers,
-//! feedback that nobody heard.
+//! feedback that nobody heard, series by age and by number.
 //! A bounded number of rows a command, and an effect that says so when there is more.
 
 use std::collections::BTreeSet;
@@ -13,6 +13,7 @@ use crate::machine::limits::{ALARM_KEPT, EXPIRE_MAX};
 use crate::machine::queue::{feedback, take_back};
 use crate::machine::reply::Reply;
 use crate::machine::row::{LiveState, Row, TrackerState};
+use crate::machine::stats::minute_of;
 use crate::planted::{self, Bug};
 
 pub(super) fn apply(change: &mut Change<'_>) -> Result<Reply, BaseError> {
@@ -24,6 +25,7 @@ pub(super) fn apply(change: &mut Change<'_>) -> Result<Reply, BaseError> {
     client_sessions(change)?;
     offline_trackers(change)?;
     unheard_feedback(change)?;
+    series(change)?;
     alarms(change)?;
     silences(change)?;
     Ok(Reply::Done)
@@ -210,6 +212,30 @@ fn unheard_feedback(change: &mut Change<'_>) -> Result<(), BaseError> {
         let Some(row) = change.feedback(&group, run)? else { continue };
         feedback::forget(change, &group, run, &row)?;
         change.count_feedback(&group, |counts| counts.expired += 1)?;
+    }
+    Ok(())
+}
+
+/// The oldest minutes of all series go first, wherever there are too many.
+fn series(change: &mut Change<'_>) -> Result<(), BaseError> {
+    let oldest_kept = minute_of(change.now() - change.limits().stats_kept);
+    let too_many = change.stats_rows().saturating_sub(change.limits().stats_rows_max);
+    let too_many = usize::try_from(too_many).unwrap_or(usize::MAX);
+    let mut oldest = Vec::new();
+    for (from, to) in Key::first_stats(Timestamp::ZERO).iter().zip(&Key::first_stats(Timestamp::MAX)) {
+        let keys = change.scan(from, to, EXPIRE_MAX)?.into_iter().map(|(key, _)| key);
+        oldest.extend(keys.filter_map(|key| key.stats_minute().map(|minute| (minute, key))));
+    }
+    oldest.sort();
+    let is_old = |(at, (minute, _)): &(usize, (Timestamp, Key))| *at < too_many || *minute < oldest_kept;
+    let old = oldest.into_iter().enumerate().take(EXPIRE_MAX).take_while(is_old);
+    let mut forgotten = 0;
+    for (_, (_, key)) in old {
+        change.delete_stats(key)?;
+        forgotten += 1;
+    }
+    if forgotten == EXPIRE_MAX {
+        change.effect(Effect::MoreToExpire);
     }
     Ok(())
 }

@@ -19,6 +19,7 @@ mod return_;
 mod set_alarms;
 mod set_limits;
 mod silence_alarm;
+mod stats;
 mod submit;
 mod terminate;
 mod tick;
@@ -53,6 +54,7 @@ pub(super) fn apply(change: &mut Change<'_>, command: &Command) -> Result<Reply,
         Command::FeedbackFailed(failed) => feedback_failed::apply(change, failed),
         Command::FeedbackRetry(retry) => feedback_retry::apply(change, retry),
         Command::FeedbackDrop(drop) => feedback_drop::apply(change, drop),
+        Command::Stats(told) => stats::apply(change, told),
         Command::SetAlarms(set) => set_alarms::apply(change, set),
         Command::AlarmsTold(told) => alarms_told::apply(change, told),
         Command::SilenceAlarm(silence) => silence_alarm::apply(change, silence),

@@ -15,12 +15,13 @@ use crate::machine::alarm::{AlarmNews, AlarmReading};
 use crate::machine::command::{
     AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Complete, Completion,
     Dispatch, ExecutionLines, FeedbackDrop, FeedbackFailed, FeedbackFailure, FeedbackHeard, FeedbackRetry,
-    FeedbackWhich, Fingerprint, JobPlan, JobRef, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey,
-    Retry, Return, SetAlarms, SetLimits, SilenceAlarm, SkippedRange, Submit, Terminate, TrackerOffline,
-    TrackerOnline,
+    FeedbackWhich, Fingerprint, GroupSample, JobPlan, JobRef, OfflineReason, Plan, Reclaim, ReclaimReason,
+    RequestKey, Retry, Return, SetAlarms, SetLimits, SilenceAlarm, SkippedRange, Stats, Submit, Terminate,
+    TrackerOffline, TrackerOnline, TrackerSample,
 };
 use crate::machine::limits::{CAPACITY_MAX, FIELDS, Limits};
 use crate::machine::reply::SubmitAnswer;
+use crate::machine::stats::{Histogram, TrackerStats};
 use crate::machine::{Command, LogEntry, Reply, codec};
 
 /// Entries of one history: each is checked against all rows, so a longer one only costs time.
@@ -158,7 +159,7 @@ impl Seen {
     }
 
     fn rarely(&self, source: &mut Source<'_>, at: u64) -> Command {
-        match source.byte() % 7 {
+        match source.byte() % 8 {
             0 => Command::ClientOpen(ClientOpen { identity: identity(source) }),
             1 => Command::TrackerOffline(TrackerOffline {
                 session: self.session(source),
@@ -167,6 +168,11 @@ impl Seen {
             2 => Command::BizLog(BizLog { lines: source.some(2, |source| self.lines(source)) }),
             3 => alarm(source, at),
             4 | 5 => self.feedback(source),
+            6 => Command::Stats(Stats {
+                groups: source.some(2, group_sample),
+                trackers: source.some(2, |source| tracker_sample(source, at)),
+                jobtrackers: Vec::new(),
+            }),
             _ => Command::SetLimits(SetLimits {
                 limits: limits(source),
                 instead_of: (source.byte() & 1 == 1).then(|| limits(source)),
@@ -284,6 +290,34 @@ impl Seen {
             first: source.number(),
             lines: source.some(3, line),
         }
+    }
+}
+
+fn group_sample(source: &mut Source<'_>) -> GroupSample {
+    let spans = |source: &mut Source<'_>| {
+        let mut spans = Histogram::default();
+        source.some(2, Source::number).into_iter().for_each(|span| spans.add(Millis::new(span)));
+        spans
+    };
+    GroupSample {
+        node_group: group(source),
+        waiting: source.number(),
+        ready: source.number(),
+        executing: source.number(),
+        oldest_ready: Millis::new(source.number()),
+        wait: spans(source),
+        run: spans(source),
+        cron_lateness: spans(source),
+    }
+}
+
+fn tracker_sample(source: &mut Source<'_>, at: u64) -> TrackerSample {
+    let at = if source.flag() { at } else { source.number() };
+    TrackerSample {
+        minute: Timestamp::from_millis(at),
+        node_group: group(source),
+        identity: identity(source),
+        stats: TrackerStats { exe_success: source.number(), ..TrackerStats::default() },
     }
 }
 

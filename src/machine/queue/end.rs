@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::{feedback, start};
-use crate::domain::{JobId, JobSpec, RunId};
+use crate::domain::{Action, JobId, JobSpec, RunId};
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::effect::Effect;
@@ -20,12 +20,14 @@ pub(in crate::machine) struct End {
     pub(in crate::machine) fate: Fate,
     pub(in crate::machine) result: Bytes,
     pub(in crate::machine) error: String,
+    /// What the runner said, if that is how it ended.
+    pub(in crate::machine) said: Option<Action>,
 }
 
 impl End {
     /// An end without a result.
     pub(in crate::machine) fn without_result(fate: Fate, error: impl Into<String>) -> End {
-        End { fate, result: Bytes::new(), error: error.into() }
+        End { fate, result: Bytes::new(), error: error.into(), said: None }
     }
 }
 
@@ -58,6 +60,9 @@ pub(in crate::machine) fn run(
     change.put_plain(Key::Finished(live.node_group.clone(), change.now(), run), Row::Finished)?;
     change.count(&live.node_group, |group| {
         group.kept += 1;
+        if let Some(action) = end.said {
+            group.executed(action);
+        }
         tally(group, fate);
     })?;
     change.effect(Effect::Finished(run));

@@ -25,7 +25,7 @@ at 2000 cancel 11.0 -> NOT_FOUND
 at 2000 cancel 11.1 -> ALREADY_FINISHED 11.1 succeeded
 at 2000 retry 11.0/0 -> refused: run 11.0/0 is unknown or expired
 show group trade
-    | Group(GroupRow { submitted: 6, dispatched: 6, succeeded: 6, failed: 0, dead: 0, cancelled: 0, skipped: 0, retried: 0, reclaimed: 0, stale: 1, kept: 2 })
+    | Group(GroupRow { submitted: 6, dispatched: 6, succeeded: 6, failed: 0, dead: 0, cancelled: 0, skipped: 0, retried: 0, reclaimed: 0, stale: 1, exe_success: 6, exe_failed: 0, exe_later: 0, exe_exception: 0, log_lines_dropped: 0, kept: 2 })
 # A job that lives is not forgotten with its runs; when it has ended, it is.
 at 3000 limits runs=0 -> ok
 at 3000 submit r trade every=1000 -> accepted 18.0

@@ -10,7 +10,7 @@ show job 2.0
     | 2.0/0 due 1000 rev 1 succeeded at 1500 executions 1 retries 0 reclaims 0 [2.1 EXECUTE_SUCCESS] result 42
 show log 2.0/0
 show group trade
-    | Group(GroupRow { submitted: 1, dispatched: 1, succeeded: 1, failed: 0, dead: 0, cancelled: 0, skipped: 0, retried: 0, reclaimed: 0, stale: 0, kept: 1 })
+    | Group(GroupRow { submitted: 1, dispatched: 1, succeeded: 1, failed: 0, dead: 0, cancelled: 0, skipped: 0, retried: 0, reclaimed: 0, stale: 0, exe_success: 1, exe_failed: 0, exe_later: 0, exe_exception: 0, log_lines_dropped: 0, kept: 1 })
 
 # Its key is free again; the same task id makes a new job.
 at 2000 submit t1 trade -> accepted 4.0, ready trade

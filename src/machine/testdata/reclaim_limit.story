@@ -11,7 +11,7 @@ show job 3.0
     | killer rev 1 has ended
     | 3.0/0 due 1000 rev 1 dead at 4000 executions 3 retries 0 reclaims 3 [3.1 TrackerSilent, 5.0 TrackerSilent, 7.0 TrackerSilent] error "reclaimed more than 2 times"
 show group trade
-    | Group(GroupRow { submitted: 1, dispatched: 3, succeeded: 0, failed: 0, dead: 1, cancelled: 0, skipped: 0, retried: 0, reclaimed: 3, stale: 0, kept: 1 })
+    | Group(GroupRow { submitted: 1, dispatched: 3, succeeded: 0, failed: 0, dead: 1, cancelled: 0, skipped: 0, retried: 0, reclaimed: 3, stale: 0, exe_success: 0, exe_failed: 0, exe_later: 0, exe_exception: 0, log_lines_dropped: 0, kept: 1 })
 
 # Reclaims are not retries, and retries no reclaims.
 at 5000 submit t2 trade retries=1 delay=100 + dispatch w1 1 -> accepted 9.0, push 9.1 of 9.0/0 due 5000, ready trade

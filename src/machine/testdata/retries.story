@@ -27,4 +27,4 @@ show job 9.0
 at 5000 submit t3 trade + dispatch w1 1 -> accepted 13.0, push 13.1 of 13.0/0 due 5000, ready trade
 at 5000 complete 13.1 exception -> accepted, 13.0/0 dead
 show group trade
-    | Group(GroupRow { submitted: 3, dispatched: 6, succeeded: 0, failed: 1, dead: 2, cancelled: 0, skipped: 0, retried: 3, reclaimed: 0, stale: 0, kept: 3 })
+    | Group(GroupRow { submitted: 3, dispatched: 6, succeeded: 0, failed: 1, dead: 2, cancelled: 0, skipped: 0, retried: 3, reclaimed: 0, stale: 0, exe_success: 0, exe_failed: 1, exe_later: 2, exe_exception: 3, log_lines_dropped: 0, kept: 3 })

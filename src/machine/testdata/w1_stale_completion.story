@@ -21,7 +21,7 @@ show log 3.0/0
     | 8.0 3.1 stale EXECUTE_SUCCESS
     | 9.0 5.0 stale EXECUTE_FAILED
 show group trade
-    | Group(GroupRow { submitted: 1, dispatched: 2, succeeded: 1, failed: 0, dead: 0, cancelled: 0, skipped: 0, retried: 0, reclaimed: 1, stale: 3, kept: 1 })
+    | Group(GroupRow { submitted: 1, dispatched: 2, succeeded: 1, failed: 0, dead: 0, cancelled: 0, skipped: 0, retried: 0, reclaimed: 1, stale: 3, exe_success: 1, exe_failed: 0, exe_later: 0, exe_exception: 0, log_lines_dropped: 0, kept: 1 })
 
 # The same result twice in one batch counts once; of two results of one run only the current one counts.
 at 4000 submit t2 trade + dispatch w2 1 -> accepted 10.0, push 10.1 of 10.0/0 due 4000, ready trade

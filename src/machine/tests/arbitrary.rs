@@ -17,9 +17,9 @@ use crate::machine::alarm::{AlarmNews, AlarmReading, AlarmRow, SilenceRow, Told}
 use crate::machine::command::{
     AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Command, Complete,
     Completion, Dispatch, ExecutionLines, FeedbackDrop, FeedbackFailed, FeedbackFailure, FeedbackHeard,
-    FeedbackRetry, FeedbackWhich, Fingerprint, JobPlan, JobRef, LogEntry, OfflineReason, Plan, Reclaim,
-    ReclaimReason, RequestKey, Retry, Return, SetAlarms, SetLimits, SilenceAlarm, SkippedRange, Submit,
-    Terminate, TrackerOffline, TrackerOnline,
+    FeedbackRetry, FeedbackWhich, Fingerprint, GroupSample, JobPlan, JobRef, JobTrackerSample, LogEntry,
+    OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SetAlarms, SetLimits,
+    SilenceAlarm, SkippedRange, Stats, Submit, Terminate, TrackerOffline, TrackerOnline, TrackerSample,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::{CancelAnswer, CompleteAnswer, Refusal, Reply, SubmitAnswer};
@@ -28,6 +28,7 @@ use crate::machine::row::{
     FeedbackState, GroupRow, JobAct, JobLogKind, JobLogRow, JobRow, LedgerRow, LiveRun, LiveState, MetaRow,
     PeriodicRow, RequestRow, Rhythm, Row, SkipReason, Stop, TaskKeyRow, TrackerRow, TrackerState, Why,
 };
+use crate::machine::stats::{GroupStats, Histogram, JobTrackerStats, ProcessStats, TrackerStats};
 
 fn name<T: Clone + std::fmt::Debug + 'static>(new: fn(String) -> T) -> BoxedStrategy<T> {
     prop_oneof!["[ -~é-ÿ]{1,12}", "订{64}"].prop_map(new).boxed()
@@ -201,14 +202,15 @@ fn reclaim_reason() -> BoxedStrategy<ReclaimReason> {
 
 pub(super) fn limits() -> BoxedStrategy<Limits> {
     let feedback = (any::<u64>(), span(), any::<u32>());
-    (any::<(u32, u64, u32)>(), span(), span(), span(), span(), feedback)
+    (any::<(u32, u64, u32, u64)>(), span(), span(), span(), span(), span(), feedback)
         .prop_map(
             |(
-                (reclaims_max, finished_runs_max, biz_log_bytes_max),
+                (reclaims_max, finished_runs_max, biz_log_bytes_max, stats_rows_max),
                 request_window,
                 finished_kept,
                 offline_kept,
                 client_kept,
+                stats_kept,
                 (feedback_max, feedback_kept, feedback_tries_max),
             )| Limits {
                 reclaims_max,
@@ -221,6 +223,8 @@ pub(super) fn limits() -> BoxedStrategy<Limits> {
                 feedback_max,
                 feedback_kept,
                 feedback_tries_max,
+                stats_kept,
+                stats_rows_max,
             },
         )
         .boxed()
@@ -258,6 +262,86 @@ fn online() -> BoxedStrategy<TrackerOnline> {
             kinds,
             holds,
         })
+        .boxed()
+}
+
+fn histogram() -> BoxedStrategy<Histogram> {
+    let spans = |spans: Vec<Millis>| {
+        let mut histogram = Histogram::default();
+        spans.into_iter().for_each(|span| histogram.add(span));
+        histogram
+    };
+    vec(span(), 0..4).prop_map(spans).boxed()
+}
+
+fn process_stats() -> BoxedStrategy<ProcessStats> {
+    (any::<[u64; 4]>(), span())
+        .prop_map(|([memory_bytes, threads, tasks, open_files], cpu)| ProcessStats {
+            memory_bytes,
+            cpu,
+            threads,
+            tasks,
+            open_files,
+        })
+        .boxed()
+}
+
+fn tracker_stats() -> BoxedStrategy<TrackerStats> {
+    (any::<[u64; 7]>(), span(), process_stats())
+        .prop_map(|(n, running_time, process)| TrackerStats {
+            exe_success: n[0],
+            exe_failed: n[1],
+            exe_later: n[2],
+            exe_exception: n[3],
+            running_time,
+            fail_store_bytes: n[4],
+            running: n[5],
+            slots: n[6],
+            process,
+        })
+        .boxed()
+}
+
+fn jobtracker_stats() -> BoxedStrategy<JobTrackerStats> {
+    (any::<[u64; 5]>(), process_stats())
+        .prop_map(|(n, process)| JobTrackerStats {
+            process,
+            memtable_bytes: n[0],
+            block_cache_bytes: n[1],
+            sst_bytes: n[2],
+            pending_compaction_bytes: n[3],
+            apply_lag: n[4],
+        })
+        .boxed()
+}
+
+fn group_stats() -> BoxedStrategy<GroupStats> {
+    (group_row(), any::<[u64; 3]>(), span(), [histogram(), histogram(), histogram()])
+        .prop_map(|(counts, [waiting, ready, executing], oldest_ready, [wait, run, cron_lateness])| {
+            GroupStats { counts, waiting, ready, executing, oldest_ready, wait, run, cron_lateness }
+        })
+        .boxed()
+}
+
+fn stats() -> BoxedStrategy<Stats> {
+    let of_group = (group(), group_stats()).prop_map(|(node_group, of)| GroupSample {
+        node_group,
+        waiting: of.waiting,
+        ready: of.ready,
+        executing: of.executing,
+        oldest_ready: of.oldest_ready,
+        wait: of.wait,
+        run: of.run,
+        cron_lateness: of.cron_lateness,
+    });
+    let of_tracker =
+        (at(), group(), identity(), tracker_stats()).prop_map(|(minute, node_group, identity, stats)| {
+            TrackerSample { minute, node_group, identity, stats }
+        });
+    let of_jobtracker =
+        (identity(), jobtracker_stats()).prop_map(|(name, stats)| JobTrackerSample { name, stats });
+    (vec(of_group, 0..2), vec(of_tracker, 0..2), vec(of_jobtracker, 0..2))
+        .prop_map(|(groups, trackers, jobtrackers)| Stats { groups, trackers, jobtrackers })
         .boxed()
 }
 
@@ -362,6 +446,7 @@ pub(super) fn command() -> BoxedStrategy<Command> {
         Just(Command::Expire),
         (limits(), proptest::option::of(limits()))
             .prop_map(|(limits, instead_of)| Command::SetLimits(SetLimits { limits, instead_of })),
+        stats().prop_map(Command::Stats),
     ];
     prop_oneof![asked, rest, feedback_command(), alarm_command()].boxed()
 }
@@ -642,7 +727,7 @@ fn job_log() -> BoxedStrategy<JobLogRow> {
 }
 
 fn group_row() -> BoxedStrategy<GroupRow> {
-    any::<[u64; 11]>()
+    any::<[u64; 16]>()
         .prop_map(|n| GroupRow {
             submitted: n[0],
             dispatched: n[1],
@@ -654,7 +739,12 @@ fn group_row() -> BoxedStrategy<GroupRow> {
             retried: n[7],
             reclaimed: n[8],
             stale: n[9],
-            kept: n[10],
+            exe_success: n[10],
+            exe_failed: n[11],
+            exe_later: n[12],
+            exe_exception: n[13],
+            log_lines_dropped: n[14],
+            kept: n[15],
         })
         .boxed()
 }
@@ -707,15 +797,9 @@ fn feedback_group() -> BoxedStrategy<FeedbackGroupRow> {
 }
 
 fn meta() -> BoxedStrategy<MetaRow> {
-    (any::<[u64; 3]>(), at(), limits(), any::<u32>(), client())
-        .prop_map(|([id_base, applied, digest], now, limits, feature_level, clients_swept)| MetaRow {
-            id_base,
-            applied,
-            now,
-            digest,
-            limits,
-            feature_level,
-            clients_swept,
+    (any::<[u64; 4]>(), at(), limits(), any::<u32>(), client())
+        .prop_map(|([id_base, applied, digest, stats_rows], now, limits, feature_level, clients_swept)| {
+            MetaRow { id_base, applied, now, digest, limits, feature_level, clients_swept, stats_rows }
         })
         .boxed()
 }
@@ -747,6 +831,10 @@ pub(super) fn row() -> BoxedStrategy<Row> {
             answer
         }))),
         Just(Row::RequestAge),
+        group_row().prop_map(|row| Row::Sampled(Box::new(row))),
+        group_stats().prop_map(|row| Row::GroupStats(Box::new(row))),
+        tracker_stats().prop_map(|row| Row::TrackerStats(Box::new(row))),
+        jobtracker_stats().prop_map(|row| Row::JobTrackerStats(Box::new(row))),
         meta().prop_map(|row| Row::Meta(Box::new(row))),
         payload().prop_map(Row::Mark),
         feedback().prop_map(|row| Row::Feedback(Arc::new(row))),

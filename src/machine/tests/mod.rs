@@ -12,4 +12,5 @@ mod random;
 mod script;
 mod stories;
 mod story;
+mod tally;
 mod transcript;

@@ -14,7 +14,7 @@ use crate::domain::{
 };
 use crate::machine::command::{
     Command, Completion, FeedbackFailure, FeedbackWhich, Fingerprint, JobPlan, JobRef, LogEntry,
-    ReclaimReason, RequestKey, TrackerOnline,
+    ReclaimReason, RequestKey, Stats, TrackerOnline,
 };
 use crate::machine::limits::{CLIENT_WINDOW, LIVE_RUNS_MAX, Limits};
 use crate::machine::reply::{CancelAnswer, CompleteAnswer, Dispatched, Push, Refusal, Reply, SubmitAnswer};
@@ -37,6 +37,10 @@ pub(super) struct Model {
     ends: BTreeSet<(Timestamp, JobId)>,
     /// By the group of JobClients that shall hear it, in the order of their runs.
     pub(super) feedback: BTreeMap<NodeGroup, Feedback>,
+    /// What was counted of each group that cannot be seen any more by looking at what is left.
+    pub(super) counts: BTreeMap<NodeGroup, Counts>,
+    /// The rows of the series: minute, table, group and node.
+    pub(super) series: BTreeSet<(Timestamp, u8, String, String)>,
     /// How often something rare happened.
     pub(super) rare: BTreeMap<&'static str, u64>,
 }
@@ -140,6 +144,17 @@ pub(super) struct Tracker {
     since: Timestamp,
     pub(super) capacity: u32,
     kinds: Vec<crate::domain::Kind>,
+}
+
+/// What happened to a group's runs, beyond what those that are left show.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) received: u64,
+    pub(super) executed: BTreeMap<&'static str, u64>,
+    pub(super) returned: u64,
+    pub(super) stale: u64,
+    /// Runs that were forgotten.
+    pub(super) forgotten: Vec<Run>,
 }
 
 #[derive(Debug, Default)]
@@ -251,6 +266,10 @@ impl Model {
         Position::new(self.index, self.ordinal - 1)
     }
 
+    fn counts(&mut self, group: &NodeGroup) -> &mut Counts {
+        self.counts.entry(group.clone()).or_default()
+    }
+
     fn rare(&mut self, what: &'static str) {
         *self.rare.entry(what).or_default() += 1;
     }
@@ -303,6 +322,10 @@ impl Model {
             Command::BizLog(_) => Reply::Done,
             Command::Expire => {
                 self.expire();
+                Reply::Done
+            }
+            Command::Stats(told) => {
+                self.stats(told);
                 Reply::Done
             }
             Command::SetLimits(set) => match set.limits.check() {
@@ -483,6 +506,7 @@ impl Model {
         match (holder, spec.on_conflict) {
             (None, _) => {
                 let job = JobId(self.id());
+                self.counts(&spec.node_group).received += 1;
                 self.keys.insert(key, job);
                 let new = Job {
                     spec: Arc::clone(spec),
@@ -764,10 +788,14 @@ impl Model {
                 self.rare("completed again");
                 return CompleteAnswer::Accepted;
             }
+            let group = self.jobs[&result.run.job].spec.node_group.clone();
+            self.counts(&group).stale += 1;
             self.rare("stale completion");
             self.id();
             return CompleteAnswer::Stale;
         };
+        let group = self.jobs[&id.job].spec.node_group.clone();
+        *self.counts(&group).executed.entry(action.as_str()).or_default() += 1;
         let run = self.run_mut(id).expect("found just now");
         run.recorded.insert((result.execution, action));
         match action {
@@ -802,6 +830,9 @@ impl Model {
         let Some(id) = self.find(execution) else { return };
         let run = self.run_mut(id).expect("found just now");
         run.executions -= u32::from(!began);
+        let group = run.spec.node_group.clone();
+        self.counts(&group).returned += u64::from(!began);
+        let run = self.run_mut(id).expect("found just now");
         match given_up(run) {
             Some(fate) => self.end(id, fate),
             None => run.state = State::Ready,
@@ -1053,6 +1084,10 @@ impl Model {
         self.ends.retain(|(at, _)| *at >= old);
         for (id, job) in &mut self.jobs {
             let before = job.runs.len();
+            let forgotten =
+                job.runs.values().filter(|run| matches!(run.state, State::Ended(_, at) if at < old));
+            let counts = self.counts.entry(job.spec.node_group.clone()).or_default();
+            counts.forgotten.extend(forgotten.cloned());
             job.runs.retain(|_, run| !matches!(run.state, State::Ended(_, at) if at < old));
             if job.runs.len() < before {
                 touched.insert(*id);
@@ -1073,6 +1108,34 @@ impl Model {
             *self.rare.entry("feedback expired").or_default() += expired;
         }
         self.alarms.expire(now);
+        let before = self.series.len();
+        let oldest_kept = minute(now - limits.stats_kept);
+        self.series.retain(|(at, ..)| *at >= oldest_kept);
+        while self.series.len() as u64 > limits.stats_rows_max {
+            self.series.pop_first();
+        }
+        *self.rare.entry("series forgotten").or_default() += (before - self.series.len()) as u64;
+    }
+
+    fn stats(&mut self, told: &Stats) {
+        let now = self.now;
+        for of in told.groups.iter().filter(|of| self.counts.contains_key(&of.node_group)) {
+            self.series.insert((
+                minute(now - Millis::from_secs(60)),
+                0,
+                of.node_group.to_string(),
+                String::new(),
+            ));
+        }
+        let is_of_now =
+            |at: Timestamp| at <= now + Millis::from_secs(60) && at >= now - self.limits.stats_kept;
+        for of in told.trackers.iter().filter(|of| is_of_now(of.minute)) {
+            let (group, who) = (of.node_group.to_string(), of.identity.to_string());
+            self.series.insert((minute(of.minute), 1, group, who));
+        }
+        for of in &told.jobtrackers {
+            self.series.insert((minute(now - Millis::from_secs(60)), 2, String::new(), of.name.to_string()));
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::alarm_model;
 use super::memory_base::MemoryBase;
 use super::model::{Model, Next, State};
+use super::tally;
 use crate::domain::{
     Action, AlarmRule, AlarmSeverity, AlarmSubject, AlarmTarget, Backoff, BizLogLevel, BizLogLine, ClientId,
     CronSchedule, DstRule, ExecutionId, Identity, JobId, JobSpec, Kind, Millis, MisfirePolicy, NodeGroup,
@@ -21,9 +22,9 @@ use crate::machine::alarm::{AlarmNews, AlarmReading};
 use crate::machine::command::{
     AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Command, Complete,
     Completion, Dispatch, ExecutionLines, FeedbackDrop, FeedbackFailed, FeedbackFailure, FeedbackHeard,
-    FeedbackRetry, FeedbackWhich, Fingerprint, JobPlan, JobRef, LogEntry, OfflineReason, Plan, Reclaim,
-    ReclaimReason, RequestKey, Retry, Return, SetAlarms, SetLimits, SilenceAlarm, SkippedRange, Submit,
-    Terminate, TrackerOffline, TrackerOnline,
+    FeedbackRetry, FeedbackWhich, Fingerprint, GroupSample, JobPlan, JobRef, JobTrackerSample, LogEntry,
+    OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SetAlarms, SetLimits,
+    SilenceAlarm, SkippedRange, Stats, Submit, Terminate, TrackerOffline, TrackerOnline, TrackerSample,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::Reply;
@@ -64,13 +65,14 @@ const RARE: &[(&str, u64)] = &[
     ("feedback dropped", 20),
     ("dead letter", 20),
     ("dead letter dropped", 2),
-    ("feedback told again by hand", 5),
+    ("feedback told again by hand", 15),
     ("feedback expired", 20),
     ("no feedback of what never ran", 50),
     ("opened from disk", 100),
     ("replayed entries", 500),
     ("read through three layers", 100),
     ("time went back", 50),
+    ("series forgotten", 100),
 ];
 
 #[test]
@@ -248,6 +250,9 @@ impl World {
         let (machine, model) = (view_of_machine(&self.memory), view_of_model(&self.model));
         let differ = differing_lines(&machine, &model);
         assert!(differ.is_empty(), "machine and model differ:\n{differ}after {:#?}", self.log.last());
+        let (counted, shown) = (tally::of_machine(&self.memory), tally::of_model(&self.model));
+        assert_eq!(counted, shown, "counters and what is there, after {:#?}", self.log.last());
+        assert_eq!(tally::series_of(&self.memory), self.model.series, "after {:#?}", self.log.last());
     }
 
     // -- what is asked -----------------------------------------------------------------------------------------------
@@ -265,18 +270,19 @@ impl World {
             68..=71 => vec![self.cancel()],
             72..=75 => vec![self.online()],
             76 => vec![self.offline()],
-            77..=79 => {
+            77..=80 => {
                 let (executions, began) = (self.some_executions(), self.chance.one_in(2));
                 vec![Command::Return(Return { executions, began })]
             }
-            80..=82 => vec![self.reclaim()],
+            81 | 82 => vec![self.reclaim()],
             83..=85 => vec![self.terminate()],
             86..=88 => vec![self.retry()],
             // The model has no budget, so the machine gets enough of them.
             89 | 90 => vec![Command::Expire; 8],
             91 => vec![self.limits()],
             92 | 93 => vec![Command::ClientOpen(ClientOpen { identity: Identity::new("c").unwrap() })],
-            94 | 95 => vec![self.biz_log()],
+            94 => vec![self.biz_log()],
+            95 => vec![self.stats()],
             96 | 97 => vec![self.feedback()],
             _ => {
                 vec![Command::Tick, self.plan(), Command::Tick, self.dispatch(), self.cancel(), self.submit()]
@@ -288,7 +294,7 @@ impl World {
         let clients: Vec<ClientId> = self.model.clients.keys().copied().collect();
         match (self.chance.below(6), self.chance.pick(&clients)) {
             (0, _) => {
-                let id = format!("r{}", self.chance.below(40));
+                let id = format!("r{}", self.chance.below(20));
                 RequestKey::Id { id: RequestId::new(id).unwrap(), asks: self.asks() }
             }
             (1..=3, Some(client)) => {
@@ -309,7 +315,7 @@ impl World {
 
     /// One of few, so that the same key comes with the same request and with another.
     fn asks(&mut self) -> Fingerprint {
-        Fingerprint::of("call", &[u8::from(self.chance.one_in(3))])
+        Fingerprint::of("call", &[u8::from(self.chance.one_in(2))])
     }
 
     fn submit(&mut self) -> Command {
@@ -460,6 +466,8 @@ impl World {
             feedback_max: chance.of(&[0, 2, 5, 100]),
             feedback_kept: Millis::new(chance.of(&[20_000, 300_000, 9_000_000])),
             feedback_tries_max: chance.of(&[1, 2, 3, 20]),
+            stats_kept: Millis::from_secs(chance.of(&[60, 600, 259_200])),
+            stats_rows_max: chance.of(&[3, 10, 1_000_000]),
             ..Limits::default()
         };
         let others = Limits { finished_runs_max: 77, ..limits };
@@ -491,21 +499,53 @@ impl World {
                 let failures = runs.into_iter().zip(attempts).map(failure).collect();
                 Command::FeedbackFailed(FeedbackFailed { client_group, failures })
             }
-            5 | 6 => {
-                let which = self.chance.pick(&[
-                    FeedbackWhich::Runs(runs),
-                    FeedbackWhich::Dead,
-                    FeedbackWhich::Pending,
-                ]);
-                let which = which.expect("one of three");
-                Command::FeedbackRetry(FeedbackRetry { client_group, which })
-            }
+            5 | 6 => self.feedback_retry(),
             _ => {
                 let all = self.chance.one_in(9);
                 let which = if all { FeedbackWhich::Dead } else { FeedbackWhich::Runs(runs) };
                 Command::FeedbackDrop(FeedbackDrop { client_group, which })
             }
         }
+    }
+
+    /// Mostly of a group that has what may be told again.
+    fn feedback_retry(&mut self) -> Command {
+        let now = self.model.now;
+        let rests = |at: Option<Timestamp>| at.is_none_or(|at| at > now);
+        let rest = self.model.feedback.iter().filter(|(_, of)| of.told.values().any(|it| rests(it.next_try)));
+        let rest: Vec<NodeGroup> = rest.map(|(group, _)| group.clone()).collect();
+        let other = group(&mut self.chance);
+        let client_group = self.chance.pick(&rest).unwrap_or(other);
+        let runs = self.some_feedback(&client_group);
+        let which =
+            self.chance.pick(&[FeedbackWhich::Runs(runs), FeedbackWhich::Dead, FeedbackWhich::Pending]);
+        Command::FeedbackRetry(FeedbackRetry { client_group, which: which.expect("one of three") })
+    }
+
+    fn stats(&mut self) -> Command {
+        let now = self.model.now;
+        let chance = &mut self.chance;
+        let groups = (0..chance.below(3)).map(|_| GroupSample {
+            node_group: group(chance),
+            waiting: 1,
+            ready: 2,
+            executing: 3,
+            oldest_ready: Millis::new(4),
+            wait: Default::default(),
+            run: Default::default(),
+            cron_lateness: Default::default(),
+        });
+        let groups = groups.collect();
+        let trackers = (0..chance.below(9)).map(|_| {
+            let (node_group, identity) = (group(chance), chance.of(&["w1", "w2", "w3"]));
+            let minute = now + Millis::new(chance.below(90_000)) - Millis::new(chance.below(2_000_000));
+            let identity = Identity::new(identity).unwrap();
+            TrackerSample { minute, node_group, identity, stats: Default::default() }
+        });
+        let trackers = trackers.collect();
+        let name = Identity::new(chance.of(&["n1", "n2"])).unwrap();
+        let jobtrackers = vec![JobTrackerSample { name, stats: Default::default() }];
+        Command::Stats(Stats { groups, trackers, jobtrackers })
     }
 
     fn alarm(&mut self) -> Command {

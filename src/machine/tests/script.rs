@@ -19,11 +19,12 @@ use crate::machine::alarm::{AlarmNews, AlarmReading};
 use crate::machine::command::{
     AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Complete, Completion,
     Dispatch, ExecutionLines, FeedbackDrop, FeedbackFailed, FeedbackFailure, FeedbackHeard, FeedbackRetry,
-    FeedbackWhich, Fingerprint, JobPlan, JobRef, OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey,
-    Retry, Return, SetAlarms, SetLimits, SilenceAlarm, SkippedRange, Submit, Terminate, TrackerOffline,
-    TrackerOnline,
+    FeedbackWhich, Fingerprint, GroupSample, JobPlan, JobRef, JobTrackerSample, OfflineReason, Plan, Reclaim,
+    ReclaimReason, RequestKey, Retry, Return, SetAlarms, SetLimits, SilenceAlarm, SkippedRange, Stats,
+    Submit, Terminate, TrackerOffline, TrackerOnline, TrackerSample,
 };
 use crate::machine::limits::Limits;
+use crate::machine::stats::{Histogram, JobTrackerStats, ProcessStats, TrackerStats};
 use crate::machine::{Command, LogEntry};
 
 /// What the story has named so far.
@@ -136,6 +137,11 @@ impl<'a> Words<'a> {
             "tick" => Command::Tick,
             "log" => Command::BizLog(BizLog { lines: vec![self.lines()] }),
             "expire" => Command::Expire,
+            "stats" => Command::Stats(Stats { groups: vec![self.group_sample()], ..Stats::default() }),
+            "sample" => Command::Stats(Stats { trackers: vec![self.tracker_sample()], ..Stats::default() }),
+            "node-sample" => {
+                Command::Stats(Stats { jobtrackers: vec![self.jobtracker_sample()], ..Stats::default() })
+            }
             "limits" => Command::SetLimits(SetLimits {
                 limits: self.limits(limits),
                 instead_of: self.span("if-window").map(|request_window| Limits { request_window, ..limits }),
@@ -363,6 +369,56 @@ impl<'a> Words<'a> {
             feedback_max: self.number("feedback").unwrap_or(now.feedback_max),
             feedback_kept: self.span("unheard").unwrap_or(now.feedback_kept),
             feedback_tries_max: self.number("tries").unwrap_or(now.feedback_tries_max),
+            stats_kept: self.span("stats").unwrap_or(now.stats_kept),
+            stats_rows_max: self.number("rows").unwrap_or(now.stats_rows_max),
         }
+    }
+
+    /// `stats trade ready=3 oldest=500 wait=10,20 run=7 late=10`: what a leader gathered of a node group.
+    fn group_sample(&self) -> GroupSample {
+        let count = |name| self.number(name).unwrap_or_default();
+        let spans = |name| {
+            let mut spans = Histogram::default();
+            let all = self.option(name).map(list::<u64>).unwrap_or_default();
+            all.into_iter().for_each(|span| spans.add(Millis::new(span)));
+            spans
+        };
+        GroupSample {
+            node_group: NodeGroup::new(self.get(1)).unwrap(),
+            waiting: count("waiting"),
+            ready: count("ready"),
+            executing: count("executing"),
+            oldest_ready: Millis::new(count("oldest")),
+            wait: spans("wait"),
+            run: spans("run"),
+            cron_lateness: spans("late"),
+        }
+    }
+
+    /// `sample w1 trade 60000 success=3 running=1`: what a TaskTracker tells of a minute.
+    fn tracker_sample(&self) -> TrackerSample {
+        let count = |name| self.number(name).unwrap_or_default();
+        let stats = TrackerStats {
+            exe_success: count("success"),
+            exe_later: count("later"),
+            running_time: Millis::new(count("time")),
+            running: count("running"),
+            process: ProcessStats { memory_bytes: count("memory"), ..ProcessStats::default() },
+            ..TrackerStats::default()
+        };
+        TrackerSample {
+            minute: Timestamp::from_millis(parse(self.get(3))),
+            node_group: NodeGroup::new(self.get(2)).unwrap(),
+            identity: Identity::new(self.get(1)).unwrap(),
+            stats,
+        }
+    }
+
+    fn jobtracker_sample(&self) -> JobTrackerSample {
+        let stats = JobTrackerStats {
+            sst_bytes: self.number("sst").unwrap_or_default(),
+            ..JobTrackerStats::default()
+        };
+        JobTrackerSample { name: Identity::new(self.get(1)).unwrap(), stats }
     }
 }

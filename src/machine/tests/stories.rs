@@ -26,6 +26,7 @@ stories! {
     biz_log
     capacity
     cron_stalled
+    depths
     due_before_the_end
     e2_cancel_in_every_state
     expiry
@@ -42,6 +43,7 @@ stories! {
     retries
     retry_by_hand
     return_a_push
+    series
     start_deadline
     terminate
     trigger_time

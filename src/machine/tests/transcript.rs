@@ -2,14 +2,15 @@
 
 use std::ops::Bound;
 
-use crate::domain::{JobId, NodeGroup, Position, RunId, Timestamp};
+use crate::domain::{Identity, JobId, Millis, NodeGroup, Position, RunId, Timestamp};
 use crate::machine::index::Waiter;
 use crate::machine::reply::{CancelAnswer, CompleteAnswer, Push, Refusal, Reply, SubmitAnswer};
 use crate::machine::row::{
-    Attempt, AttemptEnd, Fate, FeedbackRow, FeedbackState, JobAct, JobLogKind, LedgerRow, LiveRun, LiveState,
-    PeriodicRow, Rhythm, Row, TrackerState, Why,
+    Attempt, AttemptEnd, Fate, FeedbackRow, FeedbackState, GroupRow, JobAct, JobLogKind, LedgerRow, LiveRun,
+    LiveState, PeriodicRow, Rhythm, Row, TrackerState, Why,
 };
-use crate::machine::{Applied, Effect, Key, Machine, Tables};
+use crate::machine::series::{Of, Query, Reading};
+use crate::machine::{Applied, Depth, Effect, Key, Machine, Tables};
 
 /// Replies and effects of one entry that a transcript shows.
 const SHOWN_MAX: usize = 24;
@@ -155,8 +156,106 @@ pub(super) fn show(machine: &Machine, words: &[&str]) -> Vec<String> {
             rows(tables, &from, &Key::end()).iter().map(alarm).collect()
         }
         ["rows"] => tags(tables),
+        ["stats"] => stats(tables),
+        ["series", of, step] => {
+            let all: Vec<u64> = tables
+                .scan(
+                    Bound::Included(&Key::first_stats(Timestamp::ZERO)[0]),
+                    &Key::first_stats(Timestamp::MAX)[2],
+                )
+                .filter_map(|row| row.unwrap().0.stats_minute().map(ms))
+                .collect();
+            let (from, to) = (
+                all.iter().min().copied().unwrap_or_default(),
+                all.iter().max().copied().unwrap_or_default(),
+            );
+            let (sort, rest) = of.split_once(':').unwrap_or((of, ""));
+            let sort = match sort {
+                "groups" => Of::NodeGroup,
+                "trackers" => Of::TaskTracker,
+                "jobtrackers" => Of::JobTracker,
+                other => panic!("{other:?} is no sort of series"),
+            };
+            let (from, to) = (Timestamp::from_millis(from), Timestamp::from_millis(to + 1));
+            let mut query = Query::new(sort, from, to, Millis::new(step.parse().unwrap())).unwrap();
+            let (group, who) = rest.split_once('/').unwrap_or((rest, ""));
+            query.node_group = NodeGroup::new(group).ok();
+            query.identity = Identity::new(who).ok();
+            let mut reading = Reading::new(query);
+            while reading.read(tables).unwrap() {}
+            let told =
+                reading.points().into_iter().filter(|(_, points)| points.iter().any(|(_, value)| *value > 0));
+            told.map(|(series, points)| {
+                let points: Vec<String> =
+                    points.iter().map(|(at, value)| format!("{}: {value}", ms(*at))).collect();
+                format!("{} {}", series.name, points.join(", "))
+            })
+            .collect()
+        }
+        ["depths"] => {
+            let depths = tables.depths().unwrap();
+            let line = |(group, of): (&NodeGroup, &Depth)| {
+                let since = of.ready_since.map_or("never".into(), |since| ms(since).to_string());
+                format!(
+                    "{group}: waiting {} ready {} executing {} ready since {since}",
+                    of.waiting, of.ready, of.executing
+                )
+            };
+            depths.iter().map(line).collect()
+        }
         words => panic!("{words:?} cannot be shown"),
     }
+}
+
+/// The series, a row a line.
+fn stats(tables: &Tables) -> Vec<String> {
+    let [first, ..] = Key::first_stats(Timestamp::ZERO);
+    let [.., last] = Key::first_stats(Timestamp::MAX);
+    let line = |(key, row): &(Key, Row)| {
+        let minute = key.stats_minute().map_or(0, ms);
+        match (key, row) {
+            (Key::GroupStats(_, group), Row::GroupStats(row)) => {
+                let spans = [("wait", &row.wait), ("run", &row.run), ("late", &row.cron_lateness)];
+                let spans = spans.map(|(name, spans)| {
+                    let [p50, p99] = [50, 99].map(|percent| spans.quantile(percent).map_or(0, |it| it.get()));
+                    format!("{name} {} p50 {p50} p99 {p99}", spans.count())
+                });
+                format!(
+                    "{minute} {group} {} waiting {} ready {} executing {} oldest {} {}",
+                    counts(&row.counts),
+                    row.waiting,
+                    row.ready,
+                    row.executing,
+                    row.oldest_ready,
+                    spans.join(" ")
+                )
+            }
+            (Key::TrackerStats(_, group, who), Row::TrackerStats(row)) => format!(
+                "{minute} {group}/{who} success {} later {} time {} running {} memory {}",
+                row.exe_success, row.exe_later, row.running_time, row.running, row.process.memory_bytes
+            ),
+            (Key::JobTrackerStats(_, who), Row::JobTrackerStats(row)) => {
+                format!("{minute} jobtracker {who} sst {}", row.sst_bytes)
+            }
+            other => format!("{other:?}"),
+        }
+    };
+    let rows = rows(tables, &first, &last);
+    let counted = format!("{} rows are counted", tables.meta().stats_rows);
+    rows.iter().map(line).chain([counted]).collect()
+}
+
+fn counts(row: &GroupRow) -> String {
+    format!(
+        "received {} pushed {} success {} failed {} later {} exception {} fixed {}",
+        row.submitted,
+        row.dispatched,
+        row.exe_success,
+        row.exe_failed,
+        row.exe_later,
+        row.exe_exception,
+        row.reclaimed
+    )
 }
 
 fn after(key: &Key) -> Key {

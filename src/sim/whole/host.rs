@@ -205,6 +205,7 @@ impl Host {
             on_fatal: Arc::new(move |why| {
                 fatal.lock().fatal.get_or_insert_with(|| why.to_owned());
             }),
+            process: None,
         }
     }
 

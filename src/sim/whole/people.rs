@@ -397,6 +397,7 @@ fn said(message: FromTracker) -> Said {
                 execution: result.execution,
                 run: Some(result.run),
                 outcome: result.outcome,
+                took: None,
             };
             Said::Completed { results: results.into_iter().map(result).collect(), has_room: false }
         }
@@ -419,7 +420,7 @@ fn heard(message: Tells) -> Option<ToTracker> {
         Tells::Push { term, pushes } => ToTracker::Push { term, pushes },
         Tells::HeartbeatAck(sequence) => ToTracker::HeartbeatAck(sequence),
         Tells::CompletedAck(answers) => ToTracker::CompletedAck(answers),
-        Tells::BizLogsAck(_) => return None,
+        Tells::BizLogsAck(_) | Tells::SamplesAck(_) => return None,
         Tells::Terminate { execution, .. } => ToTracker::Terminate(execution),
         Tells::Ask(executions) => ToTracker::Ask(executions),
     })

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::super::encoding::{self, EncodingError};
-use super::super::engine::{Change, EngineError, LogEngine};
+use super::super::engine::{Change, DiskUsage, EngineError, LogEngine};
 use super::super::types::{Entry, LogId, Vote};
 
 /// A record's checksum.
@@ -79,6 +79,10 @@ pub(super) struct LogDisk {
 }
 
 impl LogDisk {
+    pub(super) fn usage(&self) -> DiskUsage {
+        self.engine.usage()
+    }
+
     /// Takes a log into use: verifies every entry, and makes durable what was found.
     pub(super) fn open(engine: Arc<dyn LogEngine>) -> Result<(LogDisk, Found), LogError> {
         let disk = LogDisk { engine };

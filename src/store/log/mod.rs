@@ -28,7 +28,7 @@ pub use flushed::FlushedIndex;
 use self::disk::LogDisk;
 use self::sync::{Item, Syncer};
 use self::tail::Tail;
-use super::engine::LogEngine;
+use super::engine::{DiskUsage, LogEngine};
 use super::fatal::OnFatal;
 use super::state::DurableIndex;
 use super::types::{Entry, LogId, Types, Vote};
@@ -176,6 +176,11 @@ impl LogStore {
     /// Bytes appended since the log was opened: what a snapshot policy by bytes counts.
     pub fn appended_bytes(&self) -> u64 {
         self.inner.appended_bytes.load(Ordering::Relaxed)
+    }
+
+    /// What the log's database uses.
+    pub fn usage(&self) -> DiskUsage {
+        self.inner.disk.usage()
     }
 
     /// Fsyncs since the log was opened.

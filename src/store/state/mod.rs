@@ -38,7 +38,7 @@ use self::feed::AppliedFeed;
 use self::flusher::{Flusher, Shared};
 use self::marks::Position;
 use self::place::{Opened, Place, Role};
-use super::engine::Engines;
+use super::engine::{DiskUsage, Engines};
 use super::fatal::OnFatal;
 use super::log::FlushedIndex;
 use super::snapshot::{SnapshotData, SnapshotReceiver};
@@ -125,6 +125,11 @@ impl State {
     /// The tables, for queries. Never hold the lock across an await.
     pub fn machine(&self) -> &Arc<RwLock<Machine>> {
         &self.inner.shared.machine
+    }
+
+    /// What the state's database uses.
+    pub fn usage(&self) -> DiskUsage {
+        self.inner.shared.base().usage()
     }
 
     /// The last entry whose effects no power cut can take back.

@@ -10,6 +10,7 @@ mod heartbeat;
 mod lines;
 mod orders;
 mod reports;
+mod samples;
 mod stopping;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,8 @@ use lines::Lines;
 use pb::session_request::Message as ToCluster;
 use pb::session_response::Message as FromCluster;
 use reports::LEAVE_PATIENCE;
+use samples::Samples;
+pub(super) use samples::Standing as MinuteStanding;
 pub(super) use words::{Act, Event, Me};
 
 /// Until the cluster says otherwise.
@@ -93,6 +96,7 @@ pub(super) struct Session {
     grace: Millis,
     lines: Lines,
     lines_due: Option<Millis>,
+    samples: Samples,
     progress: BTreeMap<u64, pb::ExecutionProgress>,
     /// No heartbeat was answered for too long: nothing may run.
     cut_off: bool,
@@ -133,6 +137,7 @@ impl Session {
             grace: GRACE_DEFAULT,
             lines,
             lines_due: None,
+            samples: Samples::default(),
             progress: BTreeMap::new(),
             cut_off: false,
             announce: false,
@@ -154,6 +159,10 @@ impl Session {
             Event::Progress(told) => {
                 self.lines_due.get_or_insert(plus(now, LINES_PAUSE));
                 self.progress.extend(told.into_iter().map(|one| (one.execution, one)));
+            }
+            Event::Minute(standing) => {
+                let slots = self.me.capacity.into();
+                self.samples.minute(standing, self.running.len() as u64, slots);
             }
             Event::Drain { timeout } => self.drain(timeout, now),
             Event::Slots(slots) => self.wish_slots(slots, acts),
@@ -213,6 +222,7 @@ impl Session {
         self.unsent.extend(self.owed.keys());
         self.returned.clear();
         self.lines.restart();
+        self.samples.restart();
         self.heartbeats.restart();
         acts.push(Act::Send(ToCluster::Hello(pb::Hello {
             node_group: self.me.node_group.clone(),
@@ -245,6 +255,7 @@ impl Session {
             FromCluster::Ask(ask) => acts.push(Act::Send(ToCluster::AskAnswer(self.standing(ask)))),
             FromCluster::Drain(told) => self.drained(&told, now),
             FromCluster::Resize(pb::Resize { slots }) => self.resized(slots),
+            FromCluster::SamplesAck(ack) => self.samples.acknowledged(ack.up_to),
             FromCluster::BizLogsAck(ack) => {
                 ack.executions.iter().for_each(|one| self.lines.acknowledged(one.execution, one.up_to));
             }
@@ -373,6 +384,7 @@ impl Session {
             return self.returned.entry(pb::ReturnReason::Interrupted).or_default().push(execution);
         }
         let outcome = with_cause(ended.outcome, running.stopping.as_ref());
+        self.samples.ended(outcome.action, ended.ended_at.since(ended.started_at));
         let result = pb::ExecutionResult {
             start_time: Some(timestamp(ended.started_at)),
             end_time: Some(timestamp(ended.ended_at)),

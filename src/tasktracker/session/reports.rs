@@ -25,6 +25,9 @@ impl Session {
         for (reason, executions) in std::mem::take(&mut self.returned) {
             acts.push(Act::Send(ToCluster::Returned(pb::Returned { executions, reason: reason.into() })));
         }
+        while let Some(message) = self.samples.next_message() {
+            acts.push(Act::Send(ToCluster::Samples(message)));
+        }
         let free_slots = self.free_slots();
         let has_room_again = self.said_full && free_slots > 0;
         if (std::mem::take(&mut self.announce) || has_room_again) && self.draining.is_none() {

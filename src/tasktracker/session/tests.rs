@@ -129,6 +129,7 @@ fn say(act: &Act) -> String {
             short(&hello.owed),
             if hello.draining { " draining" } else { "" }
         ),
+        Act::Send(ToCluster::Samples(told)) => format!("samples {}", told.samples.len()),
         Act::Send(ToCluster::Pull(pull)) => format!("pull {}", pull.free_slots),
         Act::Send(ToCluster::Resize(wish)) => format!("resize {}", wish.slots),
         Act::Send(ToCluster::Completed(completed)) => {

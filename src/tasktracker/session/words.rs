@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::samples::Standing;
 use crate::domain::{ExecutionId, Millis};
 use crate::tasktracker::StopCause;
 use crate::tasktracker::pool::Ended;
@@ -36,6 +37,8 @@ pub(in crate::tasktracker) enum Event {
     Lines(ExecutionId, Vec<pb::BizLogLine>),
     /// User code told how far it is.
     Progress(Vec<pb::ExecutionProgress>),
+    /// A minute is over, and the process stands like this.
+    Minute(Standing),
     /// Take nothing new, finish, leave; what still runs after `timeout` is interrupted.
     Drain { timeout: Millis },
     /// Its own process wants so many executions at a time.

@@ -3,9 +3,65 @@
 use serde_json::json;
 
 use super::lies::{Lie, answered, ok};
-use crate::history::ExecEvent;
+use crate::history::{ExecEvent, Save, SaveEvent};
+
+fn save(task: &str, t: u64, ev: SaveEvent) -> Save {
+    Save { t, client: "c1".into(), task: task.into(), ev, spec: serde_json::Value::Null, err: None }
+}
 
 pub(super) const LIES: &[Lie] = &[
+    Lie {
+        says: "a JobClient was answered that its job is saved, and it never came",
+        noticed_by: &["F2"],
+        tell: |evidence| {
+            let t = evidence.saves.last()?.t;
+            evidence
+                .saves
+                .extend([save("ghost", t, SaveEvent::Invoke), save("ghost", t + 1, SaveEvent::Saved)]);
+            Some(())
+        },
+    },
+    Lie {
+        says: "what a JobClient submitted was done twice",
+        noticed_by: &["F2"],
+        tell: |evidence| {
+            let task = evidence.saves.first()?.task.clone();
+            let other = evidence.saves.iter().find(|save| save.task != task)?.task.clone();
+            for log in evidence.logs.values_mut() {
+                let text = serde_json::to_string(log).ok()?;
+                let named = |task: &str| format!("\"task_id\":\"{task}\"");
+                *log = serde_json::from_str(&text.replace(&named(&other), &named(&task))).ok()?;
+            }
+            Some(())
+        },
+    },
+    Lie {
+        says: "what a JobClient submitted later came first",
+        noticed_by: &["F2"],
+        tell: |evidence| {
+            let (first, last) = (evidence.saves.first()?.task.clone(), evidence.saves.last()?.task.clone());
+            for save in &mut evidence.saves {
+                if save.task == first {
+                    save.task.clone_from(&last);
+                } else if save.task == last {
+                    save.task.clone_from(&first);
+                }
+            }
+            Some(())
+        },
+    },
+    Lie {
+        says: "a JobClient saved nothing",
+        noticed_by: &["F2"],
+        tell: |evidence| {
+            evidence
+                .saves
+                .iter_mut()
+                .filter(|save| save.ev == SaveEvent::Saved)
+                .for_each(|save| save.ev = SaveEvent::Committed);
+            Some(())
+        },
+    },
     Lie {
         says: "a job did not come to its end until its JobTrackers lost their power",
         noticed_by: &["B4"],

@@ -144,6 +144,7 @@ impl Story<'_> {
             "tick" => json!({"tick": {}}),
             "log" => json!({"biz_log": {"execution": rest[0], "lines": 1}}),
             "expire" => json!({"expire": {}}),
+            "stats" | "sample" | "node-sample" => json!({"stats": {}}),
             "limits" => json!({"set_limits": {"reclaims_max": option(rest, "reclaims").map(number)}}),
             _ => panic!("{}: {verb:?} is no verb", self.name),
         };

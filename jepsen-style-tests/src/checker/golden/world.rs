@@ -14,7 +14,7 @@ use crate::checker::reply::{CancelAnswer, Push, Reply, SubmitAnswer};
 use crate::checker::words::{At, Id, RunRef};
 use crate::history::{
     Applied, AppliedCommand, Effect, Event, EventKind, Exec, ExecEvent, Fault, FaultEdge, FaultOutcome,
-    Heard, RunInfo,
+    Heard, RunInfo, Save, SaveEvent,
 };
 
 /// The monotonic clock when the world begins.
@@ -90,6 +90,28 @@ pub(super) fn honest(seed: u64) -> Evidence {
     world.live()
 }
 
+/// Every second submit of one job was one through a FailStore, and every fourth was answered as saved.
+fn saves(history: &[Event]) -> Vec<Save> {
+    let submitted = |event: &&Event| {
+        event.kind == EventKind::Ok && event.f == "submit" && event.v["answer"].get("accepted").is_some()
+    };
+    let mut saves = Vec::new();
+    for (n, answer) in history.iter().filter(submitted).enumerate().filter(|(n, _)| n % 2 == 0) {
+        let asked = history.iter().find(|event| event.req == answer.req).expect("an answer has a question");
+        let line = |t, ev| Save {
+            t,
+            client: "c1".into(),
+            task: answer.job.clone().unwrap_or_default(),
+            ev,
+            spec: Value::Null,
+            err: None,
+        };
+        let ev = if n % 4 == 0 { SaveEvent::Saved } else { SaveEvent::Committed };
+        saves.extend([line(asked.t, SaveEvent::Invoke), line(answer.t, ev)]);
+    }
+    saves
+}
+
 impl World {
     fn live(mut self) -> Evidence {
         TRACKERS.iter().for_each(|tracker| self.online(tracker, 1));
@@ -162,8 +184,10 @@ impl World {
             nodes: NODES.map(str::to_owned).to_vec(),
             rerun: "none".into(),
         };
+        let saves = saves(&self.history);
         Evidence {
             info,
+            saves,
             history: self.history,
             execs: self.execs,
             effects: self.effects,

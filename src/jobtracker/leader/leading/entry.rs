@@ -8,6 +8,7 @@ use super::Leading;
 use super::proposal::{Closed, Origin, Proposed};
 use crate::dispatch::{Event, Intent, Ready};
 use crate::domain::{Kind, NodeGroup, SessionId, Timestamp};
+use crate::jobtracker::leader::lanes::Lane;
 use crate::machine::command::Dispatch;
 use crate::machine::{Command, LogEntry, Machine};
 
@@ -21,6 +22,7 @@ impl Leading {
         if self.rests(now) {
             return None;
         }
+        self.tell_of_groups(at);
         let mut taken = self.lanes.take_entry();
         if !self.ticking && self.next_due.is_some_and(|due| due <= at) {
             self.ticking = true;
@@ -33,6 +35,22 @@ impl Leading {
         }
         let (commands, origins) = taken.into_iter().unzip();
         Some((LogEntry { at, commands }, Proposed { origins, expected }))
+    }
+
+    /// Once a minute: what the series are made of. Behind everything else, since it can wait.
+    fn tell_of_groups(&mut self, at: Timestamp) {
+        if !self.gathered.is_due(at) {
+            return;
+        }
+        match self.gathered.tell(at, &self.machine.read()) {
+            Ok(told) => {
+                told.into_iter().for_each(|stats| {
+                    self.lanes.push(Lane::Log, Command::Stats(stats), Origin::Own);
+                });
+            }
+            // A disk that fails here fails the next entry too, and that ends the node.
+            Err(error) => tracing::error!(%error, "the series miss a minute"),
+        }
     }
 
     /// What the commands of an entry will make ready or free, so that dispatches may ride along with them.

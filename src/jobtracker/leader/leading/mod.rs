@@ -5,6 +5,7 @@
 
 mod entry;
 mod feedback;
+mod gathered;
 mod proposal;
 mod sessions;
 
@@ -17,7 +18,7 @@ use parking_lot::RwLock;
 use super::lanes::{Lane, Lanes};
 use crate::dispatch::planner::Unplanned;
 use crate::dispatch::{Dispatcher, Event, Intent, Patience, Ready};
-use crate::domain::{JobId, NodeGroup, RunId, SessionId, Timestamp};
+use crate::domain::{JobId, Millis, NodeGroup, RunId, SessionId, Timestamp};
 use crate::failpoint::failpoint;
 use crate::jobtracker::session::{Refused, ToTracker};
 use crate::machine::command::{OfflineReason, Plan, Reclaim, ReclaimReason};
@@ -25,6 +26,7 @@ use crate::machine::limits::PLAN_JOBS_MAX;
 use crate::machine::{Applied, BaseError, Command, Effect, Machine, Reply};
 use crate::planted::{self, Bug};
 use feedback::Notifying;
+use gathered::Gathered;
 use proposal::Origin;
 pub(super) use proposal::Proposed;
 pub use proposal::{Outcome, ToLeader};
@@ -61,6 +63,7 @@ pub(super) struct Leading {
     ending: BTreeSet<SessionId>,
     notifying: Notifying,
     expire_at: Instant,
+    gathered: Gathered,
     /// No majority is heard: until then nothing is tried.
     rests_until: Instant,
 }
@@ -71,6 +74,7 @@ impl Leading {
         term: u64,
         machine: Arc<RwLock<Machine>>,
         patience: Patience,
+        stats_every: Millis,
         now: Instant,
     ) -> Result<Leading, BaseError> {
         let mut leading = Leading {
@@ -90,6 +94,7 @@ impl Leading {
             ending: BTreeSet::new(),
             notifying: Notifying::new(now),
             expire_at: now + EXPIRE_EVERY,
+            gathered: Gathered::new(stats_every, machine.read().now()),
             rests_until: now,
         };
         let machine = machine.read();
@@ -265,6 +270,7 @@ impl Leading {
                 self.tell(session, ToTracker::CompletedAck(executions.into_iter().zip(answers).collect()));
             }
             (Origin::BizLogs { session, up_to, .. }, _) => self.tell(session, ToTracker::BizLogsAck(up_to)),
+            (Origin::Samples { session, up_to, .. }, _) => self.tell(session, ToTracker::SamplesAck(up_to)),
             (Origin::Dispatch { session, asked }, Reply::Dispatched(dispatched)) => {
                 self.started(now, session, asked, dispatched.pushes);
             }
@@ -327,9 +333,9 @@ impl Leading {
                 Origin::Tick => self.ticking = false,
                 Origin::Plan => (self.needs_plan, self.planning) = (true, false),
                 // The TaskTracker keeps what is not acknowledged and sends it to whoever leads next.
-                Origin::Completed { session, .. } | Origin::BizLogs { session, .. } => {
-                    self.break_stream(now, session)
-                }
+                Origin::Completed { session, .. }
+                | Origin::BizLogs { session, .. }
+                | Origin::Samples { session, .. } => self.break_stream(now, session),
                 Origin::Offline { session, .. } => {
                     self.ending.remove(&session);
                 }

@@ -82,6 +82,11 @@ pub(super) enum Origin {
         up_to: Vec<(ExecutionId, u64)>,
         _pass: Pass,
     },
+    Samples {
+        session: SessionId,
+        up_to: u64,
+        _pass: Pass,
+    },
     Dispatch {
         session: SessionId,
         asked: u32,
@@ -128,6 +133,7 @@ impl Proposed {
             Origin::Hello(_)
             | Origin::Completed { .. }
             | Origin::BizLogs { .. }
+            | Origin::Samples { .. }
             | Origin::Dispatch { .. }
             | Origin::Offline { .. }
             | Origin::Plan

@@ -12,10 +12,12 @@ use crate::dispatch::{Attached, Event};
 use crate::domain::{ExecutionId, Millis, RunId, SessionId};
 use crate::failpoint::failpoint;
 use crate::jobtracker::leader::lanes::{Lane, Pass};
-use crate::jobtracker::session::{ExecutionResult, FromTracker, Hello, Lines, Outbox, Refused, ToTracker};
+use crate::jobtracker::session::{
+    ExecutionResult, FromTracker, Hello, Lines, Outbox, Refused, Sample, ToTracker,
+};
 use crate::machine::command::{
-    BizLog, Complete, Completion, ExecutionLines, OfflineReason, Reclaim, ReclaimReason, Return,
-    TrackerOffline, TrackerOnline,
+    BizLog, Complete, Completion, ExecutionLines, OfflineReason, Reclaim, ReclaimReason, Return, Stats,
+    TrackerOffline, TrackerOnline, TrackerSample,
 };
 use crate::machine::reply::Push;
 use crate::machine::row::LiveState;
@@ -97,6 +99,7 @@ impl Leading {
                 self.mark_dirty_group_of(session);
             }
             FromTracker::Resize(capacity) => self.resize(session, capacity)?,
+            FromTracker::Samples(samples) => self.samples(session, samples, pass),
             FromTracker::Left => self.propose_offline(session, OfflineReason::Left),
         }
         Ok(())
@@ -123,6 +126,7 @@ impl Leading {
         // An execution that has ended may write no more, so what it said goes before its result.
         let said = |origin: &Origin| matches!(origin, Origin::BizLogs { session: by, .. } if *by == session);
         self.lanes.promote(Lane::Log, Lane::Drain, said);
+        self.gather(session, &results);
         let executions = results.iter().map(|result| result.execution).collect();
         let completion = |result: ExecutionResult| Completion {
             execution: result.execution,
@@ -131,6 +135,14 @@ impl Leading {
         };
         let command = Command::Complete(Complete { results: results.into_iter().map(completion).collect() });
         self.lanes.push(Lane::Drain, command, Origin::Completed { session, executions, _pass: pass });
+    }
+
+    /// A result that comes again, on another stream, is gathered again: the series may show it twice, the tables do not.
+    fn gather(&mut self, session: SessionId, results: &[ExecutionResult]) {
+        let machine = Arc::clone(&self.machine);
+        if let Some((group, _)) = machine.read().tables().indexes().session(session) {
+            self.gathered.ran(group, results.iter().filter_map(|result| result.took));
+        }
     }
 
     fn biz_logs(&mut self, session: SessionId, lines: Vec<Lines>, pass: Pass) {
@@ -142,6 +154,21 @@ impl Leading {
         });
         let command = Command::BizLog(BizLog { lines: lines.collect() });
         self.lanes.push(Lane::Log, command, Origin::BizLogs { session, up_to, _pass: pass });
+    }
+
+    fn samples(&mut self, session: SessionId, samples: Vec<Sample>, pass: Pass) {
+        let machine = Arc::clone(&self.machine);
+        let machine = machine.read();
+        let Some((node_group, identity)) = machine.tables().indexes().session(session) else { return };
+        let up_to = samples.iter().map(|sample| sample.number).max().unwrap_or(0);
+        let trackers = samples.into_iter().map(|sample| TrackerSample {
+            minute: sample.minute,
+            node_group: node_group.clone(),
+            identity: identity.clone(),
+            stats: sample.stats,
+        });
+        let command = Command::Stats(Stats { trackers: trackers.collect(), ..Stats::default() });
+        self.lanes.push(Lane::Log, command, Origin::Samples { session, up_to, _pass: pass });
     }
 
     /// JobAsk: executions that the tables have and the TaskTracker does not name, old enough to have arrived.
@@ -261,6 +288,7 @@ impl Leading {
         // While it was under way, slots may have been counted as both asked for and executing.
         self.mark_dirty_group_of(session);
         if !pushes.is_empty() {
+            self.gathered.dispatched(self.machine.read().now(), &pushes);
             failpoint!("leader::before_push");
             self.tell(session, ToTracker::Push { term: self.term, pushes });
         }
