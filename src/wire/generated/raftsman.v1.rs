@@ -6379,6 +6379,772 @@ pub mod job_client_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// See MonitorService.QuerySeries.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct QuerySeriesRequest {
+    /// What they are of.
+    #[prost(enumeration = "SeriesScope", tag = "1")]
+    pub scope: i32,
+    /// Which, as docs/metrics.md names them; empty means all of the scope.
+    #[prost(string, repeated, tag = "2")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Only of this node group; empty means of all together.
+    #[prost(string, tag = "3")]
+    pub node_group: ::prost::alloc::string::String,
+    /// Only of this TaskTracker or JobTracker; empty means of all together.
+    #[prost(string, tag = "4")]
+    pub identity: ::prost::alloc::string::String,
+    /// From the minute that this is in; absent means three hours before `to`.
+    #[prost(message, optional, tag = "5")]
+    pub from_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Up to and without this; absent means now.
+    #[prost(message, optional, tag = "6")]
+    pub to_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// How long one point is, in whole minutes; absent means one.
+    #[prost(message, optional, tag = "7")]
+    pub step: ::core::option::Option<::prost_types::Duration>,
+    /// How fresh.
+    #[prost(enumeration = "Consistency", tag = "8")]
+    pub consistency: i32,
+}
+/// See MonitorService.QuerySeries.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QuerySeriesResponse {
+    /// One for each name, in the order of the request.
+    #[prost(message, repeated, tag = "1")]
+    pub series: ::prost::alloc::vec::Vec<Series>,
+    /// What the answer reflects.
+    #[prost(message, optional, tag = "2")]
+    pub read: ::core::option::Option<ReadMark>,
+}
+/// One series.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Series {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// `count`, `ms` or `bytes`.
+    #[prost(string, tag = "2")]
+    pub unit: ::prost::alloc::string::String,
+    /// In order. A step of which nothing is known has no point.
+    #[prost(message, repeated, tag = "3")]
+    pub points: ::prost::alloc::vec::Vec<SeriesPoint>,
+}
+/// A step of a series.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SeriesPoint {
+    /// When it begins.
+    #[prost(message, optional, tag = "1")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Counts of the step added up; of what stands (queues, memory) the greatest; quantiles of all its spans.
+    #[prost(uint64, tag = "2")]
+    pub value: u64,
+}
+/// See MonitorService.ListGroupStats.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListGroupStatsRequest {
+    /// Only this node group.
+    #[prost(string, tag = "1")]
+    pub node_group: ::prost::alloc::string::String,
+    /// How fresh.
+    #[prost(enumeration = "Consistency", tag = "2")]
+    pub consistency: i32,
+}
+/// See MonitorService.ListGroupStats.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListGroupStatsResponse {
+    /// By name.
+    #[prost(message, repeated, tag = "1")]
+    pub groups: ::prost::alloc::vec::Vec<GroupStats>,
+    /// What the answer reflects.
+    #[prost(message, optional, tag = "2")]
+    pub read: ::core::option::Option<ReadMark>,
+}
+/// A node group as it is now.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GroupStats {
+    /// Which.
+    #[prost(string, tag = "1")]
+    pub node_group: ::prost::alloc::string::String,
+    /// Runs not due yet, or waiting for a retry.
+    #[prost(uint64, tag = "2")]
+    pub waiting: u64,
+    /// Runs that may be dispatched.
+    #[prost(uint64, tag = "3")]
+    pub ready: u64,
+    /// Runs that execute.
+    #[prost(uint64, tag = "4")]
+    pub executing: u64,
+    /// For how long the oldest of what is dispatched next has been ready; absent if nothing is.
+    #[prost(message, optional, tag = "5")]
+    pub oldest_ready: ::core::option::Option<::prost_types::Duration>,
+    /// Since the cluster began; so the others.
+    #[prost(uint64, tag = "6")]
+    pub received: u64,
+    /// Executions dispatched.
+    #[prost(uint64, tag = "7")]
+    pub pushed: u64,
+    /// Executions that said EXECUTE_SUCCESS.
+    #[prost(uint64, tag = "8")]
+    pub exe_success: u64,
+    /// Executions that said EXECUTE_FAILED.
+    #[prost(uint64, tag = "9")]
+    pub exe_failed: u64,
+    /// Executions that said EXECUTE_LATER.
+    #[prost(uint64, tag = "10")]
+    pub exe_later: u64,
+    /// Executions that said EXECUTE_EXCEPTION.
+    #[prost(uint64, tag = "11")]
+    pub exe_exception: u64,
+    /// Executions taken back: LTS's fixExecutingJobNum.
+    #[prost(uint64, tag = "12")]
+    pub fixed: u64,
+    /// Runs whose retries or reclaims were used up.
+    #[prost(uint64, tag = "13")]
+    pub dead: u64,
+    /// From due to the first dispatch, in the last minute that had any.
+    #[prost(message, optional, tag = "14")]
+    pub wait: ::core::option::Option<Quantiles>,
+    /// From begin to end of executions, in the last minute.
+    #[prost(message, optional, tag = "15")]
+    pub run: ::core::option::Option<Quantiles>,
+    /// The wait of cron runs alone.
+    #[prost(message, optional, tag = "16")]
+    pub cron_lateness: ::core::option::Option<Quantiles>,
+}
+/// Quantiles of spans, each rounded up by at most an eighth.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Quantiles {
+    /// Of how many.
+    #[prost(uint64, tag = "1")]
+    pub count: u64,
+    /// Half were no longer.
+    #[prost(message, optional, tag = "2")]
+    pub p50: ::core::option::Option<::prost_types::Duration>,
+    /// Nine in ten.
+    #[prost(message, optional, tag = "3")]
+    pub p90: ::core::option::Option<::prost_types::Duration>,
+    /// 99 in a hundred.
+    #[prost(message, optional, tag = "4")]
+    pub p99: ::core::option::Option<::prost_types::Duration>,
+}
+/// See MonitorService.GetProcess.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetProcessRequest {
+    /// The name of a JobTracker or the identity of a TaskTracker; empty means the JobTracker that takes the call.
+    #[prost(string, tag = "1")]
+    pub identity: ::prost::alloc::string::String,
+    /// Which of the TaskTrackers with this identity.
+    #[prost(string, tag = "2")]
+    pub node_group: ::prost::alloc::string::String,
+}
+/// See MonitorService.GetProcess.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetProcessResponse {
+    /// What is known of it.
+    #[prost(message, optional, tag = "1")]
+    pub process: ::core::option::Option<ProcessInfo>,
+}
+/// What a process uses. 0 is what is not known: a TaskTracker's sample has less than a JobTracker tells of itself.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ProcessInfo {
+    /// When it was looked at.
+    #[prost(message, optional, tag = "1")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Its name.
+    #[prost(string, tag = "2")]
+    pub identity: ::prost::alloc::string::String,
+    /// `jobtracker` or `tasktracker`.
+    #[prost(string, tag = "3")]
+    pub r#type: ::prost::alloc::string::String,
+    /// Of a TaskTracker.
+    #[prost(string, tag = "4")]
+    pub node_group: ::prost::alloc::string::String,
+    /// Of its SDK or binary.
+    #[prost(string, tag = "5")]
+    pub version: ::prost::alloc::string::String,
+    /// Where it runs.
+    #[prost(string, tag = "6")]
+    pub host: ::prost::alloc::string::String,
+    /// For how long.
+    #[prost(message, optional, tag = "7")]
+    pub uptime: ::core::option::Option<::prost_types::Duration>,
+    /// The process id.
+    #[prost(uint32, tag = "8")]
+    pub pid: u32,
+    /// In memory.
+    #[prost(uint64, tag = "9")]
+    pub memory_bytes: u64,
+    /// The most that was ever in memory.
+    #[prost(uint64, tag = "10")]
+    pub memory_peak_bytes: u64,
+    /// Processor time since it began; of a TaskTracker within the sample's minute.
+    #[prost(message, optional, tag = "11")]
+    pub cpu: ::core::option::Option<::prost_types::Duration>,
+    /// Processors in use since it was last looked at: 1.5 is one and a half.
+    #[prost(double, tag = "12")]
+    pub cpu_cores: f64,
+    /// Threads.
+    #[prost(uint64, tag = "13")]
+    pub threads: u64,
+    /// Tasks of its runtime.
+    #[prost(uint64, tag = "14")]
+    pub tasks: u64,
+    /// File descriptors.
+    #[prost(uint64, tag = "15")]
+    pub open_files: u64,
+    /// The most file descriptors that it may have.
+    #[prost(uint64, tag = "16")]
+    pub open_files_max: u64,
+    /// Of its machine: processors.
+    #[prost(uint32, tag = "17")]
+    pub machine_processors: u32,
+    /// Of its machine: the busy part of all processors, 0 to 1.
+    #[prost(double, tag = "18")]
+    pub machine_cpu_busy: f64,
+    /// Of its machine: memory.
+    #[prost(uint64, tag = "19")]
+    pub machine_memory_bytes: u64,
+    /// Of its machine: memory that new work may still take.
+    #[prost(uint64, tag = "20")]
+    pub machine_memory_available_bytes: u64,
+    /// Of its machine: runnable tasks, averaged over 1, 5 and 15 minutes.
+    #[prost(double, repeated, tag = "21")]
+    pub machine_load: ::prost::alloc::vec::Vec<f64>,
+    /// Of a JobTracker: RocksDB's memtables, of log and state.
+    #[prost(uint64, tag = "22")]
+    pub memtable_bytes: u64,
+    /// Of a JobTracker: RocksDB's block caches.
+    #[prost(uint64, tag = "23")]
+    pub block_cache_bytes: u64,
+    /// Of a JobTracker: RocksDB's files.
+    #[prost(uint64, tag = "24")]
+    pub sst_bytes: u64,
+    /// Of a JobTracker: what RocksDB has still to compact.
+    #[prost(uint64, tag = "25")]
+    pub pending_compaction_bytes: u64,
+    /// Of a JobTracker: leader, follower or learner.
+    #[prost(string, tag = "26")]
+    pub raft_role: ::prost::alloc::string::String,
+    /// Of a JobTracker: the highest term seen.
+    #[prost(uint64, tag = "27")]
+    pub raft_term: u64,
+    /// Of a JobTracker: the last entry of its log.
+    #[prost(uint64, tag = "28")]
+    pub raft_last_log_index: u64,
+    /// Of a JobTracker: the last entry that it applied.
+    #[prost(uint64, tag = "29")]
+    pub raft_applied_index: u64,
+    /// Of a TaskTracker: results that are not acknowledged, in its FailStore.
+    #[prost(uint64, tag = "30")]
+    pub fail_store_bytes: u64,
+    /// Of a TaskTracker: executions that run.
+    #[prost(uint64, tag = "31")]
+    pub running: u64,
+    /// Of a TaskTracker: executions that it runs at a time.
+    #[prost(uint64, tag = "32")]
+    pub slots: u64,
+}
+/// What a series is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SeriesScope {
+    /// The same as NODE_GROUP.
+    Unspecified = 0,
+    /// Of node groups, as the leader counts.
+    NodeGroup = 1,
+    /// Of TaskTrackers, as they tell of themselves.
+    Tasktracker = 2,
+    /// Of the processes of JobTrackers.
+    Jobtracker = 3,
+}
+impl SeriesScope {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SERIES_SCOPE_UNSPECIFIED",
+            Self::NodeGroup => "SERIES_SCOPE_NODE_GROUP",
+            Self::Tasktracker => "SERIES_SCOPE_TASKTRACKER",
+            Self::Jobtracker => "SERIES_SCOPE_JOBTRACKER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SERIES_SCOPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "SERIES_SCOPE_NODE_GROUP" => Some(Self::NodeGroup),
+            "SERIES_SCOPE_TASKTRACKER" => Some(Self::Tasktracker),
+            "SERIES_SCOPE_JOBTRACKER" => Some(Self::Jobtracker),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod monitor_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Watches.
+    #[derive(Debug, Clone)]
+    pub struct MonitorServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl MonitorServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> MonitorServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> MonitorServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            MonitorServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Series over a stretch of time, from the replicated tables: they outlive every leader. docs/metrics.md has the names.
+        pub async fn query_series(
+            &mut self,
+            request: impl tonic::IntoRequest<super::QuerySeriesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::QuerySeriesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.MonitorService/QuerySeries",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.MonitorService", "QuerySeries"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Every node group as it is now: queues, counters, quantiles of its last minute.
+        pub async fn list_group_stats(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListGroupStatsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListGroupStatsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.MonitorService/ListGroupStats",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.MonitorService", "ListGroupStats"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What the process of a JobTracker or TaskTracker uses. A JobTracker is asked itself, whichever one takes the call; of a
+        /// TaskTracker it is what its last sample said.
+        pub async fn get_process(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetProcessRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetProcessResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.MonitorService/GetProcess",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.MonitorService", "GetProcess"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(any(test, feature = "node"))]
+pub mod monitor_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with MonitorServiceServer.
+    #[async_trait]
+    pub trait MonitorService: std::marker::Send + std::marker::Sync + 'static {
+        /// Series over a stretch of time, from the replicated tables: they outlive every leader. docs/metrics.md has the names.
+        async fn query_series(
+            &self,
+            request: tonic::Request<super::QuerySeriesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::QuerySeriesResponse>,
+            tonic::Status,
+        >;
+        /// Every node group as it is now: queues, counters, quantiles of its last minute.
+        async fn list_group_stats(
+            &self,
+            request: tonic::Request<super::ListGroupStatsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListGroupStatsResponse>,
+            tonic::Status,
+        >;
+        /// What the process of a JobTracker or TaskTracker uses. A JobTracker is asked itself, whichever one takes the call; of a
+        /// TaskTracker it is what its last sample said.
+        async fn get_process(
+            &self,
+            request: tonic::Request<super::GetProcessRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetProcessResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Watches.
+    #[derive(Debug)]
+    pub struct MonitorServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> MonitorServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for MonitorServiceServer<T>
+    where
+        T: MonitorService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/raftsman.v1.MonitorService/QuerySeries" => {
+                    #[allow(non_camel_case_types)]
+                    struct QuerySeriesSvc<T: MonitorService>(pub Arc<T>);
+                    impl<
+                        T: MonitorService,
+                    > tonic::server::UnaryService<super::QuerySeriesRequest>
+                    for QuerySeriesSvc<T> {
+                        type Response = super::QuerySeriesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::QuerySeriesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as MonitorService>::query_series(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = QuerySeriesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.MonitorService/ListGroupStats" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListGroupStatsSvc<T: MonitorService>(pub Arc<T>);
+                    impl<
+                        T: MonitorService,
+                    > tonic::server::UnaryService<super::ListGroupStatsRequest>
+                    for ListGroupStatsSvc<T> {
+                        type Response = super::ListGroupStatsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListGroupStatsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as MonitorService>::list_group_stats(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListGroupStatsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.MonitorService/GetProcess" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetProcessSvc<T: MonitorService>(pub Arc<T>);
+                    impl<
+                        T: MonitorService,
+                    > tonic::server::UnaryService<super::GetProcessRequest>
+                    for GetProcessSvc<T> {
+                        type Response = super::GetProcessResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetProcessRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as MonitorService>::get_process(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetProcessSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for MonitorServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "raftsman.v1.MonitorService";
+    impl<T> tonic::server::NamedService for MonitorServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// See NodeService.ListNodes.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListNodesRequest {
@@ -6804,7 +7570,10 @@ pub mod node_service_server {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SessionRequest {
     /// Exactly one.
-    #[prost(oneof = "session_request::Message", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
+    #[prost(
+        oneof = "session_request::Message",
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"
+    )]
     pub message: ::core::option::Option<session_request::Message>,
 }
 /// Nested message and enum types in `SessionRequest`.
@@ -6842,13 +7611,19 @@ pub mod session_request {
         /// From now on I run so many at a time.
         #[prost(message, tag = "10")]
         Resize(super::Resize),
+        /// This is how my minutes were.
+        #[prost(message, tag = "11")]
+        Samples(super::Samples),
     }
 }
 /// To the TaskTracker.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SessionResponse {
     /// Exactly one.
-    #[prost(oneof = "session_response::Message", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
+    #[prost(
+        oneof = "session_response::Message",
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"
+    )]
     pub message: ::core::option::Option<session_response::Message>,
 }
 /// Nested message and enum types in `SessionResponse`.
@@ -6886,6 +7661,9 @@ pub mod session_response {
         /// An operator wants you to run so many at a time from now on.
         #[prost(message, tag = "10")]
         Resize(super::Resize),
+        /// These samples are committed, you may forget them.
+        #[prost(message, tag = "11")]
+        SamplesAck(super::SamplesAck),
     }
 }
 /// The first message of every stream.
@@ -7283,6 +8061,69 @@ pub struct Resize {
     /// 1 to 4,096.
     #[prost(uint32, tag = "1")]
     pub slots: u32,
+}
+/// What a TaskTracker did in some minutes: rows of its series. Each is repeated on each stream until it is acknowledged.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Samples {
+    /// In order, at most 500.
+    #[prost(message, repeated, tag = "1")]
+    pub samples: ::prost::alloc::vec::Vec<Sample>,
+}
+/// What a TaskTracker did in one minute, and how it stood at its end.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Sample {
+    /// Counts the samples of the process from 1.
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    /// When the minute began, by the TaskTracker's clock.
+    #[prost(message, optional, tag = "2")]
+    pub minute: ::core::option::Option<::prost_types::Timestamp>,
+    /// Executions that said EXECUTE_SUCCESS.
+    #[prost(uint64, tag = "3")]
+    pub exe_success: u64,
+    /// Executions that said EXECUTE_FAILED.
+    #[prost(uint64, tag = "4")]
+    pub exe_failed: u64,
+    /// Executions that said EXECUTE_LATER.
+    #[prost(uint64, tag = "5")]
+    pub exe_later: u64,
+    /// Executions that said EXECUTE_EXCEPTION.
+    #[prost(uint64, tag = "6")]
+    pub exe_exception: u64,
+    /// Running time of all executions that ended.
+    #[prost(message, optional, tag = "7")]
+    pub running_time: ::core::option::Option<::prost_types::Duration>,
+    /// Results that are not acknowledged, in the FailStore.
+    #[prost(uint64, tag = "8")]
+    pub fail_store_bytes: u64,
+    /// Executions that run.
+    #[prost(uint64, tag = "9")]
+    pub running: u64,
+    /// Executions that it runs at a time.
+    #[prost(uint64, tag = "10")]
+    pub slots: u64,
+    /// Memory of the process.
+    #[prost(uint64, tag = "11")]
+    pub memory_bytes: u64,
+    /// Processor time within the minute.
+    #[prost(message, optional, tag = "12")]
+    pub cpu: ::core::option::Option<::prost_types::Duration>,
+    /// Threads of the process.
+    #[prost(uint64, tag = "13")]
+    pub threads: u64,
+    /// Tasks of the runtime.
+    #[prost(uint64, tag = "14")]
+    pub tasks: u64,
+    /// File descriptors.
+    #[prost(uint64, tag = "15")]
+    pub open_files: u64,
+}
+/// Samples that are committed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SamplesAck {
+    /// All samples up to this number need not be sent again.
+    #[prost(uint64, tag = "1")]
+    pub up_to: u64,
 }
 /// The TaskTracker wants no new pushes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
