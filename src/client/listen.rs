@@ -330,7 +330,7 @@ impl Hearing {
     fn ended(&mut self, first: Option<Handled>) {
         let more = std::iter::from_fn(|| self.running.try_join_next()).filter_map(Result::ok);
         let ended: Vec<Handled> = first.into_iter().chain(more).collect();
-        ended.iter().for_each(|handled| drop(self.in_hand.remove(&handled.run_id)));
+        self.in_hand.retain(|run_id| ended.iter().all(|handled| handled.run_id != *run_id));
         let (heard, failures) = answers(ended);
         heard.iter().for_each(|run_id| self.handled.add(run_id.clone()));
         let tally = &self.listen.client.0.batches.tally;
