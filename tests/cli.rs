@@ -186,6 +186,33 @@ fn every_exit_code_tells_what_happened() {
 }
 
 #[test]
+fn alarms_are_listed_silenced_and_tried() {
+    let dev = Dev::start();
+    let (code, listed, stderr) = dev.told(&["alarm", "list", "--raised", "-o", "json"]);
+    assert_eq!((code, listed.trim()), (0, "[]"), "{stderr}");
+    let (code, _, stderr) = dev.told(&["alarm", "list", "--here"]);
+    assert_eq!(code, 0, "{stderr}");
+    let (code, silenced, stderr) =
+        dev.told(&["alarm", "silence", "dead_run", "trade", "--for", "2h", "--by", "alice"]);
+    assert!(code == 0 && silenced.contains("silenced until"), "{silenced}{stderr}");
+    let (_, silences, _) = dev.told(&["alarm", "silences", "-o", "jsonl"]);
+    let silence: serde_json::Value = serde_json::from_str(silences.trim()).expect("a line is JSON");
+    assert_eq!((silence["subject"].as_str(), silence["by"].as_str()), (Some("trade"), Some("alice")));
+    assert_eq!(dev.told(&["alarm", "unsilence", "dead_run", "trade"]).0, 0);
+    assert_eq!(dev.told(&["alarm", "silences", "--no-headers"]).1, "");
+    let (code, _, stderr) = dev.told(&["alarm", "silence", "dead"]);
+    assert!(
+        code == 2 && stderr.contains("rule: \"dead\" is no rule; the rules are no_tasktracker"),
+        "{stderr}"
+    );
+    let (code, _, stderr) = dev.told(&["alarm", "test", "ops"]);
+    assert!(
+        code == 2 && stderr.contains("target: there is no target of this name; none is configured"),
+        "{stderr}"
+    );
+}
+
+#[test]
 fn ctrl_c_ends_a_wait_with_130_and_dev_with_0() {
     let mut dev = Dev::start();
     let mut waits = raftsman(&["job", "submit", "sh", "--in", "1h", "--wait"])

@@ -218,7 +218,7 @@ async fn test(global: &Global, target: String) -> Outcome {
         return Err(Failure::Failed(anyhow::anyhow!(problem)));
     }
     if matches!(global.output().format, Format::Table | Format::Wide) {
-        say(&format!("{target} was told by {}", answer.node));
+        say(format_args!("{target} was told by {}", answer.node));
         return Ok(());
     }
     let row = Row {

@@ -111,7 +111,6 @@ impl Run {
         };
         logging::start(style, &config.telemetry.log_filter)?;
         warn_of_what_is_off(&config);
-        raise_open_files(config.listen.connections_max);
         let node = Running::start(config.node_options(&host_name())).await?;
         tracing::info!(
             name = node.tracker.name(), client = %node.tracker.client_addr(), peer = %node.tracker.peer_addr(), "started"
@@ -168,6 +167,7 @@ impl Running {
     /// # Errors
     /// If a port is taken or the data directory cannot be used.
     pub(super) async fn start(options: NodeOptions) -> Result<Running, Failure> {
+        raise_open_files(options.connections.max as u64);
         let data_dir = options.data_dir.clone();
         let (tracker, port) =
             JobTracker::start(options).await.map_err(|error| explained(error, &data_dir))?;

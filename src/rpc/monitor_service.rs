@@ -53,7 +53,7 @@ impl MonitorService for Monitor {
         request: Request<pb::ListGroupStatsRequest>,
     ) -> Result<Response<pb::ListGroupStatsResponse>, Status> {
         let request = request.into_inner();
-        let (groups, mark) = read(&self.0, request.consistency, |machine| groups_now(machine)).await?;
+        let (groups, mark) = read(&self.0, request.consistency, groups_now).await?;
         let now = self.0.now();
         let groups = groups.into_iter().map(|(name, group)| group_stats(&name, &group, now));
         let wanted =

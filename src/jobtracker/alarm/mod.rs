@@ -155,7 +155,9 @@ impl Watching {
 
     fn local(&mut self, tracker: &JobTracker, now: Instant) -> Local {
         let metrics = tracker.raft().metrics();
-        let cut_off = metrics.quorum_silence.filter(|_| metrics.leader == Some(metrics.id));
+        // Who is alone is its own majority, and hears nobody answer.
+        let needs_others = metrics.voters.len() > 1;
+        let cut_off = metrics.quorum_silence.filter(|_| needs_others && metrics.leader == Some(metrics.id));
         let in_a_cluster = tracker.raft().identity().cluster().is_some();
         let leaderless = tracker.leadership().borrow().leader.is_none();
         self.leaderless_since = (in_a_cluster && leaderless).then(|| self.leaderless_since.unwrap_or(now));

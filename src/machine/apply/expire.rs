@@ -222,7 +222,9 @@ fn series(change: &mut Change<'_>) -> Result<(), BaseError> {
     let too_many = change.stats_rows().saturating_sub(change.limits().stats_rows_max);
     let too_many = usize::try_from(too_many).unwrap_or(usize::MAX);
     let mut oldest = Vec::new();
-    for (from, to) in Key::first_stats(Timestamp::ZERO).iter().zip(&Key::first_stats(Timestamp::MAX)) {
+    // What is young enough is read only to find the oldest of too many: this is done often while runs expire.
+    let end = if too_many == 0 { oldest_kept } else { Timestamp::MAX };
+    for (from, to) in Key::first_stats(Timestamp::ZERO).iter().zip(&Key::first_stats(end)) {
         let keys = change.scan(from, to, EXPIRE_MAX)?.into_iter().map(|(key, _)| key);
         oldest.extend(keys.filter_map(|key| key.stats_minute().map(|minute| (minute, key))));
     }

@@ -226,7 +226,7 @@ fn a_node_tells_of_itself() {
         memory: Some((50, 100)),
         ..Local::default()
     };
-    assert_eq!(watch.until(100, here(well)), names.map(|rule| format!("70 {rule} n1 over")));
+    assert_eq!(watch.until(100, here(well)), names.map(|rule| format!("75 {rule} n1 over")));
 }
 
 #[test]
