@@ -365,6 +365,7 @@ mod tests {
             on_conflict: is 17; this version does not know it
             payload: has 2097152 bytes; at most 1048576 are allowed
             repeat.interval: is 0ms; between 1ms and ten years
+            submit_node_group: is missing; need_feedback wants the group of JobClients that shall hear
             retry.exponential.max: is 100000000s; between initial (1ms) and 2592000s"#]]
         .assert_eq(&wrong.join("\n"));
     }

@@ -473,6 +473,8 @@ mod tests {
             "replace",
             "--traceparent",
             "00-ab-cd-01",
+            "--feedback",
+            "shop",
         ];
         let received = Timestamp::from_millis(1_000);
         let spec = crate::wire::parse_job(job(&line), received).expect("is right");
@@ -524,6 +526,10 @@ mod tests {
                     300000,
                 ),
                 on_conflict: Replace,
+                submit_node_group: Some(
+                    shop,
+                ),
+                need_feedback: true,
                 trace: Some(
                     TraceContext {
                         traceparent: "00-ab-cd-01",

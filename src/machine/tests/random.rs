@@ -265,7 +265,7 @@ impl World {
             }
             22..=41 => vec![Command::Tick, self.dispatch()],
             42..=57 => vec![self.complete(), self.dispatch()],
-            58..=61 => vec![self.complete(), self.feedback()],
+            58..=61 => [vec![self.complete()], self.feedback()].concat(),
             62..=67 => vec![self.plan()],
             68..=71 => vec![self.cancel()],
             72..=75 => vec![self.online()],
@@ -283,7 +283,7 @@ impl World {
             92 | 93 => vec![Command::ClientOpen(ClientOpen { identity: Identity::new("c").unwrap() })],
             94 => vec![self.biz_log()],
             95 => vec![self.stats()],
-            96 | 97 => vec![self.feedback()],
+            96 | 97 => self.feedback(),
             _ => {
                 vec![Command::Tick, self.plan(), Command::Tick, self.dispatch(), self.cancel(), self.submit()]
             }
@@ -482,12 +482,15 @@ impl World {
         (0..=self.chance.below(3)).map(|_| self.chance.pick(&told).unwrap_or(none)).collect()
     }
 
-    fn feedback(&mut self) -> Command {
-        let client_group = group(&mut self.chance);
+    fn feedback(&mut self) -> Vec<Command> {
+        let told = self.model.feedback.iter().filter(|(_, of)| !of.told.is_empty());
+        let told: Vec<NodeGroup> = told.map(|(group, _)| group.clone()).collect();
+        let other = group(&mut self.chance);
+        let client_group = self.chance.pick(&told).unwrap_or(other);
         let runs = self.some_feedback(&client_group);
-        match self.chance.below(8) {
-            0..=2 => Command::FeedbackHeard(FeedbackHeard { client_group, runs }),
-            3..=4 => {
+        match self.chance.below(9) {
+            0..=2 => vec![Command::FeedbackHeard(FeedbackHeard { client_group, runs })],
+            3..=5 => {
                 let of_group = self.model.feedback.get(&client_group);
                 let tries = |run| of_group.and_then(|it| it.told.get(run)).map_or(0, |it| it.tries);
                 let attempts: Vec<u32> = runs.iter().map(|run| tries(run) + 1).collect();
@@ -497,13 +500,16 @@ impl World {
                     error: "x".into(),
                 };
                 let failures = runs.into_iter().zip(attempts).map(failure).collect();
-                Command::FeedbackFailed(FeedbackFailed { client_group, failures })
+                let failed = FeedbackFailed { client_group: client_group.clone(), failures };
+                // At the same time, so that nothing of it is due yet.
+                let retry = self.chance.one_in(2).then(|| self.feedback_retry_of(client_group));
+                [Command::FeedbackFailed(failed)].into_iter().chain(retry).collect()
             }
-            5 | 6 => self.feedback_retry(),
+            6 | 7 => vec![self.feedback_retry()],
             _ => {
                 let all = self.chance.one_in(9);
                 let which = if all { FeedbackWhich::Dead } else { FeedbackWhich::Runs(runs) };
-                Command::FeedbackDrop(FeedbackDrop { client_group, which })
+                vec![Command::FeedbackDrop(FeedbackDrop { client_group, which })]
             }
         }
     }
@@ -516,6 +522,10 @@ impl World {
         let rest: Vec<NodeGroup> = rest.map(|(group, _)| group.clone()).collect();
         let other = group(&mut self.chance);
         let client_group = self.chance.pick(&rest).unwrap_or(other);
+        self.feedback_retry_of(client_group)
+    }
+
+    fn feedback_retry_of(&mut self, client_group: NodeGroup) -> Command {
         let runs = self.some_feedback(&client_group);
         let which =
             self.chance.pick(&[FeedbackWhich::Runs(runs), FeedbackWhich::Dead, FeedbackWhich::Pending]);
