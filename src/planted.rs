@@ -169,6 +169,10 @@ bugs! {
         "A linearizable read asks nobody whether this node's tables are recent.";
     ListMissesWaiting "list_misses_waiting" promise 7 lts "" Process "Q1":
         "A list with a filter for states leaves out jobs that wait for a retry.";
+    ReplacedSessionHasNoEnd "replaced_session_has_no_end" promise 7 lts "" World "N1":
+        "A TaskTracker's new start takes the place of its old one, and the history of nodes does not show that one's end.";
+    ListPagesByOffset "list_pages_by_offset" promise 7 lts "" World "Q2":
+        "A list goes on after so many rows instead of after the last one.";
     NewLeaderDawdles "new_leader_dawdles" promise 8 lts "" Process "V1":
         "A new leader begins its work fifteen seconds after its election.";
     FeedbackNotFlushed "feedback_not_flushed" promise 9 lts "W10" World "B5":

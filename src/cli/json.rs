@@ -195,12 +195,43 @@ pub(super) fn log_entry(entry: &pb::JobLogEntry) -> Value {
         .with("type", word(entry.r#type().as_str_name(), "JOB_LOG_TYPE_"))
         .text("level", word(entry.level().as_str_name(), "LOG_LEVEL_"))
         .time("time", entry.time)
+        .text("job_id", &entry.job_id)
         .text("run_id", &entry.run_id)
+        .text("node_group", &entry.node_group)
+        .text("task_id", &entry.task_id)
         .text("tasktracker", &entry.tasktracker)
+        .with("success", entry.success)
         .with("text", entry.text.as_str());
     let object =
         if entry.execution == 0 { object } else { object.with("execution", entry.execution.to_string()) };
     if entry.line_number == 0 { object.done() } else { object.with("line_number", entry.line_number).done() }
+}
+
+pub(super) fn node_event(event: &pb::NodeEvent) -> Value {
+    Object::default()
+        .with("event_id", event.event_id.as_str())
+        .time("time", event.time)
+        .with("type", node_type(event.r#type()))
+        .text("node_group", &event.node_group)
+        .with("identity", event.identity.as_str())
+        .text("id", &event.id)
+        .with("online", event.online)
+        .text("offline_reason", word(event.offline_reason().as_str_name(), "OFFLINE_REASON_"))
+        .done()
+}
+
+pub(super) fn node_group(group: &pb::NodeGroup) -> Value {
+    let counts = group.counts.unwrap_or_default();
+    json!({
+        "node_group": group.name, "tasktrackers_online": group.tasktrackers_online,
+        "tasktrackers_offline": group.tasktrackers_offline, "slots": group.slots,
+        "waiting": counts.waiting, "ready": counts.ready, "executing": counts.executing,
+        "cron": counts.cron, "repeat": counts.repeat, "ending": counts.ending,
+        "finished": counts.finished, "submitted": counts.submitted, "dispatched": counts.dispatched,
+        "succeeded": counts.succeeded, "failed": counts.failed, "dead": counts.dead,
+        "cancelled": counts.cancelled, "skipped": counts.skipped, "retried": counts.retried,
+        "reclaimed": counts.reclaimed,
+    })
 }
 
 /// What is 0 is not known, and left out.

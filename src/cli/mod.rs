@@ -19,6 +19,7 @@ mod feedback;
 #[cfg(any(test, feature = "fuzzing"))]
 #[cfg(feature = "server")]
 pub(crate) mod fuzz;
+mod group;
 mod import;
 mod job;
 #[cfg(feature = "server")]
@@ -35,6 +36,7 @@ mod planted;
 #[cfg(test)]
 #[cfg(feature = "server")]
 mod reference;
+mod span;
 mod tasktracker;
 mod version;
 
@@ -111,6 +113,8 @@ enum Command {
     #[command(visible_alias = "nodes")]
     Node(node::NodeCommand),
     Feedback(feedback::FeedbackCommand),
+    #[command(visible_alias = "groups")]
+    Group(group::GroupCommand),
     #[command(visible_alias = "stats")]
     Monitor(monitor::MonitorCommand),
     Cluster(cluster::ClusterCommand),
@@ -184,6 +188,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Node(node) => interruptible(node.run(&global)).await,
         // `listen` ends by itself at a signal.
         Command::Feedback(feedback) => feedback.run(&global).await,
+        Command::Group(group) => interruptible(group.run(&global)).await,
         Command::Monitor(monitor) => interruptible(monitor.run(&global)).await,
         Command::Cluster(cluster) => interruptible(cluster.run(&global)).await,
         Command::Alarm(alarm) => interruptible(alarm.run(&global)).await,
@@ -232,6 +237,11 @@ mod tests {
             "raftsman worker list",
             "raftsman nodes list -o json",
             "raftsman feedback drop shop --dead",
+            "raftsman node history -g trade --went --since 1h",
+            "raftsman groups ls",
+            "raftsman job list --queue executing --tasktracker w1 --all",
+            "raftsman job logs --type fixed-dead --failed --since 15m --newest",
+            "raftsman job logs 42.0 -f",
             "raftsman cluster transfer-leader",
             "raftsman alarms ls --raised",
             "raftsman alarm silence dead_run trade --for 2h",

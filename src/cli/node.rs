@@ -5,8 +5,10 @@ use clap::{Subcommand, ValueEnum};
 use super::Global;
 use super::connect::{monitor, nodes};
 use super::failure::{Failure, Outcome};
+use super::job::{page_size, wants_more};
 use super::json;
 use super::output::{Column, Format, Row, Shape, column, wide};
+use super::span::{When, between};
 use crate::wire::pb;
 
 /// The largest page that the cluster gives.
@@ -28,6 +30,13 @@ enum Verb {
     ///   raftsman node list --type tasktracker --node-group trade --online
     #[command(visible_alias = "ls", verbatim_doc_comment)]
     List(List),
+    /// List who came and who went, the newest first
+    ///
+    /// Examples:
+    ///   raftsman node history
+    ///   raftsman node history -g trade --identity w3 --went --since 1h
+    #[command(verbatim_doc_comment)]
+    History(History),
     /// Show what the process of a node uses: memory, processor time, threads, files; databases and Raft
     ///
     /// A JobTracker is asked itself, whichever one takes the call. A TaskTracker is shown as its last
@@ -44,6 +53,88 @@ enum Verb {
         #[arg(short = 'g', long, value_name = "GROUP")]
         node_group: Option<String>,
     },
+}
+
+#[derive(Debug, Default, clap::Args)]
+struct History {
+    /// Only nodes of this type
+    #[arg(long = "type", value_enum)]
+    node_type: Option<NodeType>,
+    /// Only nodes of this node group
+    #[arg(short = 'g', long, value_name = "GROUP")]
+    node_group: Option<String>,
+    /// Only this node
+    #[arg(long, value_name = "NAME")]
+    identity: Option<String>,
+    /// Only who came
+    #[arg(long, conflicts_with = "went")]
+    came: bool,
+    /// Only who went
+    #[arg(long)]
+    went: bool,
+    /// Only from this time on, such as 2031-04-05T06:07:08Z, or 15m for so long ago
+    #[arg(long, value_name = "TIME")]
+    since: Option<When>,
+    /// Only before this time
+    #[arg(long, value_name = "TIME")]
+    until: Option<When>,
+    /// At most so many; 0 lists all
+    #[arg(short = 'n', long, default_value_t = 50, value_name = "COUNT")]
+    limit: usize,
+}
+
+const HISTORY_COLUMNS: [Column; 7] = [
+    column("TIME"),
+    column("TYPE"),
+    column("IDENTITY"),
+    column("NODE_GROUP"),
+    column("EVENT"),
+    column("REASON"),
+    wide("ID"),
+];
+
+impl History {
+    async fn run(self, global: &Global) -> Outcome {
+        let client = global.connect.client().await?;
+        let mut request = pb::ListNodeEventsRequest {
+            r#type: self.node_type.map_or(pb::NodeType::Unspecified, Into::into).into(),
+            node_group: self.node_group.unwrap_or_default(),
+            identity: self.identity.unwrap_or_default(),
+            online: (self.came || self.went).then_some(self.came),
+            time: between(self.since, self.until)?,
+            page_size: page_size(self.limit, 0),
+            ..Default::default()
+        };
+        let mut rows = Vec::new();
+        loop {
+            let call = async |via, request| nodes(via).list_node_events(request).await;
+            let page = client.read(request.clone(), call).await.map_err(Failure::from)?;
+            rows.extend(page.events.iter().map(event_row));
+            if !wants_more(self.limit, rows.len(), &page.next_page_token) {
+                break;
+            }
+            request.page_size = page_size(self.limit, rows.len());
+            request.page_token = page.next_page_token;
+        }
+        Ok(global.output().print(Shape::Many, &HISTORY_COLUMNS, &rows)?)
+    }
+}
+
+fn event_row(event: &pb::NodeEvent) -> Row {
+    let reason = json::word(event.offline_reason().as_str_name(), "OFFLINE_REASON_");
+    Row {
+        id: event.identity.clone(),
+        cells: vec![
+            json::time(event.time),
+            json::node_type(event.r#type()).into(),
+            event.identity.clone(),
+            event.node_group.clone(),
+            if event.online { "online" } else { "offline" }.into(),
+            reason.to_lowercase(),
+            event.id.clone(),
+        ],
+        json: json::node_event(event),
+    }
 }
 
 #[derive(Debug, Default, clap::Args)]
@@ -96,6 +187,7 @@ impl NodeCommand {
     pub(super) async fn run(self, global: &Global) -> Outcome {
         match self.verb {
             Verb::List(list) => list.run(global).await,
+            Verb::History(history) => history.run(global).await,
             Verb::Info { name, node_group } => {
                 info(name.unwrap_or_default(), node_group.unwrap_or_default(), global).await
             }

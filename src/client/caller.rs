@@ -125,7 +125,7 @@ impl Caller {
         }
     }
 
-    fn nobody(&self) -> Fault {
+    pub(super) fn nobody(&self) -> Fault {
         let addresses: Vec<String> = self.link.addresses().iter().map(ToString::to_string).collect();
         let message = format!("no jobtracker answers at {}", addresses.join(", "));
         Fault::not_applied(Reason::NoJobTracker, message)

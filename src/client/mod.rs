@@ -22,6 +22,7 @@ mod fail_store;
 mod handle;
 mod limiter;
 mod listen;
+mod log_tail;
 mod sequences;
 mod submit;
 mod submitter;
@@ -42,6 +43,7 @@ pub use error::ClientError;
 pub use fail_store::{DeadLetter, FailStoreContents, FailStoreOptions, FailStoreStats, SavedJob};
 pub use handle::{CancelAnswer, JobHandle, JobRef, SubmitOutcome};
 pub use listen::{Feedback, Listen};
+pub use log_tail::LogTail;
 pub use submit::{Retry, Submit};
 
 use crate::domain::{FieldError, Identity};
@@ -467,6 +469,26 @@ impl JobClient {
     /// If the cluster cannot be asked or the page token is wrong.
     pub async fn list_runs(&self, request: pb::ListRunsRequest) -> Result<pb::ListRunsResponse, ClientError> {
         self.read(request, async |via, request| jobs(via).list_runs(request).await).await
+    }
+
+    /// Counts what is in the queues, by node group; of one, or of all if it is empty.
+    ///
+    /// # Errors
+    /// If the cluster cannot be asked.
+    pub async fn count_jobs(&self, node_group: &str) -> Result<pb::CountJobsResponse, ClientError> {
+        let request = pb::CountJobsRequest { node_group: node_group.into(), consistency: 0 };
+        self.read(request, async |via, request| jobs(via).count_jobs(request).await).await
+    }
+
+    /// Reads one page of a search through the job log.
+    ///
+    /// # Errors
+    /// If the cluster cannot be asked, or a filter or the page token is wrong.
+    pub async fn search_logs(
+        &self,
+        request: pb::SearchLogsRequest,
+    ) -> Result<pb::SearchLogsResponse, ClientError> {
+        self.read(request, async |via, request| jobs(via).search_logs(request).await).await
     }
 
     /// Reads one page of a job log.

@@ -176,6 +176,29 @@ impl JobService for FakeJobs {
     ) -> Result<Response<pb::GetLogsResponse>, Status> {
         Err(Status::unimplemented("not in these stories"))
     }
+
+    async fn count_jobs(
+        &self,
+        _: Request<pb::CountJobsRequest>,
+    ) -> Result<Response<pb::CountJobsResponse>, Status> {
+        Err(Status::unimplemented("not in these stories"))
+    }
+
+    async fn search_logs(
+        &self,
+        _: Request<pb::SearchLogsRequest>,
+    ) -> Result<Response<pb::SearchLogsResponse>, Status> {
+        Err(Status::unimplemented("not in these stories"))
+    }
+
+    type TailLogsStream = tokio_stream::wrappers::ReceiverStream<Result<pb::TailLogsResponse, Status>>;
+
+    async fn tail_logs(
+        &self,
+        _: Request<pb::TailLogsRequest>,
+    ) -> Result<Response<Self::TailLogsStream>, Status> {
+        Err(Status::unimplemented("not in these stories"))
+    }
 }
 
 pub(super) struct FakeNode {

@@ -59,9 +59,9 @@ pub enum Event {
     Concluded { session: SessionId, executions: usize },
     /// The session gave pushes back: it has less room than the tables say.
     Returned { session: SessionId },
-    /// The tables say that the session executes this many. Told before each `Ready`: the tables may be ahead of the
+    /// The tables say that the session executes this many and may have so many at a time. Told before each `Ready`: the tables may be ahead of the
     /// replies that the leader has seen, so a count that was kept up to date by replies would drift.
-    Counted { session: SessionId, executing: usize },
+    Counted { session: SessionId, executing: usize, slots: u32 },
     /// These groups have this much ready, all that is in flight included.
     Ready { groups: BTreeMap<NodeGroup, Ready> },
     /// The leader itself was frozen: what it did not hear is not silence.
@@ -122,7 +122,7 @@ impl Dispatcher {
             }
             Event::Concluded { session, executions } => self.roster.concluded(session, executions),
             Event::Returned { session } => self.roster.rest(now + RETURN_REST, session),
-            Event::Counted { session, executing } => self.roster.counted(session, executing),
+            Event::Counted { session, executing, slots } => self.roster.counted(session, executing, slots),
             Event::Thawed => self.roster.thawed(now),
             Event::Ready { groups } => return self.deal(groups),
             Event::Tick => return self.tick(now),
@@ -203,24 +203,35 @@ mod tests {
     fn what_the_tables_know_already_is_not_counted_again() {
         let (mut dispatcher, now, session, group) = dispatcher(4);
         assert_eq!(wants(&mut dispatcher, now, &group, 9), [4]);
-        dispatcher.step(now, Event::Counted { session, executing: 4 });
+        dispatcher.step(now, Event::Counted { session, executing: 4, slots: 4 });
         dispatcher.step(now, Event::Started { session, asked: 4, pushes: Vec::new() });
         assert_eq!(wants(&mut dispatcher, now, &group, 9), [0; 0]);
-        dispatcher.step(now, Event::Counted { session, executing: 0 });
+        dispatcher.step(now, Event::Counted { session, executing: 0, slots: 4 });
         assert_eq!(wants(&mut dispatcher, now, &group, 9), [4]);
     }
 
     #[test]
     fn a_slot_whose_end_is_proposed_may_be_asked_for_and_is_not_freed_twice() {
         let (mut dispatcher, now, session, group) = dispatcher(1);
-        dispatcher.step(now, Event::Counted { session, executing: 1 });
+        dispatcher.step(now, Event::Counted { session, executing: 1, slots: 1 });
         assert_eq!(wants(&mut dispatcher, now, &group, 9), [0; 0]);
         dispatcher.step(now, Event::Freed { session, executions: vec![ExecutionId::from_u64(7)] });
         assert_eq!(wants(&mut dispatcher, now, &group, 9), [1]);
         dispatcher.step(now, Event::Concluded { session, executions: 1 });
         dispatcher.step(now, Event::Started { session, asked: 1, pushes: Vec::new() });
-        dispatcher.step(now, Event::Counted { session, executing: 1 });
+        dispatcher.step(now, Event::Counted { session, executing: 1, slots: 1 });
         assert_eq!(wants(&mut dispatcher, now, &group, 9), [0; 0]);
+    }
+
+    #[test]
+    fn an_operators_number_of_slots_goes_before_what_the_hello_said() {
+        let (mut dispatcher, now, session, group) = dispatcher(4);
+        for (slots, wanted) in [(1, vec![1]), (0, vec![]), (9, vec![9])] {
+            dispatcher.step(now, Event::Counted { session, executing: 0, slots });
+            assert_eq!(wants(&mut dispatcher, now, &group, 20), wanted);
+            let asked = wanted.iter().sum();
+            dispatcher.step(now, Event::Started { session, asked, pushes: Vec::new() });
+        }
     }
 
     /// Found by the seeded world: a TaskTracker whose slots were full of what had been reclaimed gave the same runs back

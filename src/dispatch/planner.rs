@@ -41,7 +41,7 @@ pub fn plan(unplanned: &Unplanned, now: Timestamp) -> Option<JobPlan> {
         tracing::error!(job = %id, expression = cron.expression, "cannot be planned by this release; it will not fire");
         return Some(JobPlan { ended: true, ..empty(*id, row) });
     };
-    let calendar = calendar.anchored_at(job.updated);
+    let calendar = calendar.anchored_at(job.schedule_since);
     let from_clock = planted::is(Bug::PlanFromTheClock) && row.planned_until() < now;
     let after = if from_clock { now } else { row.planned_until() };
     let missed_until = now - job.spec.misfire_after - Millis::new(1);
@@ -106,10 +106,25 @@ mod tests {
             CronSchedule { expression: expression.into(), time_zone: "UTC".into(), dst: DstRule::Auto };
         (spec.schedule, spec.misfire) = (Schedule::Cron(cron), misfire);
         let settled = at(settled_s);
-        let job =
-            JobRow { revision: 1, created: settled, updated: settled, next_number: 0, spec: Arc::new(spec) };
+        let job = JobRow {
+            revision: 1,
+            created: settled,
+            updated: settled,
+            next_number: 0,
+            schedule_revision: 1,
+            schedule_since: settled,
+            spec: Arc::new(spec),
+        };
         let rhythm = Rhythm::Planned { ahead: VecDeque::new(), ended: false, stalled: false };
-        let row = PeriodicRow { revision: 1, rhythm, settled, next_number: 0, live: 0, last_skip: None };
+        let row = PeriodicRow {
+            node_group: NodeGroup::new(name).unwrap(),
+            revision: 1,
+            rhythm,
+            settled,
+            next_number: 0,
+            live: 0,
+            last_skip: None,
+        };
         Unplanned { id: JobId::default(), job: Arc::new(job), row: Arc::new(row) }
     }
 

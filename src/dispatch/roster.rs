@@ -26,6 +26,8 @@ pub(super) struct Tracker {
     rests_until: Option<Instant>,
     /// What the tables said that it executes.
     executing: usize,
+    /// How many the tables let it have at a time; what its hello said until they were asked.
+    slots: u32,
     /// Executions whose end is proposed.
     freeing: usize,
     /// Slots that proposals in flight have asked for.
@@ -39,10 +41,12 @@ impl Tracker {
     /// How many more executions it may be given.
     pub(super) fn free(&self) -> u32 {
         let takes_work = self.accepting && self.rests_until.is_none();
-        let Some(attached) = self.attached.as_ref().filter(|_| takes_work) else { return 0 };
+        if !takes_work || self.attached.is_none() {
+            return 0;
+        }
         let executing = self.executing.saturating_sub(self.freeing);
         let taken = u32::try_from(executing).unwrap_or(u32::MAX).saturating_add(self.asked);
-        attached.capacity.saturating_sub(taken)
+        self.slots.saturating_sub(taken)
     }
 
     pub(super) fn kinds(&self) -> Option<&BTreeSet<Kind>> {
@@ -93,7 +97,7 @@ impl Roster {
             .get(&session)
             .map_or((0, 0, 0), |known| (known.asked, known.freeing, known.last_used));
         self.groups.entry(attached.node_group.clone()).or_default().insert(session);
-        let node_group = attached.node_group.clone();
+        let (node_group, slots) = (attached.node_group.clone(), attached.capacity);
         let (attached, accepting, rests_until) = (Some(attached), true, None);
         let tracker = Tracker {
             node_group,
@@ -101,6 +105,7 @@ impl Roster {
             accepting,
             rests_until,
             executing,
+            slots,
             freeing,
             asked,
             last_used,
@@ -120,13 +125,14 @@ impl Roster {
     pub(super) fn know(&mut self, now: Instant, session: SessionId, node_group: NodeGroup) {
         self.groups.entry(node_group.clone()).or_default().insert(session);
         let (attached, accepting, executing, asked) = (None, false, 0, 0);
-        let (freeing, last_used, rests_until) = (0, 0, None);
+        let (freeing, last_used, rests_until, slots) = (0, 0, None, 0);
         let tracker = Tracker {
             node_group,
             attached,
             accepting,
             rests_until,
             executing,
+            slots,
             freeing,
             asked,
             last_used,
@@ -205,9 +211,9 @@ impl Roster {
         self.trackers.values_mut().for_each(|tracker| tracker.heard = now);
     }
 
-    pub(super) fn counted(&mut self, session: SessionId, executing: usize) {
+    pub(super) fn counted(&mut self, session: SessionId, executing: usize, slots: u32) {
         if let Some(tracker) = self.trackers.get_mut(&session) {
-            tracker.executing = executing;
+            (tracker.executing, tracker.slots) = (executing, slots);
         }
     }
 

@@ -116,6 +116,14 @@ pub enum ToTracker {
         why: &'static str,
     },
     Ask(Vec<ExecutionId>),
+    /// An operator drains it, or no longer does.
+    Drain {
+        draining: bool,
+        leave: bool,
+        reason: String,
+    },
+    /// How many executions it runs at a time.
+    Resize(u32),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

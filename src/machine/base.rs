@@ -17,6 +17,12 @@ pub trait Base: Send + Sync + fmt::Debug {
     /// # Errors
     /// Only storage can fail, and then the node stops.
     fn scan(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<RawRow>, BaseError>;
+
+    /// The last `limit` rows with `from <= key < to`, from the last one back.
+    ///
+    /// # Errors
+    /// Only storage can fail, and then the node stops.
+    fn scan_back(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<RawRow>, BaseError>;
 }
 
 /// The disk failed, or holds what this version cannot read.
@@ -38,6 +44,10 @@ impl Base for NoBase {
     }
 
     fn scan(&self, _from: &[u8], _to: &[u8], _limit: usize) -> Result<Vec<RawRow>, BaseError> {
+        Ok(Vec::new())
+    }
+
+    fn scan_back(&self, _from: &[u8], _to: &[u8], _limit: usize) -> Result<Vec<RawRow>, BaseError> {
         Ok(Vec::new())
     }
 }

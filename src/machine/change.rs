@@ -13,11 +13,13 @@ use super::alarm::{AlarmRow, SilenceRow};
 use super::base::BaseError;
 use super::effect::Effect;
 use super::index::Indexes;
+use super::job_log;
 use super::key::Key;
 use super::limits::{JOB_LINES_MAX, Limits};
 use super::row::{
-    AnswerRow, BodyRow, ClientRow, FeedbackGroupRow, FeedbackRow, GroupRow, JobAct, JobLogKind, JobLogRow,
-    JobRow, LedgerRow, LiveRun, MetaRow, PeriodicRow, RequestRow, Row, TaskKeyRow, TrackerRow, Why,
+    AnswerRow, BodyRow, ClientRow, FeedbackGroupRow, FeedbackRow, GroupRow, Hold, JobAct, JobLogKind,
+    JobLogRow, JobRow, LedgerRow, LiveRun, MetaRow, PeriodicRow, RequestRow, Row, TaskKeyRow, TrackerRow,
+    Why,
 };
 use super::stats::GroupStats;
 use super::tables::{Tables, Write};
@@ -55,9 +57,7 @@ pub(super) struct Change<'a> {
     writes: BTreeMap<Key, Write>,
     /// The watched row that was read last from the tables: what is read is often what is written next.
     last_read: RefCell<Option<(Key, Option<Row>)>>,
-    new_limits: Option<Limits>,
-    new_clients_swept: Option<ClientId>,
-    new_stats_rows: Option<u64>,
+    meta: MetaRow,
 }
 
 impl<'a> Change<'a> {
@@ -68,20 +68,14 @@ impl<'a> Change<'a> {
             effects,
             writes: BTreeMap::new(),
             last_read: RefCell::new(None),
-            new_limits: None,
-            new_clients_swept: None,
-            new_stats_rows: None,
+            meta: *tables.meta(),
         }
     }
 
     /// The changed rows, and the meta row if something that the command may change in it did.
     pub(super) fn finish(self) -> (BTreeMap<Key, Write>, Option<MetaRow>) {
-        let old = *self.tables.meta();
-        let limits = self.new_limits.unwrap_or(old.limits);
-        let clients_swept = self.new_clients_swept.unwrap_or(old.clients_swept);
-        let stats_rows = self.new_stats_rows.unwrap_or(old.stats_rows);
-        let new = MetaRow { limits, clients_swept, stats_rows, ..old };
-        (self.writes, (new != old).then_some(new))
+        let changed = self.meta != *self.tables.meta();
+        (self.writes, changed.then_some(self.meta))
     }
 
     /// Cluster time: the greatest `at` of all entries so far, this one included.
@@ -97,7 +91,7 @@ impl<'a> Change<'a> {
     }
 
     pub(super) fn set_limits(&mut self, limits: Limits) {
-        self.new_limits = Some(limits);
+        self.meta.limits = limits;
     }
 
     /// Where the last `Expire` stopped looking for old client sessions.
@@ -107,26 +101,36 @@ impl<'a> Change<'a> {
 
     #[expect(clippy::unnecessary_wraps, reason = "it stands beside other writes")]
     pub(super) fn sweep_clients_from(&mut self, next: ClientId) -> Result<(), BaseError> {
-        self.new_clients_swept = Some(next);
+        self.meta.clients_swept = next;
         Ok(())
+    }
+
+    /// How many events of nodes are kept.
+    pub(super) fn node_events(&mut self) -> &mut u64 {
+        &mut self.meta.node_events
+    }
+
+    /// What the written lines of the job log take.
+    pub(super) fn job_log_bytes(&mut self) -> &mut u64 {
+        &mut self.meta.job_log_bytes
     }
 
     /// How many rows the series have.
     pub(super) fn stats_rows(&self) -> u64 {
-        self.new_stats_rows.unwrap_or(self.tables.meta().stats_rows)
+        self.meta.stats_rows
     }
 
     /// Puts a row of the series, and counts it if it is new.
     pub(super) fn put_stats(&mut self, key: Key, row: Row) -> Result<(), BaseError> {
         if self.get(&key)?.is_none() {
-            self.new_stats_rows = Some(self.stats_rows() + 1);
+            self.meta.stats_rows += 1;
         }
         self.put(key, row)
     }
 
     /// Takes away a row of the series that is there.
     pub(super) fn delete_stats(&mut self, key: Key) -> Result<(), BaseError> {
-        self.new_stats_rows = Some(self.stats_rows().saturating_sub(1));
+        self.meta.stats_rows = self.meta.stats_rows.saturating_sub(1);
         self.delete(key)
     }
 
@@ -206,7 +210,7 @@ impl<'a> Change<'a> {
     }
 
     /// Puts a row whose key holds an id that was made just now, so that there is no old row to look for.
-    fn put_new(&mut self, key: Key, row: Row) {
+    pub(super) fn put_new(&mut self, key: Key, row: Row) {
         self.writes.insert(key, Write { new: Some(row), old: None });
     }
 }
@@ -243,6 +247,7 @@ impl Change<'_> {
     table!(Box<GroupStats> as GroupStats, get group_stats(minute: Timestamp, group: &NodeGroup) by Key::GroupStats(minute, group.clone()));
     table!(ClientRow as Client, get client(client: ClientId) by Key::Client(client));
     table!(Box<AnswerRow> as Answer, get answer(client: ClientId, sequence: u64) by Key::Answer(client, sequence));
+    table!(Box<Hold> as Paused, get paused(group: &NodeGroup) by Key::Paused(group.clone()));
     table!(Box<RequestRow> as Request, get request(request: &RequestId) by Key::Request(request.clone()));
     table!(Box<AlarmRow> as Alarm, get alarm(rule: AlarmRule, subject: &AlarmSubject) by Key::Alarm(rule, subject.clone()));
     table!(Box<SilenceRow> as Silence, get silence(rule: AlarmRule, subject: Option<&AlarmSubject>) by Key::Silence(rule, subject.cloned()));
@@ -294,6 +299,10 @@ impl Change<'_> {
         self.put(Key::Tracker(group.clone(), who.clone()), Row::Tracker(Arc::new(row)))
     }
 
+    pub(super) fn put_paused(&mut self, group: &NodeGroup, row: Hold) -> Result<(), BaseError> {
+        self.put(Key::Paused(group.clone()), Row::Paused(Box::new(row)))
+    }
+
     pub(super) fn put_client(&mut self, client: ClientId, row: ClientRow) -> Result<(), BaseError> {
         self.put(Key::Client(client), Row::Client(row))
     }
@@ -312,6 +321,19 @@ impl Change<'_> {
         self.put(Key::Request(request.clone()), Row::Request(Box::new(row)))
     }
 
+    pub(super) fn job_log(
+        &self,
+        run: RunId,
+        position: Position,
+    ) -> Result<Option<Box<JobLogRow>>, BaseError> {
+        let key = Key::JobLog(run, position);
+        match self.get(&key)? {
+            Some(Row::JobLog(row)) => Ok(Some(row)),
+            Some(_) => Err(mixed_up(&key)),
+            None => Ok(None),
+        }
+    }
+
     /// For rows that nothing reads by key: the expiry index and the job log.
     pub(super) fn put_plain(&mut self, key: Key, row: Row) -> Result<(), BaseError> {
         self.put(key, row)
@@ -321,14 +343,14 @@ impl Change<'_> {
     pub(super) fn log_job(&mut self, job: JobId, act: JobAct, why: Why) -> Result<(), BaseError> {
         let about = RunId::of_whole(job);
         let (from, to) = (Key::JobLog(about, Position::MIN), Key::JobLog(about, Position::MAX));
-        let mut lines = self.scan(&from, &to, JOB_LINES_MAX)?;
-        if lines.len() == JOB_LINES_MAX {
-            self.delete(lines.swap_remove(0).0)?;
+        if self.scan(&from, &to, JOB_LINES_MAX)?.len() == JOB_LINES_MAX {
+            job_log::forget(self, about, Position::MIN, Position::MAX, 1)?;
         }
         self.log_act(about, act, why)
     }
 
     /// Writes down what was done to a run, or to a job by its [`RunId::of_whole`].
+    #[expect(clippy::unnecessary_wraps, reason = "it stands beside other writes")]
     pub(super) fn log_act(&mut self, about: RunId, act: JobAct, why: Why) -> Result<(), BaseError> {
         let execution = match act {
             JobAct::Terminated(execution) => Some(execution),
@@ -340,8 +362,8 @@ impl Change<'_> {
             | JobAct::Retried(_) => None,
         };
         let row = JobLogRow { at: self.now(), execution, what: JobLogKind::Act { act, why } };
-        let key = Key::JobLog(about, self.new_id());
-        self.put(key, Row::JobLog(Box::new(row)))
+        job_log::write(self, about, row);
+        Ok(())
     }
 
     /// Changes a group's counters.
@@ -392,6 +414,16 @@ impl Change<'_> {
             return Ok(Arc::clone(&newest.spec));
         }
         self.body(job, revision)?.map(|old| old.spec).ok_or_else(missing)
+    }
+
+    /// Whether a job of this group is known, live or not.
+    pub(super) fn knows_a_job_of(&self, group: &NodeGroup) -> Result<bool, BaseError> {
+        let first = TaskId::new("\u{20}").expect("a space is printable");
+        let last = TaskId::new("\u{10ffff}").expect("a printable character");
+        let (from, to) = (Key::TaskKey(group.clone(), first), Key::TaskKey(group.clone(), last));
+        let finished = |at| Key::Finished(group.clone(), at, RunId::default());
+        Ok(!self.scan(&from, &to, 1)?.is_empty()
+            || !self.scan(&finished(Timestamp::ZERO), &finished(Timestamp::MAX), 1)?.is_empty())
     }
 
     /// The live runs of a job.

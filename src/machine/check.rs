@@ -12,6 +12,7 @@ use super::Machine;
 use super::alarm::AlarmRow;
 use super::base::BaseError;
 use super::index::Indexes;
+use super::job_log;
 use super::key::Key;
 use super::limits::{
     ALARM_SUBJECTS_MAX, ALARM_TARGETS_MAX, ATTEMPTS_KEPT, CLIENT_WINDOW, JOB_LINES_MAX, PLAN_AHEAD_MAX,
@@ -19,7 +20,8 @@ use super::limits::{
 use super::queue::end::tally;
 use super::row::{
     Attempt, AttemptEnd, BodyRow, ClientRow, Fate, FeedbackGroupRow, FeedbackRow, FeedbackState, GroupRow,
-    JobRow, LedgerRow, LiveRun, LiveState, PeriodicRow, Rhythm, Row, TaskKeyRow, TrackerRow,
+    Hold, JobRow, LedgerRow, LiveRun, LiveState, LogAgeRow, NodeEvent, NodeEventRow, NodeType, PeriodicRow,
+    Rhythm, Row, TaskKeyRow, TrackerRow,
 };
 use super::stats::{MINUTE, minute_of};
 use super::tables::Tables;
@@ -51,6 +53,10 @@ pub enum Violation {
     Kept(NodeGroup, u64, u64),
     #[error("client session {0}: {1}")]
     Client(ClientId, String),
+    #[error("the history of {0} counts {1} and has {2}")]
+    History(&'static str, u64, u64),
+    #[error("the history of {0} has two of the same kind in a row, the second at {1}")]
+    NodeHistory(Identity, Timestamp),
     #[error("alarm {0} of {1}: {2}")]
     Alarm(AlarmRule, AlarmSubject, &'static str),
     #[error("request {0}: its row and its age do not match")]
@@ -101,6 +107,7 @@ pub(super) fn check(tables: &Tables) -> Result<Vec<Violation>, BaseError> {
     ];
     invariants.iter().for_each(|invariant| invariant(&rows, &mut found));
     indexes_mirror_rows(tables, &rows, &mut found);
+    histories_add_up(tables, &rows, &mut found);
     ids_are_unique_and_past(tables, &rows, &mut found);
     series_are_counted_and_past(tables, &rows, &mut found);
     Ok(found)
@@ -116,15 +123,19 @@ struct Rows {
     periodic: BTreeMap<JobId, Arc<PeriodicRow>>,
     ledger: BTreeMap<RunId, Arc<LedgerRow>>,
     finished: BTreeSet<(NodeGroup, Timestamp, RunId)>,
-    job_log: BTreeSet<(RunId, Position)>,
+    /// What each line takes.
+    job_log: BTreeMap<(RunId, Position), u64>,
     trackers: BTreeMap<(NodeGroup, Identity), Arc<TrackerRow>>,
     groups: BTreeMap<NodeGroup, GroupRow>,
     clients: BTreeMap<ClientId, ClientRow>,
     answers: BTreeSet<(ClientId, u64)>,
     requests: BTreeSet<(Timestamp, RequestId)>,
+    paused: BTreeMap<NodeGroup, Hold>,
     request_ages: BTreeSet<(Timestamp, RequestId)>,
     feedback: BTreeMap<(NodeGroup, RunId), Arc<FeedbackRow>>,
     feedback_groups: BTreeMap<NodeGroup, FeedbackGroupRow>,
+    node_events: BTreeMap<Position, NodeEventRow>,
+    log_ages: BTreeMap<(Position, RunId), LogAgeRow>,
     stats: Vec<(Timestamp, Key)>,
     sampled: BTreeMap<NodeGroup, GroupRow>,
     alarms: BTreeMap<(AlarmRule, AlarmSubject), AlarmRow>,
@@ -157,8 +168,8 @@ impl Rows {
             (Key::Finished(group, at, run), Row::Finished) => {
                 self.finished.insert((group, at, run));
             }
-            (Key::JobLog(run, position), Row::JobLog(_)) => {
-                self.job_log.insert((run, position));
+            (Key::JobLog(run, position), Row::JobLog(row)) => {
+                self.job_log.insert((run, position), job_log::cost(&row));
             }
             (Key::Tracker(group, who), Row::Tracker(row)) => drop(self.trackers.insert((group, who), row)),
             (Key::Group(group), Row::Group(row)) => drop(self.groups.insert(group, *row)),
@@ -178,6 +189,13 @@ impl Rows {
             (Key::FeedbackGroup(group), Row::FeedbackGroup(row)) => {
                 self.feedback_groups.insert(group, *row);
             }
+            (Key::NodeEvent(position), Row::NodeEvent(row)) => {
+                self.node_events.insert(position, *row);
+            }
+            (Key::LogAge(position, run), Row::LogAge(row)) => {
+                self.log_ages.insert((position, run), row);
+            }
+            (Key::Paused(group), Row::Paused(row)) => drop(self.paused.insert(group, *row)),
             (Key::Sampled(group), Row::Sampled(row)) => drop(self.sampled.insert(group, *row)),
             (key @ Key::GroupStats(minute, _), Row::GroupStats(_))
             | (key @ Key::TrackerStats(minute, ..), Row::TrackerStats(_))
@@ -339,8 +357,12 @@ fn periodic_rows_count_their_runs(rows: &Rows, found: &mut Vec<Violation>) {
         if periodic.live == 0 && periodic.is_exhausted() {
             found.push(Violation::Job(*id, "nothing of it will come and it has not ended".into()));
         }
-        if rows.jobs.get(id).is_some_and(|job| job.revision != periodic.revision) {
-            found.push(Violation::Job(*id, "its rhythm is of another revision".into()));
+        let job = rows.jobs.get(id);
+        if job.is_some_and(|job| job.schedule_revision != periodic.revision) {
+            found.push(Violation::Job(*id, "its rhythm follows another schedule than its newest".into()));
+        }
+        if job.is_some_and(|job| job.spec.node_group != periodic.node_group) {
+            found.push(Violation::Job(*id, "its rhythm is of another node group".into()));
         }
         rhythm_is_in_order(*id, periodic, found);
     }
@@ -368,14 +390,15 @@ fn bodies_are_used(rows: &Rows, found: &mut Vec<Violation>) {
     let mut users = BTreeMap::<(JobId, u32), u32>::new();
     for (run, live) in &rows.live {
         let newest = rows.jobs.get(&run.job).map_or(0, |job| job.revision);
-        if live.superseded != (live.revision < newest) {
+        let is_newest = live.revision == newest;
+        if live.revision > newest || live.superseded && is_newest {
             let text = format!("it runs revision {} of {newest}", live.revision);
             found.push(Violation::Run(*run, text));
         }
-        if live.superseded && live.execution().is_none() {
-            found.push(Violation::Run(*run, "it is superseded and waits for another attempt".into()));
+        if !is_newest && live.execution().is_none() {
+            found.push(Violation::Run(*run, "it waits for an attempt with an old revision".into()));
         }
-        if live.superseded {
+        if !is_newest {
             *users.entry((run.job, live.revision)).or_default() += 1;
         }
     }
@@ -389,6 +412,7 @@ fn bodies_are_used(rows: &Rows, found: &mut Vec<Violation>) {
 /// What one run or skipped range settled.
 struct Settled {
     number: u64,
+    /// The revision whose schedule it is of.
     revision: u32,
     first: Timestamp,
     last: Timestamp,
@@ -399,7 +423,7 @@ struct Settled {
 fn settled_of(rows: &Rows, job: JobId) -> Vec<Settled> {
     let live = rows.live_of(job).filter(|(_, live)| !live.by_hand).map(|(run, live)| Settled {
         number: run.number,
-        revision: live.revision,
+        revision: live.schedule_revision,
         first: live.due,
         last: live.due,
         count: 1,
@@ -409,7 +433,7 @@ fn settled_of(rows: &Rows, job: JobId) -> Vec<Settled> {
             Fate::Skipped { last, count, .. } => (last, count),
             Fate::Succeeded | Fate::Failed | Fate::Dead | Fate::Cancelled => (row.due, 1),
         };
-        Settled { number: run.number, revision: row.revision, first: row.due, last, count }
+        Settled { number: run.number, revision: row.schedule_revision, first: row.due, last, count }
     });
     let mut settled: Vec<Settled> = live.chain(ended).collect();
     settled.sort_by_key(|settled| settled.number);
@@ -450,7 +474,7 @@ fn are_by_hand(rows: &Rows, job: JobId, mut numbers: std::ops::Range<u64>) -> bo
 
 fn grid_has_no_hole(id: JobId, job: &JobRow, settled: &[Settled], rows: &Rows, found: &mut Vec<Violation>) {
     let Schedule::Repeat(repeat) = &job.spec.schedule else { return };
-    let newest: Vec<&Settled> = settled.iter().filter(|one| one.revision == job.revision).collect();
+    let newest: Vec<&Settled> = settled.iter().filter(|one| one.revision == job.schedule_revision).collect();
     for one in &newest {
         let steps = one.last.since(one.first).get() / repeat.interval.get().max(1);
         if steps + 1 != one.count {
@@ -478,17 +502,23 @@ fn grid_has_no_hole(id: JobId, job: &JobRow, settled: &[Settled], rows: &Rows, f
     }
 }
 
-/// One entry for each ledger row; a run with the greatest number stands for the end of the job itself.
+/// One entry for each ledger row, in the group in which its run ended; a run with the greatest number stands for the end of the job itself.
 fn the_finished_index_mirrors_the_ledger(rows: &Rows, found: &mut Vec<Violation>) {
     let mut kept = BTreeMap::<NodeGroup, u64>::new();
     let mut expected = BTreeSet::new();
     for (run, row) in &rows.ledger {
-        let Some(job) = rows.jobs.get(&run.job) else { continue };
-        *kept.entry(job.spec.node_group.clone()).or_default() += 1;
-        expected.insert((job.spec.node_group.clone(), row.ended, *run));
+        if rows.jobs.contains_key(&run.job) {
+            expected.insert((row.ended, *run));
+        }
     }
-    let actual: BTreeSet<_> = rows.finished.iter().filter(|(_, _, run)| !run.is_whole()).cloned().collect();
-    for (_, _, run) in expected.symmetric_difference(&actual) {
+    let mut actual = BTreeSet::new();
+    for (group, ended, run) in rows.finished.iter().filter(|(_, _, run)| !run.is_whole()) {
+        *kept.entry(group.clone()).or_default() += 1;
+        if !actual.insert((*ended, *run)) {
+            found.push(Violation::Run(*run, "it is in the index of finished runs twice".into()));
+        }
+    }
+    for (_, run) in expected.symmetric_difference(&actual) {
         found.push(Violation::Run(*run, "the index of finished runs and the ledger differ".into()));
     }
     for (group, row) in &rows.groups {
@@ -501,7 +531,7 @@ fn the_finished_index_mirrors_the_ledger(rows: &Rows, found: &mut Vec<Violation>
 
 fn the_job_log_is_about_what_is_known(rows: &Rows, found: &mut Vec<Violation>) {
     let (of_jobs, of_runs): (Vec<_>, Vec<_>) =
-        rows.job_log.iter().copied().partition(|(run, _)| run.is_whole());
+        rows.job_log.keys().copied().partition(|(run, _)| run.is_whole());
     let mut lines = BTreeMap::<JobId, usize>::new();
     of_jobs.iter().for_each(|(run, _)| *lines.entry(run.job).or_default() += 1);
     for (job, lines) in lines {
@@ -513,6 +543,36 @@ fn the_job_log_is_about_what_is_known(rows: &Rows, found: &mut Vec<Violation>) {
     }
     for (run, position) in of_runs.into_iter().filter(|(run, _)| !rows.is_known(*run)) {
         found.push(Violation::Run(run, format!("it is unknown and has the log line {position}")));
+    }
+}
+
+/// Every written line is found by its age, what they take and how many events there are is known, and each node comes
+/// and goes by turns.
+fn histories_add_up(tables: &Tables, rows: &Rows, found: &mut Vec<Violation>) {
+    for (run, position) in rows.job_log.keys() {
+        let at_most = rows.log_ages.range(..=(*position, *run)).rev();
+        let age = at_most.into_iter().find(|((_, of), _)| of == run);
+        if !age.is_some_and(|(_, age)| age.last >= *position) {
+            found.push(Violation::Run(*run, format!("its log line {position} has no age")));
+        }
+    }
+    let bytes: u64 = rows.job_log.values().sum();
+    if bytes != tables.meta().job_log_bytes {
+        found.push(Violation::History("job log", tables.meta().job_log_bytes, bytes));
+    }
+    let events = rows.node_events.len() as u64;
+    if events != tables.meta().node_events {
+        found.push(Violation::History("nodes", tables.meta().node_events, events));
+    }
+    let mut last = BTreeMap::<(NodeType, &Option<NodeGroup>, &Identity), &NodeEventRow>::new();
+    for event in rows.node_events.values() {
+        let node = (event.node_type, &event.node_group, &event.identity);
+        let before = last.insert(node, event);
+        if before
+            .is_some_and(|before| (before.event == NodeEvent::Online) == (event.event == NodeEvent::Online))
+        {
+            found.push(Violation::NodeHistory(event.identity.clone(), event.at));
+        }
     }
 }
 
@@ -608,6 +668,9 @@ fn indexes_mirror_rows(tables: &Tables, rows: &Rows, found: &mut Vec<Violation>)
         let key = Key::Feedback(group.clone(), *run);
         rebuilt.update(&key, None, Some(&Row::Feedback(Arc::clone(row))));
     }
+    for (group, hold) in &rows.paused {
+        rebuilt.update(&Key::Paused(group.clone()), None, Some(&Row::Paused(Box::new(hold.clone()))));
+    }
     found.extend(tables.indexes().differences(&rebuilt).into_iter().map(Violation::IndexDiffers));
 }
 
@@ -619,8 +682,9 @@ fn ids_are_unique_and_past(tables: &Tables, rows: &Rows, found: &mut Vec<Violati
     ids.extend(rows.jobs.keys().map(|job| job.0));
     ids.extend(rows.trackers.values().map(|row| row.session.0));
     ids.extend(rows.clients.keys().map(|client| client.0));
+    ids.extend(rows.job_log.keys().map(|(_, position)| *position));
+    ids.extend(rows.node_events.keys());
     ids.extend(rows.alarms.values().map(|row| row.id.0));
-    ids.extend(rows.job_log.iter().map(|(_, position)| *position));
     ids.extend(rows.live.values().filter_map(|live| live.execution()).map(|(execution, _)| execution.0));
     ids.extend(rows.live.values().flat_map(|live| attempts(&live.attempts)));
     ids.extend(rows.ledger.values().flat_map(|row| attempts(&row.attempts)));

@@ -68,6 +68,13 @@ mod command_tag {
     pub(super) const FEEDBACK_FAILED: u8 = 27;
     pub(super) const FEEDBACK_RETRY: u8 = 28;
     pub(super) const FEEDBACK_DROP: u8 = 29;
+    pub(super) const DELETE_GROUP: u8 = 30;
+    pub(super) const UPDATE: u8 = 34;
+    pub(super) const PAUSE_QUEUE: u8 = 35;
+    pub(super) const RESUME_QUEUE: u8 = 36;
+    pub(super) const DRAIN: u8 = 37;
+    pub(super) const UNDRAIN: u8 = 38;
+    pub(super) const SET_SLOTS: u8 = 39;
     pub(super) const STATS: u8 = 32;
     pub(super) const SET_ALARMS: u8 = 40;
     pub(super) const ALARMS_TOLD: u8 = 41;
@@ -87,6 +94,8 @@ mod reply_tag {
     pub(super) const REFUSED: u8 = 10;
     pub(super) const AGAIN: u8 = 11;
     pub(super) const FEEDBACK_MOVED: u8 = 26;
+    pub(super) const UPDATED: u8 = 34;
+    pub(super) const SWITCHED: u8 = 35;
 }
 
 /// An entry as the log stores it and as JobTrackers send it.
@@ -160,6 +169,13 @@ fn put_command(out: &mut BytesMut, command: &Command) {
         Command::FeedbackFailed(c) => put_frame(out, t::FEEDBACK_FAILED, c, &[]),
         Command::FeedbackRetry(c) => put_frame(out, t::FEEDBACK_RETRY, c, &[]),
         Command::FeedbackDrop(c) => put_frame(out, t::FEEDBACK_DROP, c, &[]),
+        Command::DeleteGroup(c) => put_frame(out, t::DELETE_GROUP, c, &[]),
+        Command::Update(c) => put_frame(out, t::UPDATE, c, &[]),
+        Command::PauseQueue(c) => put_frame(out, t::PAUSE_QUEUE, c, &[]),
+        Command::ResumeQueue(c) => put_frame(out, t::RESUME_QUEUE, c, &[]),
+        Command::Drain(c) => put_frame(out, t::DRAIN, c, &[]),
+        Command::Undrain(c) => put_frame(out, t::UNDRAIN, c, &[]),
+        Command::SetSlots(c) => put_frame(out, t::SET_SLOTS, c, &[]),
         Command::Stats(c) => put_frame(out, t::STATS, c, &[]),
         Command::SetAlarms(c) => put_frame(out, t::SET_ALARMS, c, &[]),
         Command::AlarmsTold(c) => put_frame(out, t::ALARMS_TOLD, c, &[]),
@@ -191,6 +207,13 @@ fn take_command(bytes: &mut Bytes) -> Result<Command, CodecError> {
         t::FEEDBACK_FAILED => Command::FeedbackFailed(frame.body()?),
         t::FEEDBACK_RETRY => Command::FeedbackRetry(frame.body()?),
         t::FEEDBACK_DROP => Command::FeedbackDrop(frame.body()?),
+        t::DELETE_GROUP => Command::DeleteGroup(frame.body()?),
+        t::UPDATE => Command::Update(frame.body()?),
+        t::PAUSE_QUEUE => Command::PauseQueue(frame.body()?),
+        t::RESUME_QUEUE => Command::ResumeQueue(frame.body()?),
+        t::DRAIN => Command::Drain(frame.body()?),
+        t::UNDRAIN => Command::Undrain(frame.body()?),
+        t::SET_SLOTS => Command::SetSlots(frame.body()?),
         t::STATS => Command::Stats(frame.body()?),
         t::SET_ALARMS => Command::SetAlarms(frame.body()?),
         t::ALARMS_TOLD => Command::AlarmsTold(frame.body()?),
@@ -216,6 +239,8 @@ pub fn encode_reply(reply: &Reply) -> Bytes {
         Reply::Completed(r) => put_frame(&mut out, t::COMPLETED, r, &[]),
         Reply::Refused(r) => put_frame(&mut out, t::REFUSED, r, &[]),
         Reply::FeedbackMoved(r) => put_frame(&mut out, t::FEEDBACK_MOVED, r, &[]),
+        Reply::Updated(r) => put_frame(&mut out, t::UPDATED, r, &[]),
+        Reply::Switched(r) => put_frame(&mut out, t::SWITCHED, r, &[]),
         Reply::Again(first) => put_frame(&mut out, t::AGAIN, &encode_reply(first), &[]),
     }
     out.freeze()
@@ -240,6 +265,8 @@ pub fn decode_reply(mut bytes: Bytes) -> Result<Reply, CodecError> {
         t::COMPLETED => Reply::Completed(frame.body()?),
         t::REFUSED => Reply::Refused(frame.body()?),
         t::FEEDBACK_MOVED => Reply::FeedbackMoved(frame.body()?),
+        t::UPDATED => Reply::Updated(frame.body()?),
+        t::SWITCHED => Reply::Switched(frame.body()?),
         t::AGAIN => match decode_reply(frame.body()?)? {
             Reply::Again(_) => {
                 return Err(CodecError::Body { tag: t::AGAIN, problem: "an answer within an answer".into() });
@@ -274,6 +301,9 @@ pub fn put_row(out: &mut BytesMut, row: &Row) {
         Row::Answer(r) => put_frame(out, tag::ANSWER, r.as_ref(), &[]),
         Row::Request(r) => put_frame(out, tag::REQUEST, r.as_ref(), &[]),
         Row::RequestAge => put_frame(out, tag::REQUEST_AGE, &(), &[]),
+        Row::NodeEvent(r) => put_frame(out, tag::NODE_EVENT, r.as_ref(), &[]),
+        Row::LogAge(r) => put_frame(out, tag::LOG_AGE, r, &[]),
+        Row::Paused(r) => put_frame(out, tag::PAUSED, r.as_ref(), &[]),
         Row::Sampled(r) => put_frame(out, tag::SAMPLED, r.as_ref(), &[]),
         Row::GroupStats(r) => put_frame(out, tag::GROUP_STATS, r.as_ref(), &[]),
         Row::TrackerStats(r) => put_frame(out, tag::TRACKER_STATS, r.as_ref(), &[]),
@@ -309,6 +339,9 @@ pub fn decode_row(mut bytes: Bytes) -> Result<Row, CodecError> {
         tag::ANSWER => Row::Answer(Box::new(frame.body()?)),
         tag::REQUEST => Row::Request(Box::new(frame.body()?)),
         tag::REQUEST_AGE => frame.body::<()>().map(|()| Row::RequestAge)?,
+        tag::NODE_EVENT => Row::NodeEvent(Box::new(frame.body()?)),
+        tag::LOG_AGE => Row::LogAge(frame.body()?),
+        tag::PAUSED => Row::Paused(Box::new(frame.body()?)),
         tag::SAMPLED => Row::Sampled(Box::new(frame.body()?)),
         tag::GROUP_STATS => Row::GroupStats(Box::new(frame.body()?)),
         tag::TRACKER_STATS => Row::TrackerStats(Box::new(frame.body()?)),

@@ -13,7 +13,7 @@ use super::limits::Limits;
 use super::stats::{Histogram, JobTrackerStats, TrackerStats};
 use crate::domain::{
     AlarmId, AlarmRule, AlarmSubject, AlarmTarget, BizLogLine, ClientId, ExecutionId, Identity, JobId,
-    JobSpec, Kind, Millis, NodeGroup, Outcome, RequestId, RunId, SessionId, TaskId, Timestamp,
+    JobPatch, JobSpec, Kind, Millis, NodeGroup, Outcome, RequestId, RunId, SessionId, TaskId, Timestamp,
 };
 
 /// One entry of the log: the leader's confirmed time and the commands that share its fsync.
@@ -30,6 +30,7 @@ pub enum Command {
     Cancel(Cancel),
     Terminate(Terminate),
     Retry(Retry),
+    Update(Update),
     TrackerOnline(TrackerOnline),
     TrackerOffline(TrackerOffline),
     Dispatch(Dispatch),
@@ -45,6 +46,12 @@ pub enum Command {
     FeedbackFailed(FeedbackFailed),
     FeedbackRetry(FeedbackRetry),
     FeedbackDrop(FeedbackDrop),
+    DeleteGroup(DeleteGroup),
+    PauseQueue(PauseQueue),
+    ResumeQueue(ResumeQueue),
+    Drain(Drain),
+    Undrain(Undrain),
+    SetSlots(SetSlots),
     Stats(Stats),
     SetAlarms(SetAlarms),
     AlarmsTold(AlarmsTold),
@@ -119,6 +126,59 @@ pub struct Terminate {
 pub struct Retry {
     pub request: RequestKey,
     pub run: RunId,
+}
+
+/// Changes some of what was submitted, for all that was not dispatched yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Update {
+    pub request: RequestKey,
+    pub job: JobRef,
+    /// The revision that its caller saw; 0 takes any.
+    pub expected_revision: u32,
+    /// None if it was refused before it came here: then only the first answer is wanted, since a cron that would be
+    /// refused today may have been accepted when the request first came.
+    pub patch: Option<Box<JobPatch>>,
+    /// In the asker's words, for the job log.
+    pub reason: String,
+}
+
+/// Nothing of the node group is dispatched until it is resumed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PauseQueue {
+    pub node_group: NodeGroup,
+    pub by: String,
+    pub reason: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResumeQueue {
+    pub node_group: NodeGroup,
+}
+
+/// The TaskTracker gets nothing new until it is undrained, however often it starts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drain {
+    pub node_group: NodeGroup,
+    pub identity: Identity,
+    pub by: String,
+    pub reason: String,
+    /// Its process shall also end.
+    pub leave: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undrain {
+    pub node_group: NodeGroup,
+    pub identity: Identity,
+}
+
+/// How many executions the TaskTracker runs at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetSlots {
+    pub node_group: NodeGroup,
+    pub identity: Identity,
+    /// 1 to [`super::limits::CAPACITY_MAX`]; none leaves it to the TaskTracker again.
+    pub slots: Option<u32>,
 }
 
 /// A TaskTracker said hello to a leader that does not know its session.
@@ -346,6 +406,12 @@ pub enum FeedbackWhich {
     Dead,
     /// All that waits to be told, in the order in which it is due.
     Pending,
+}
+
+/// Forgets a node group that has no jobs, kept runs or online TaskTrackers; else it is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeleteGroup {
+    pub node_group: NodeGroup,
 }
 
 /// Alarms that begin, go on or end, as the leader found.

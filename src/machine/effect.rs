@@ -9,6 +9,8 @@ pub enum Effect {
     Ready(NodeGroup),
     /// The session should stop this execution: it was cancelled, terminated or reclaimed.
     Terminate { session: SessionId, execution: ExecutionId, run: RunId },
+    /// An operator changed how much the session's TaskTracker may be given: it is told.
+    Held(SessionId),
     /// The job's look-ahead is short.
     NeedsPlan(JobId),
     /// The run has its fate; of a job that ended by itself, the number is the greatest.

@@ -4,6 +4,7 @@
 //! call rebuilds everything when the machine is opened, so an index can only mirror its rows.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use super::key::Key;
 use super::limits::PLAN_AHEAD_MIN;
@@ -33,7 +34,12 @@ pub struct Indexes {
     executing: BTreeMap<ExecutionId, (RunId, SessionId)>,
     by_session: BTreeMap<SessionId, BTreeSet<ExecutionId>>,
     sessions: BTreeMap<SessionId, (NodeGroup, Identity)>,
+    /// How many executions each known TaskTracker may have at a time.
+    slots: BTreeMap<SessionId, u32>,
+    paused: BTreeSet<NodeGroup>,
     needs_plan: BTreeSet<JobId>,
+    /// What of each group lives and has no other index that is by group.
+    by_group: BTreeMap<NodeGroup, OfGroup>,
     feedback: BTreeMap<NodeGroup, FeedbackGroup>,
     /// All feedback by its age, for expiry.
     feedback_ages: BTreeSet<(Timestamp, NodeGroup, RunId)>,
@@ -60,6 +66,37 @@ impl FeedbackGroup {
 
     fn is_empty(&self) -> bool {
         self.pending.is_empty() && self.dead.is_empty()
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct OfGroup {
+    waiting: u64,
+    cron: u64,
+    repeat: u64,
+    /// Periodic jobs of which only executing runs are left.
+    ending: u64,
+}
+
+/// What of a node group lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GroupCounts {
+    /// Runs that are not due yet, or wait for a retry.
+    pub waiting: u64,
+    pub ready: u64,
+    pub executing: u64,
+    /// Cron jobs that still have instants.
+    pub cron: u64,
+    /// Repeat jobs that still have instants.
+    pub repeat: u64,
+    /// Periodic jobs of which only live runs are left.
+    pub ending: u64,
+}
+
+impl GroupCounts {
+    /// Live runs and periodic jobs: nothing lives if it is 0.
+    pub fn live(&self) -> u64 {
+        self.waiting + self.ready + self.executing + self.cron + self.repeat + self.ending
     }
 }
 
@@ -165,6 +202,74 @@ impl Indexes {
         self.sessions.iter().map(|(session, who)| (*session, who))
     }
 
+    /// What waits, after `after`, in the order in which it ripens.
+    pub fn waiting_after(
+        &self,
+        after: Option<(Timestamp, i32, Waiter)>,
+    ) -> impl Iterator<Item = (Timestamp, i32, Waiter)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.waiting.range((from, Bound::Unbounded)).copied()
+    }
+
+    /// What executes, after `after`, in the order of its start.
+    pub fn executing_after(&self, after: Option<ExecutionId>) -> impl Iterator<Item = (ExecutionId, RunId)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.executing.range((from, Bound::Unbounded)).map(|(execution, (run, _))| (*execution, *run))
+    }
+
+    /// The ready runs of a group after `after`, in the order of dispatch.
+    pub fn ready_after(
+        &self,
+        group: &NodeGroup,
+        after: Option<ReadyRank>,
+    ) -> impl Iterator<Item = ReadyRank> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let kinds = self.ready.get(group).into_iter().flat_map(|ready| ready.kinds.values());
+        let mut kinds: Vec<_> =
+            kinds.map(|ranks| ranks.range((from, Bound::Unbounded)).copied().peekable()).collect();
+        std::iter::from_fn(move || {
+            let heads = kinds.iter_mut().enumerate();
+            let heads = heads.filter_map(|(at, ranks)| ranks.peek().map(|rank| (*rank, at)));
+            let (_, first) = heads.min()?;
+            kinds[first].next()
+        })
+    }
+
+    /// The groups of which something lives or a TaskTracker is known.
+    pub fn groups(&self) -> BTreeSet<&NodeGroup> {
+        let of_sessions = self.sessions.values().map(|(group, _)| group);
+        self.by_group.keys().chain(self.ready.keys()).chain(of_sessions).collect()
+    }
+
+    /// What of a group lives: as long as there are sessions.
+    pub fn group(&self, group: &NodeGroup) -> GroupCounts {
+        let sessions = self.sessions.iter().filter(|(_, (of, _))| of == group);
+        let executing = sessions.map(|(session, _)| self.executing_on(*session) as u64).sum();
+        GroupCounts { executing, ..self.group_but_for_executing(group) }
+    }
+
+    /// The same without what executes, at once.
+    pub fn group_but_for_executing(&self, group: &NodeGroup) -> GroupCounts {
+        let OfGroup { waiting, cron, repeat, ending } = self.by_group.get(group).copied().unwrap_or_default();
+        let ready = self.ready.get(group).map_or(0, ReadyGroup::len) as u64;
+        GroupCounts { waiting, ready, executing: 0, cron, repeat, ending }
+    }
+
+    /// How many executions the session may have at a time; none if it is drained or unknown.
+    pub fn slots(&self, session: SessionId) -> u32 {
+        self.slots.get(&session).copied().unwrap_or(0)
+    }
+
+    /// Whether nothing of the group may be dispatched.
+    pub fn is_paused(&self, group: &NodeGroup) -> bool {
+        self.paused.contains(group)
+    }
+
+    /// The groups of which nothing may be dispatched.
+    pub fn paused_groups(&self) -> impl Iterator<Item = &NodeGroup> {
+        self.paused.iter()
+    }
+
     pub fn needs_plan(&self) -> impl Iterator<Item = JobId> {
         self.needs_plan.iter().copied()
     }
@@ -194,16 +299,19 @@ impl Indexes {
             ("executing", self.executing == other.executing),
             ("by session", self.by_session == other.by_session),
             ("sessions", self.sessions == other.sessions),
+            ("slots", self.slots == other.slots),
+            ("paused", self.paused == other.paused),
             ("needs plan", self.needs_plan == other.needs_plan),
             ("feedback", self.feedback == other.feedback),
             ("feedback ages", self.feedback_ages == other.feedback_ages),
+            ("by group", self.by_group == other.by_group),
         ];
         same.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
     }
 
     /// Whether rows under this key are indexed, so that a change must know the old row.
     pub fn watches(key: &Key) -> bool {
-        matches!(key, Key::Live(_) | Key::Periodic(_) | Key::Tracker(..) | Key::Feedback(..))
+        matches!(key, Key::Live(_) | Key::Periodic(_) | Key::Tracker(..) | Key::Paused(_) | Key::Feedback(..))
     }
 
     /// A row changed from `old` to `new`.
@@ -228,9 +336,17 @@ impl Indexes {
             Key::Tracker(group, identity) => {
                 if let Some(Row::Tracker(row)) = old {
                     self.sessions.remove(&row.session);
+                    self.slots.remove(&row.session);
                 }
                 if let Some(Row::Tracker(row)) = new {
                     self.sessions.insert(row.session, (group.clone(), identity.clone()));
+                    self.slots.insert(row.session, row.slots());
+                }
+            }
+            Key::Paused(group) => {
+                self.paused.remove(group);
+                if new.is_some() {
+                    self.paused.insert(group.clone());
                 }
             }
             Key::Feedback(group, run) => {
@@ -255,6 +371,8 @@ impl Indexes {
             | Key::Request(_)
             | Key::RequestAge(..)
             | Key::FeedbackGroup(_)
+            | Key::NodeEvent(_)
+            | Key::LogAge(..)
             | Key::GroupStats(..)
             | Key::TrackerStats(..)
             | Key::JobTrackerStats(..)
@@ -268,6 +386,7 @@ impl Indexes {
         match &live.state {
             LiveState::Waiting { until } => {
                 self.waiting.insert((*until, live.priority, Waiter::Run(run)));
+                self.count(&live.node_group, |of| of.waiting += 1);
                 *self.waiting_runs.entry(live.node_group.clone()).or_default() += 1;
             }
             LiveState::Ready { .. } => {
@@ -292,6 +411,7 @@ impl Indexes {
         match &live.state {
             LiveState::Waiting { until } => {
                 self.waiting.remove(&(*until, live.priority, Waiter::Run(run)));
+                self.count(&live.node_group, |of| of.waiting -= 1);
                 if let Some(count) = self.waiting_runs.get_mut(&live.node_group) {
                     *count -= 1;
                     if *count == 0 {
@@ -354,7 +474,19 @@ impl Indexes {
         }
     }
 
+    fn count(&mut self, group: &NodeGroup, change: impl FnOnce(&mut OfGroup)) {
+        if !self.by_group.contains_key(group) {
+            self.by_group.insert(group.clone(), OfGroup::default());
+        }
+        let Some(of) = self.by_group.get_mut(group) else { return };
+        change(of);
+        if *of == OfGroup::default() {
+            self.by_group.remove(group);
+        }
+    }
+
     fn insert_periodic(&mut self, job: JobId, row: &PeriodicRow) {
+        self.count(&row.node_group, |of| *of.of_rhythm(&row.rhythm) += 1);
         if let Some(at) = row.ripens_at() {
             self.waiting.insert((at, 0, Waiter::Instant(job)));
         }
@@ -364,10 +496,21 @@ impl Indexes {
     }
 
     fn remove_periodic(&mut self, job: JobId, row: &PeriodicRow) {
+        self.count(&row.node_group, |of| *of.of_rhythm(&row.rhythm) -= 1);
         if let Some(at) = row.ripens_at() {
             self.waiting.remove(&(at, 0, Waiter::Instant(job)));
         }
         self.needs_plan.remove(&job);
+    }
+}
+
+impl OfGroup {
+    fn of_rhythm(&mut self, rhythm: &Rhythm) -> &mut u64 {
+        match rhythm {
+            Rhythm::Planned { .. } => &mut self.cron,
+            Rhythm::Grid { .. } => &mut self.repeat,
+            Rhythm::Stopped { .. } => &mut self.ending,
+        }
     }
 }
 

@@ -35,12 +35,18 @@ pub enum Key {
     /// By the group of JobClients that shall hear it.
     Feedback(NodeGroup, RunId),
     FeedbackGroup(NodeGroup),
+    /// The history of nodes, in the order of the log.
+    NodeEvent(Position),
+    /// For the job log's retention: the first of the lines that one command wrote about a run.
+    LogAge(Position, RunId),
     /// By its minute, so that old ones are found; so the next two.
     GroupStats(Timestamp, NodeGroup),
     TrackerStats(Timestamp, NodeGroup, Identity),
     /// By the JobTracker's name.
     JobTrackerStats(Timestamp, Identity),
     Sampled(NodeGroup),
+    /// The node groups that are paused.
+    Paused(NodeGroup),
     Alarm(AlarmRule, AlarmSubject),
     /// Of one subject; none stands for all of the rule.
     Silence(AlarmRule, Option<AlarmSubject>),
@@ -66,10 +72,13 @@ pub(crate) mod tag {
     pub(crate) const REQUEST_AGE: u8 = 16;
     pub(crate) const FEEDBACK: u8 = 22;
     pub(crate) const FEEDBACK_GROUP: u8 = 23;
+    pub(crate) const NODE_EVENT: u8 = 26;
+    pub(crate) const LOG_AGE: u8 = 27;
     pub(crate) const GROUP_STATS: u8 = 30;
     pub(crate) const TRACKER_STATS: u8 = 31;
     pub(crate) const JOBTRACKER_STATS: u8 = 32;
     pub(crate) const SAMPLED: u8 = 33;
+    pub(crate) const PAUSED: u8 = 34;
     pub(crate) const ALARM: u8 = 36;
     pub(crate) const SILENCE: u8 = 37;
 }
@@ -95,10 +104,13 @@ impl Key {
             Key::RequestAge(..) => tag::REQUEST_AGE,
             Key::Feedback(..) => tag::FEEDBACK,
             Key::FeedbackGroup(_) => tag::FEEDBACK_GROUP,
+            Key::NodeEvent(_) => tag::NODE_EVENT,
+            Key::LogAge(..) => tag::LOG_AGE,
             Key::GroupStats(..) => tag::GROUP_STATS,
             Key::TrackerStats(..) => tag::TRACKER_STATS,
             Key::JobTrackerStats(..) => tag::JOBTRACKER_STATS,
             Key::Sampled(_) => tag::SAMPLED,
+            Key::Paused(_) => tag::PAUSED,
             Key::Alarm(..) => tag::ALARM,
             Key::Silence(..) => tag::SILENCE,
         }
@@ -139,7 +151,9 @@ impl Key {
                 name(out, group.as_str());
                 name(out, identity.as_str());
             }
-            Key::Group(group) | Key::FeedbackGroup(group) | Key::Sampled(group) => name(out, group.as_str()),
+            Key::Group(group) | Key::FeedbackGroup(group) | Key::Sampled(group) | Key::Paused(group) => {
+                name(out, group.as_str())
+            }
             Key::Client(client) => number(out, client.as_u64()),
             Key::Answer(client, sequence) => {
                 number(out, client.as_u64());
@@ -152,6 +166,11 @@ impl Key {
             }
             Key::Feedback(group, run) => {
                 name(out, group.as_str());
+                run_id(out, *run);
+            }
+            Key::NodeEvent(position) => number(out, position.as_u64()),
+            Key::LogAge(position, run) => {
+                number(out, position.as_u64());
                 run_id(out, *run);
             }
             Key::GroupStats(minute, group) => {
@@ -186,6 +205,7 @@ impl Key {
             (Key::Periodic(JobId(Position::MIN)), Key::Periodic(JobId(Position::MAX))),
             (Key::first_tracker(), Key::first_group()),
             (Key::first_feedback(), Key::first_feedback_group()),
+            (Key::first_paused(), Key::alarms().0),
         ]
     }
 
@@ -199,6 +219,11 @@ impl Key {
     /// After every TaskTracker's key and not after any group's.
     pub fn first_group() -> Key {
         Key::Group(first_group_name())
+    }
+
+    /// Not after any paused group's key.
+    pub fn first_paused() -> Key {
+        Key::Paused(NodeGroup::new("\u{20}").expect("a space is printable"))
     }
 
     /// After every group's key.
@@ -296,6 +321,8 @@ impl Key {
             tag::REQUEST_AGE => Key::RequestAge(rest.time()?, RequestId::new(rest.name()?).ok()?),
             tag::FEEDBACK => Key::Feedback(NodeGroup::new(rest.name()?).ok()?, rest.run_id()?),
             tag::FEEDBACK_GROUP => Key::FeedbackGroup(NodeGroup::new(rest.name()?).ok()?),
+            tag::NODE_EVENT => Key::NodeEvent(Position::from_u64(rest.number()?)),
+            tag::LOG_AGE => Key::LogAge(Position::from_u64(rest.number()?), rest.run_id()?),
             tag::GROUP_STATS => Key::GroupStats(rest.time()?, NodeGroup::new(rest.name()?).ok()?),
             tag::TRACKER_STATS => {
                 let (minute, group) = (rest.time()?, NodeGroup::new(rest.name()?).ok()?);
@@ -303,6 +330,7 @@ impl Key {
             }
             tag::JOBTRACKER_STATS => Key::JobTrackerStats(rest.time()?, Identity::new(rest.name()?).ok()?),
             tag::SAMPLED => Key::Sampled(NodeGroup::new(rest.name()?).ok()?),
+            tag::PAUSED => Key::Paused(NodeGroup::new(rest.name()?).ok()?),
             tag::ALARM => Key::Alarm(rest.rule()?, AlarmSubject::new(rest.name()?).ok()?),
             tag::SILENCE => {
                 let rule = rest.rule()?;
@@ -426,6 +454,8 @@ mod tests {
             (any_time(), any_name()).prop_map(|(at, r)| Key::RequestAge(at, RequestId::new(r).unwrap())),
             (any_name(), any_run()).prop_map(|(g, run)| Key::Feedback(NodeGroup::new(g).unwrap(), run)),
             any_name().prop_map(|g| Key::FeedbackGroup(NodeGroup::new(g).unwrap())),
+            any::<u64>().prop_map(|at| Key::NodeEvent(Position::from_u64(at))),
+            (any::<u64>(), any_run()).prop_map(|(at, run)| Key::LogAge(Position::from_u64(at), run)),
             (any_time(), any_name()).prop_map(|(at, g)| Key::GroupStats(at, NodeGroup::new(g).unwrap())),
             (any_time(), any_name(), any_name()).prop_map(|(at, g, i)| Key::TrackerStats(
                 at,
@@ -434,6 +464,7 @@ mod tests {
             )),
             (any_time(), any_name()).prop_map(|(at, i)| Key::JobTrackerStats(at, Identity::new(i).unwrap())),
             any_name().prop_map(|g| Key::Sampled(NodeGroup::new(g).unwrap())),
+            any_name().prop_map(|g| Key::Paused(NodeGroup::new(g).unwrap())),
             (any_rule(), any_name()).prop_map(|(rule, s)| Key::Alarm(rule, AlarmSubject::new(s).unwrap())),
             (any_rule(), proptest::option::of(any_name()))
                 .prop_map(|(rule, s)| Key::Silence(rule, s.map(|s| AlarmSubject::new(s).unwrap()))),

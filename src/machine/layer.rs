@@ -77,7 +77,7 @@ impl Layer {
         &'a self,
         from: Bound<&Key>,
         to: &Key,
-    ) -> impl Iterator<Item = (&'a Key, &'a Option<Row>)> + use<'a> {
+    ) -> impl DoubleEndedIterator<Item = (&'a Key, &'a Option<Row>)> + use<'a> {
         self.rows.range::<Key, _>((from, Bound::Excluded(to)))
     }
 
@@ -116,6 +116,7 @@ fn payload_bytes(row: &Row) -> usize {
             super::row::Answer::Cancelled(_)
             | super::row::Answer::Terminating(_)
             | super::row::Answer::Retried(_)
+            | super::row::Answer::Updated(_)
             | super::row::Answer::Refused(_) => 0,
         },
         Row::Feedback(row) => row.result.len() + row.error.len() + row.handler_error.len(),
@@ -128,6 +129,9 @@ fn payload_bytes(row: &Row) -> usize {
         | Row::Client(_)
         | Row::Request(_)
         | Row::RequestAge
+        | Row::NodeEvent(_)
+        | Row::LogAge(_)
+        | Row::Paused(_)
         | Row::Sampled(_)
         | Row::GroupStats(_)
         | Row::TrackerStats(_)

@@ -73,6 +73,14 @@ pub struct Limits {
     pub feedback_kept: Millis,
     /// How many handlers may fail before feedback is a dead letter.
     pub feedback_tries_max: u32,
+    /// How long a written line of the job log is kept.
+    pub job_log_kept: Millis,
+    /// What all written lines of the job log may take, each with what it costs beside its text; the oldest go first.
+    pub job_log_bytes_max: u64,
+    /// How long an event in the history of nodes is kept.
+    pub node_events_kept: Millis,
+    /// How many events the history of nodes keeps; the oldest go first.
+    pub node_events_max: u64,
     /// How long series are kept.
     pub stats_kept: Millis,
     /// How many rows the series have at most: one a minute for each node group, TaskTracker and JobTracker.
@@ -92,6 +100,10 @@ impl Default for Limits {
             feedback_max: 100_000,
             feedback_kept: Millis::from_secs(30 * 24 * 3600),
             feedback_tries_max: 20,
+            job_log_kept: Millis::from_secs(7 * 24 * 3600),
+            job_log_bytes_max: 1 << 30,
+            node_events_kept: Millis::from_secs(30 * 24 * 3600),
+            node_events_max: 100_000,
             stats_kept: Millis::from_secs(3 * 24 * 3600),
             stats_rows_max: 1_000_000,
         }
@@ -188,6 +200,34 @@ pub const FIELDS: &[LimitField] = &[
         meaning: "how many handlers may fail before feedback is a dead letter",
         get: |limits| limits.feedback_tries_max.into(),
         set: |limits, value| limits.feedback_tries_max = u32::try_from(value).unwrap_or(u32::MAX),
+    },
+    LimitField {
+        name: "job_log_kept",
+        unit: LimitUnit::Millis,
+        meaning: "how long a written line of the job log is kept",
+        get: |limits| limits.job_log_kept.get(),
+        set: |limits, value| limits.job_log_kept = Millis::new(value),
+    },
+    LimitField {
+        name: "job_log_bytes_max",
+        unit: LimitUnit::Bytes,
+        meaning: "what all written lines of the job log may take; the oldest go first",
+        get: |limits| limits.job_log_bytes_max,
+        set: |limits, value| limits.job_log_bytes_max = value,
+    },
+    LimitField {
+        name: "node_events_kept",
+        unit: LimitUnit::Millis,
+        meaning: "how long an event in the history of nodes is kept",
+        get: |limits| limits.node_events_kept.get(),
+        set: |limits, value| limits.node_events_kept = Millis::new(value),
+    },
+    LimitField {
+        name: "node_events_max",
+        unit: LimitUnit::Count,
+        meaning: "how many events the history of nodes keeps; the oldest go first",
+        get: |limits| limits.node_events_max,
+        set: |limits, value| limits.node_events_max = value,
     },
     LimitField {
         name: "stats_kept",

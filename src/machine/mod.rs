@@ -13,16 +13,21 @@ pub mod codec;
 pub mod command;
 mod depth;
 mod effect;
+mod feed;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
 mod index;
+mod job_log;
 mod key;
 mod layer;
 pub mod limits;
+mod listing;
+mod node_history;
 mod query;
 mod queue;
 pub mod reply;
 pub mod row;
+mod scan;
 pub mod series;
 pub mod stats;
 mod tables;
@@ -39,10 +44,15 @@ pub use check::Violation;
 pub use command::{Command, LogEntry};
 pub use depth::Depth;
 pub use effect::Effect;
-pub use index::{FeedbackGroup, Indexes, ReadyGroup, ReadyRank, Waiter};
+pub use feed::{Cursor, Fed, Feed, LineNumber, LineRef};
+pub use index::{FeedbackGroup, GroupCounts, Indexes, ReadyGroup, ReadyRank, Waiter};
 pub use key::Key;
 pub use layer::Layer;
-pub use query::{JobFilter, JobState, JobView, LogView, LogWhat, Page, RunState, RunView, TrackerView};
+pub use listing::{
+    Entry, GroupView, JobFilter, LogFilter, LogLine, LogOf, LogOrder, LogPlace, NodeEventFilter,
+    NodeEventView, Place, Queue, Span,
+};
+pub use query::{JobState, JobView, LogView, LogWhat, Page, RunState, RunView, TrackerView};
 pub use reply::Reply;
 pub use tables::Tables;
 
@@ -54,6 +64,7 @@ use row::{MetaRow, Row};
 #[derive(Debug)]
 pub struct Machine {
     tables: Tables,
+    feed: Feed,
 }
 
 /// What came of one entry.
@@ -71,7 +82,9 @@ impl Machine {
     /// # Errors
     /// If the disk fails or holds what this version cannot read.
     pub fn open(base: Arc<dyn Base>) -> Result<Machine, BaseError> {
-        Tables::open(base).map(|tables| Machine { tables })
+        let tables = Tables::open(base)?;
+        let feed = Feed::since(tables.meta().applied);
+        Ok(Machine { tables, feed })
     }
 
     /// Applies one entry, its commands in their order, each as a whole.
@@ -93,6 +106,7 @@ impl Machine {
             applied.replies.push(apply::apply(&mut change, command)?);
             let (writes, meta) = change.finish();
             writes.iter().for_each(|(key, write)| digest.add(key, write.new.as_ref()));
+            self.feed.watch(index, &writes);
             self.tables.commit(index, writes);
             if let Some(meta) = meta {
                 digest.add(&Key::Meta, Some(&Row::Meta(Box::new(meta))));
@@ -115,6 +129,11 @@ impl Machine {
         let MetaRow { applied, .. } = self.tables.meta;
         assert!(index > applied, "entry {index} comes after {applied}, each is applied once");
         self.tables.meta.applied = index;
+    }
+
+    /// The job log's newest lines, in the order in which they came.
+    pub fn feed(&self) -> &Feed {
+        &self.feed
     }
 
     pub fn tables(&self) -> &Tables {

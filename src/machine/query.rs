@@ -7,14 +7,13 @@ use std::sync::Arc;
 use super::base::BaseError;
 use super::key::Key;
 use super::row::{
-    Attempt, AttemptEnd, Fate, FeedbackGroupRow, FeedbackRow, FeedbackState, JobAct, JobLogKind, JobRow,
-    LedgerRow, LiveRun, LiveState, PeriodicRow, Row, Stop, TrackerRow, Why,
+    Attempt, AttemptEnd, Fate, FeedbackGroupRow, FeedbackRow, FeedbackState, Hold, JobAct, JobLogKind,
+    JobRow, LedgerRow, LiveRun, LiveState, PeriodicRow, Row, Stop, TrackerRow, Why,
 };
 use super::tables::Tables;
 use crate::domain::{
-    BizLogLevel, ExecutionId, Identity, JobId, JobType, Kind, NodeGroup, Position, RunId, TaskId, Timestamp,
+    BizLogLevel, ExecutionId, Identity, JobId, NodeGroup, Position, RunId, TaskId, Timestamp,
 };
-use crate::planted::{self, Bug};
 
 /// Rows that one page of a filtered listing looks at, so that a rare match does not hold the lock for long.
 const SCANNED_MAX: usize = 20_000;
@@ -59,17 +58,6 @@ pub enum RunState {
     Ended(Arc<LedgerRow>),
 }
 
-/// Which jobs to list; what is not given matches all.
-#[derive(Clone, Debug, Default)]
-pub struct JobFilter {
-    pub node_group: Option<NodeGroup>,
-    pub job_type: Option<JobType>,
-    pub kind: Option<Kind>,
-    pub task_id_prefix: String,
-    /// Empty matches all; an ended state matches any fate of its sort.
-    pub states: Vec<JobState>,
-}
-
 /// A TaskTracker as the tables know it.
 #[derive(Clone, Debug)]
 pub struct TrackerView {
@@ -86,6 +74,8 @@ pub struct LogView {
     pub run: RunId,
     pub execution: Option<ExecutionId>,
     pub tracker: Option<Identity>,
+    /// Of a line that was written as such: its place in the log.
+    pub position: Option<Position>,
     pub what: LogWhat,
 }
 
@@ -231,7 +221,7 @@ impl Tables {
         }
     }
 
-    fn view_of(&self, id: JobId, row: Arc<JobRow>) -> Result<JobView, BaseError> {
+    pub(super) fn view_of(&self, id: JobId, row: Arc<JobRow>) -> Result<JobView, BaseError> {
         let periodic = self.periodic_row(id)?;
         let run = match self.first_live(id)? {
             Some(run) => Some(run),
@@ -315,40 +305,12 @@ impl Tables {
         Ok(fates)
     }
 
-    /// The jobs after `after` that match, by id. A page may be short, even empty, before the end.
-    pub fn jobs(
-        &self,
-        filter: &JobFilter,
-        after: Option<JobId>,
-        limit: usize,
-    ) -> Result<Page<JobView, JobId>, BaseError> {
-        let from =
-            after.map_or(Bound::Included(Key::Job(JobId(Position::MIN))), |id| Bound::Excluded(Key::Job(id)));
-        let to = Key::Job(JobId(Position::MAX));
-        let mut page = Page { rows: Vec::new(), next: None };
-        for row in self.scan(from.as_ref(), &to).take(SCANNED_MAX) {
-            let (Key::Job(id), Row::Job(row)) = row? else { continue };
-            page.next = Some(id);
-            if !filter.matches_row(&row) {
-                continue;
-            }
-            let view = self.view_of(id, row)?;
-            let is_retry =
-                matches!(&view.run, Some(RunView { state: RunState::Live(live), .. }) if live.retries > 0);
-            let missed = planted::is(Bug::ListMissesWaiting) && !filter.states.is_empty() && is_retry;
-            if filter.matches_state(view.state) && !missed {
-                page.rows.push(view);
-            }
-            if page.rows.len() == limit {
-                return Ok(page);
-            }
+    /// Who paused a node group, if it is paused.
+    pub fn paused(&self, group: &NodeGroup) -> Result<Option<Hold>, BaseError> {
+        match self.get(&Key::Paused(group.clone()))? {
+            Some(Row::Paused(hold)) => Ok(Some(*hold)),
+            Some(_) | None => Ok(None),
         }
-        if let Some(last) = page.next
-            && self.scan(Bound::Excluded(&Key::Job(last)), &to).next().is_none()
-        {
-            page.next = None;
-        }
-        Ok(page)
     }
 
     /// All TaskTrackers that are known, online or not.
@@ -371,8 +333,11 @@ impl Tables {
             RunState::Live(live) => live_log(id, live),
             RunState::Ended(row) => ended_log(id, row),
         };
-        lines.extend(self.written_log(id)?);
-        lines.sort_by_key(|line| (line.at, line.rank()));
+        let who = |execution| lines.iter().find(|line| line.execution == Some(execution))?.tracker.clone();
+        let mut written = self.written_log(id)?;
+        written.iter_mut().for_each(|line| line.tracker = line.execution.and_then(who));
+        lines.extend(written);
+        lines.sort_by_key(LogView::key);
         Ok(lines)
     }
 
@@ -386,14 +351,21 @@ impl Tables {
         let (from, to) = (Key::JobLog(id, Position::MIN), Key::JobLog(id, Position::MAX));
         let mut lines = Vec::new();
         for row in self.scan(Bound::Included(&from), &to) {
-            if let (_, Row::JobLog(row)) = row? {
+            if let (Key::JobLog(_, position), Row::JobLog(row)) = row? {
                 let what = match row.what {
                     JobLogKind::Biz { level, text } => LogWhat::Biz(level, text),
                     JobLogKind::BizDropped { lines } => LogWhat::BizDropped(lines),
                     JobLogKind::StaleCompletion { .. } => LogWhat::Stale,
                     JobLogKind::Act { act, why } => LogWhat::Act(act, why),
                 };
-                lines.push(LogView { at: row.at, run: id, execution: row.execution, tracker: None, what });
+                lines.push(LogView {
+                    at: row.at,
+                    run: id,
+                    execution: row.execution,
+                    tracker: None,
+                    position: Some(position),
+                    what,
+                });
             }
         }
         Ok(lines)
@@ -401,7 +373,7 @@ impl Tables {
 }
 
 impl JobState {
-    fn of_live(live: &LiveRun) -> JobState {
+    pub(super) fn of_live(live: &LiveRun) -> JobState {
         match live.state {
             LiveState::Waiting { .. } => JobState::Waiting,
             LiveState::Ready { .. } => JobState::Ready,
@@ -410,27 +382,13 @@ impl JobState {
     }
 }
 
-impl JobFilter {
-    fn matches_row(&self, job: &JobRow) -> bool {
-        self.node_group.as_ref().is_none_or(|group| *group == job.spec.node_group)
-            && self.job_type.is_none_or(|job_type| job_type == job.spec.job_type())
-            && self.kind.as_ref().is_none_or(|kind| *kind == job.spec.kind)
-            && job.spec.task_id.as_str().starts_with(&self.task_id_prefix)
-    }
-
-    fn matches_state(&self, state: JobState) -> bool {
-        let same = |wanted: &JobState| std::mem::discriminant(wanted) == std::mem::discriminant(&state);
-        let matches = |wanted: &JobState| match (wanted, &state) {
-            (JobState::Ended(wanted), JobState::Ended(is)) => {
-                std::mem::discriminant(wanted) == std::mem::discriminant(is)
-            }
-            (wanted, _) => same(wanted),
-        };
-        self.states.is_empty() || self.states.iter().any(matches)
-    }
-}
-
 impl LogView {
+    /// Its place among the lines of its run: by time, and the same whatever else is written.
+    pub(super) fn key(&self) -> (Timestamp, u8, u64) {
+        let only = self.position.or(self.execution.map(|execution| execution.0));
+        (self.at, self.rank(), only.map_or(0, Position::as_u64))
+    }
+
     /// Where it belongs among lines of the same millisecond.
     fn rank(&self) -> u8 {
         match self.what {
@@ -447,12 +405,33 @@ impl LogView {
 
 fn live_log(run: RunId, live: &LiveRun) -> Vec<LogView> {
     let mut lines = attempts_log(run, &live.attempts);
-    lines.push(LogView { at: live.created, run, execution: None, tracker: None, what: LogWhat::Received });
+    lines.push(LogView {
+        at: live.created,
+        run,
+        execution: None,
+        tracker: None,
+        position: None,
+        what: LogWhat::Received,
+    });
     if let LiveState::Executing { execution, tracker, since, .. } = &live.state {
         let (execution, tracker) = (Some(*execution), Some(tracker.clone()));
-        lines.push(LogView { at: *since, run, execution, tracker: tracker.clone(), what: LogWhat::Sent });
+        lines.push(LogView {
+            at: *since,
+            run,
+            execution,
+            tracker: tracker.clone(),
+            position: None,
+            what: LogWhat::Sent,
+        });
         if let Some(stop) = live.stop {
-            lines.push(LogView { at: *since, run, execution, tracker, what: LogWhat::StopRequested(stop) });
+            lines.push(LogView {
+                at: *since,
+                run,
+                execution,
+                tracker,
+                position: None,
+                what: LogWhat::StopRequested(stop),
+            });
         }
     }
     lines
@@ -465,17 +444,18 @@ fn ended_log(run: RunId, row: &LedgerRow) -> Vec<LogView> {
         run,
         execution: None,
         tracker: None,
+        position: None,
         what: LogWhat::Received,
     });
     let what = LogWhat::Fate(row.fate, row.error.clone());
-    lines.push(LogView { at: row.ended, run, execution: None, tracker: None, what });
+    lines.push(LogView { at: row.ended, run, execution: None, tracker: None, position: None, what });
     lines
 }
 
 fn attempts_log(run: RunId, attempts: &[Attempt]) -> Vec<LogView> {
     let line = |attempt: &Attempt, at, what| {
         let (execution, tracker) = (Some(attempt.execution), Some(attempt.tracker.clone()));
-        LogView { at, run, execution, tracker, what }
+        LogView { at, run, execution, tracker, position: None, what }
     };
     let of_attempt = |attempt: &Attempt| {
         let ended = LogWhat::Ended(attempt.end, attempt.error.clone());

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::row::Fate;
-use crate::domain::{ClientId, ExecutionId, FieldError, JobId, JobSpec, RunId, SessionId, Timestamp};
+use crate::domain::{
+    ClientId, ExecutionId, FieldError, Identity, JobId, JobSpec, NodeGroup, RunId, SessionId, Timestamp,
+};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
@@ -18,6 +20,9 @@ pub enum Reply {
     Cancelled(CancelAnswer),
     Terminating(ExecutionId),
     Retried(RunId),
+    Updated(UpdateAnswer),
+    /// Whether a pause, a drain or a number of slots changed anything; else it was so before.
+    Switched(bool),
     Online(SessionId),
     Dispatched(Dispatched),
     /// One answer for each result, in their order.
@@ -63,6 +68,26 @@ pub enum CancelAnswer {
     /// It had ended like this.
     AlreadyFinished(JobId, Fate),
     NotFound,
+}
+
+/// LTS's "deleted or running", made exact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UpdateAnswer {
+    /// The job has this revision now.
+    Updated(JobId, u32),
+    /// It is not at the expected revision but at this one; nothing changed.
+    RevisionConflict(JobId, u32),
+    /// It had ended like this.
+    AlreadyFinished(JobId, Fate),
+    NotFound,
+    /// In the other node group this live job has its task id.
+    KeyTaken(JobId),
+    /// The job is of another type than the new schedule; that takes a replacing submit.
+    TypeDiffers(JobId),
+    /// What would come of it is no job that could be submitted.
+    Wrong(String),
+    /// It was refused before it came into the log.
+    Refused,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +147,20 @@ pub enum Refusal {
     BadLimits(String),
     /// The limits are not those that were to be replaced.
     LimitsChanged,
+    UnknownGroup(NodeGroup),
+    /// The node group has jobs that live, finished runs that are kept, or TaskTrackers that are online.
+    GroupInUse {
+        node_group: NodeGroup,
+        live: u64,
+        kept: u64,
+        online: u64,
+    },
+    /// The node group is paused.
+    Paused(NodeGroup),
+    /// No TaskTracker of this node group has this identity.
+    UnknownTracker(NodeGroup, Identity),
+    /// It is not online, so that nobody could be told to leave.
+    TrackerOffline(NodeGroup, Identity),
 }
 
 impl fmt::Display for Refusal {
@@ -138,6 +177,13 @@ impl fmt::Display for Refusal {
                 write!(f, "session {session} is not a TaskTracker's current one")
             }
             Refusal::Draining(session) => write!(f, "session {session} is draining"),
+            Refusal::Paused(group) => write!(f, "node group {group} is paused"),
+            Refusal::UnknownTracker(group, who) => {
+                write!(f, "TaskTracker {who} of node group {group} is unknown or expired")
+            }
+            Refusal::TrackerOffline(group, who) => {
+                write!(f, "TaskTracker {who} of node group {group} is not online")
+            }
             Refusal::UnknownRun(run) => write!(f, "run {run} is unknown or expired"),
             Refusal::NotExecuting(run) => write!(f, "run {run} is not executing"),
             Refusal::StillLive(run) => write!(f, "run {run} has not finished"),
@@ -148,6 +194,12 @@ impl fmt::Display for Refusal {
             }
             Refusal::BadLimits(problem) => write!(f, "limits refused: {problem}"),
             Refusal::LimitsChanged => f.write_str("the limits were changed meanwhile"),
+            Refusal::UnknownGroup(group) => write!(f, "no node group {group} is known"),
+            Refusal::GroupInUse { node_group, live, kept, online } => write!(
+                f,
+                "node group {node_group} is in use: {live} live jobs, {kept} finished runs kept, {online} \
+                 TaskTrackers online"
+            ),
         }
     }
 }

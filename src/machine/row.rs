@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::alarm::{AlarmRow, SilenceRow};
 use super::command::{Fingerprint, OfflineReason, ReclaimReason, RequestKey};
 use super::limits::Limits;
-use super::reply::{CancelAnswer, Refusal, SubmitAnswer};
+use super::reply::{CancelAnswer, Refusal, SubmitAnswer, UpdateAnswer};
 use super::stats::{GroupStats, JobTrackerStats, TrackerStats};
 use crate::domain::{
     Action, BizLogLevel, ClientId, ExecutionId, Identity, JobId, JobSpec, Kind, Millis, NodeGroup, Position,
@@ -35,6 +35,9 @@ pub enum Row {
     Answer(Box<AnswerRow>),
     Request(Box<RequestRow>),
     RequestAge,
+    NodeEvent(Box<NodeEventRow>),
+    LogAge(LogAgeRow),
+    Paused(Box<Hold>),
     /// A group's counters as they were when its last row of the series was made.
     Sampled(Box<GroupRow>),
     GroupStats(Box<GroupStats>),
@@ -60,6 +63,10 @@ pub struct JobRow {
     pub updated: Timestamp,
     /// The number of the next run, unless a periodic row knows it.
     pub next_number: u64,
+    /// The revision that brought its schedule and misfire policy: an update of something else leaves its plan alone.
+    pub schedule_revision: u32,
+    /// When its schedule came: what an expression such as `@every 90s` counts from.
+    pub schedule_since: Timestamp,
     pub spec: Arc<JobSpec>,
 }
 
@@ -85,8 +92,10 @@ pub struct LiveRun {
     pub node_group: NodeGroup,
     pub kind: Kind,
     pub priority: i32,
-    /// The revision of the job that it runs.
+    /// The revision of the job that it runs: the newest, unless it was dispatched before that came.
     pub revision: u32,
+    /// The revision whose schedule it is an instant of.
+    pub schedule_revision: u32,
     /// The planned instant, or the time of the request for a run by hand.
     pub due: Timestamp,
     pub created: Timestamp,
@@ -96,7 +105,7 @@ pub struct LiveRun {
     pub periodic: bool,
     /// Whether an operator asked for it, so that it is no planned instant.
     pub by_hand: bool,
-    /// A newer revision of the job came while it executed: there is no further attempt.
+    /// The job was replaced while it executed: there is no further attempt.
     pub superseded: bool,
     /// The JobClients that shall hear how it ends.
     pub feedback_to: Option<NodeGroup>,
@@ -181,6 +190,8 @@ pub enum AttemptEnd {
 /// The rhythm of a cron or repeat job that still has instants or live runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeriodicRow {
+    pub node_group: NodeGroup,
+    /// The revision that brought the schedule it follows.
     pub revision: u32,
     pub rhythm: Rhythm,
     /// The last instant that has a run or a fate; at first the time from which to plan.
@@ -209,6 +220,8 @@ pub enum Rhythm {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerRow {
     pub revision: u32,
+    /// The revision whose schedule it is an instant of.
+    pub schedule_revision: u32,
     /// Whether an operator asked for it, so that it is no planned instant.
     pub by_hand: bool,
     /// The planned instant; the first one of a skipped range.
@@ -329,14 +342,69 @@ pub struct TrackerRow {
     pub state: TrackerState,
     /// When it came into this state.
     pub since: Timestamp,
+    /// How many executions it runs at a time, as it said.
     pub capacity: u32,
     pub kinds: Vec<Kind>,
+    /// Set by an operator, and kept through all starts of its process until it is undrained.
+    pub drained: Option<Drained>,
+    /// How many executions it shall run at a time, if an operator said so; kept like `drained`.
+    pub slots: Option<u32>,
+}
+
+/// Who holds something back, why, and since when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    pub since: Timestamp,
+    pub by: String,
+    pub reason: String,
+}
+
+/// A TaskTracker gets nothing new.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drained {
+    pub hold: Hold,
+    /// Its process shall end when nothing executes; a later start of it stays.
+    pub leave: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TrackerState {
     Online,
     Offline(OfflineReason),
+}
+
+/// A node came, or went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeEventRow {
+    pub at: Timestamp,
+    pub node_type: NodeType,
+    /// A JobTracker has none.
+    pub node_group: Option<NodeGroup>,
+    pub identity: Identity,
+    /// Which start of the node: a session; of a JobTracker its node id.
+    pub id: u64,
+    pub event: NodeEvent,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum NodeType {
+    JobTracker,
+    TaskTracker,
+    JobClient,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NodeEvent {
+    Online,
+    Offline(OfflineReason),
+}
+
+/// Lines of the job log that were written by one command, for their retention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogAgeRow {
+    pub at: Timestamp,
+    /// The last of them; the first is in the key.
+    pub last: Position,
 }
 
 /// Counters of a node group since the cluster began.
@@ -434,6 +502,7 @@ pub enum Answer {
     Terminating(ExecutionId),
     Retried(RunId),
     Refused(Refusal),
+    Updated(UpdateAnswer),
 }
 
 /// An answer by client session and sequence.
@@ -467,6 +536,10 @@ pub struct MetaRow {
     pub feature_level: u32,
     /// Where the last `Expire` stopped looking for old client sessions.
     pub clients_swept: ClientId,
+    /// How many events of nodes are kept.
+    pub node_events: u64,
+    /// What the written lines of the job log take, as `job_log::cost` counts.
+    pub job_log_bytes: u64,
     /// How many rows the series have.
     pub stats_rows: u64,
 }
@@ -481,6 +554,8 @@ impl Default for MetaRow {
             limits: Limits::default(),
             feature_level: 1,
             clients_swept: ClientId::default(),
+            node_events: 0,
+            job_log_bytes: 0,
             stats_rows: 0,
         }
     }
@@ -540,6 +615,11 @@ impl LiveRun {
 impl TrackerRow {
     pub fn is_online(&self) -> bool {
         self.state == TrackerState::Online
+    }
+
+    /// How many executions it may have at a time: what an operator said goes before what it said itself.
+    pub fn slots(&self) -> u32 {
+        if self.drained.is_some() { 0 } else { self.slots.unwrap_or(self.capacity) }
     }
 }
 

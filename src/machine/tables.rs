@@ -3,21 +3,18 @@
 //! Reads see the newest. Writes go to the active layer only, command by command, each as a whole.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::iter::Peekable;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::base::{Base, BaseError, RawRow};
+use super::base::{Base, BaseError};
 use super::codec;
 use super::index::Indexes;
 use super::key::Key;
 use super::layer::Layer;
 use super::row::{MetaRow, Row};
-
-/// Rows that a scan reads from disk at a time.
-const SCAN_CHUNK: usize = 256;
+use super::scan::Scan;
 
 #[derive(Debug)]
 pub struct Tables {
@@ -57,7 +54,7 @@ impl Tables {
     }
 
     pub fn get(&self, key: &Key) -> Result<Option<Row>, BaseError> {
-        for layer in std::iter::once(&self.active).chain(self.sealed.iter().rev().map(Arc::as_ref)) {
+        for layer in self.newest_first() {
             if let Some(row) = layer.get(key) {
                 return Ok(row.clone());
             }
@@ -72,17 +69,22 @@ impl Tables {
     pub fn scan<'a>(
         &'a self,
         from: Bound<&Key>,
-        to: &'a Key,
-    ) -> impl Iterator<Item = Result<(Key, Row), BaseError>> + 'a {
-        let layers = std::iter::once(&self.active)
-            .chain(self.sealed.iter().rev().map(Arc::as_ref))
-            .map(|layer| {
-                let rows: Box<dyn Iterator<Item = (&'a Key, &'a Option<Row>)>> =
-                    Box::new(layer.range(from, to));
-                rows.peekable()
-            })
-            .collect();
-        Merge { layers, disk: DiskScan::new(self.base.as_ref(), from, to).peekable() }
+        to: &Key,
+    ) -> impl Iterator<Item = Result<(Key, Row), BaseError>> + use<'a> {
+        Scan::forward(self.newest_first(), self.base.as_ref(), from, to)
+    }
+
+    /// The rows from `from` up to but without `to`, from the last one back. Bounded by whoever takes from it.
+    pub fn scan_back<'a>(
+        &'a self,
+        from: &Key,
+        to: &Key,
+    ) -> impl Iterator<Item = Result<(Key, Row), BaseError>> + use<'a> {
+        Scan::back(self.newest_first(), self.base.as_ref(), from, to)
+    }
+
+    fn newest_first(&self) -> impl Iterator<Item = &Layer> {
+        std::iter::once(&self.active).chain(self.sealed.iter().rev().map(Arc::as_ref))
     }
 
     pub fn meta(&self) -> &MetaRow {
@@ -133,106 +135,7 @@ impl Tables {
     }
 }
 
-fn decode(key: &Key, bytes: Vec<u8>) -> Result<Row, BaseError> {
+pub(super) fn decode(key: &Key, bytes: Vec<u8>) -> Result<Row, BaseError> {
     codec::decode_row(Bytes::from(bytes))
         .map_err(|error| BaseError::Corrupt { key: format!("{key:?}"), problem: error.to_string() })
-}
-
-type LayerRows<'a> = Box<dyn Iterator<Item = (&'a Key, &'a Option<Row>)> + 'a>;
-
-/// The layers, newest first, over the disk: the newest row of each key, without the deleted ones.
-struct Merge<'a> {
-    layers: Vec<Peekable<LayerRows<'a>>>,
-    disk: Peekable<DiskScan<'a>>,
-}
-
-impl Iterator for Merge<'_> {
-    type Item = Result<(Key, Row), BaseError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let in_layers =
-                self.layers.iter_mut().filter_map(|layer| layer.peek().map(|(key, _)| *key)).min();
-            let (key, is_on_disk) = match (in_layers, self.disk.peek()) {
-                (Some(key), None) => (key, false),
-                (Some(key), Some(Ok((other, _)))) if key <= other => (key, key == other),
-                (None | Some(_), _) => return self.disk.next().map(read),
-            };
-            if is_on_disk {
-                self.disk.next();
-            }
-            let mut newest = None;
-            for layer in self.layers.iter_mut().rev() {
-                if let Some((_, row)) = layer.next_if(|(other, _)| *other == key) {
-                    newest = row.as_ref();
-                }
-            }
-            if let Some(row) = newest {
-                return Some(Ok((key.clone(), row.clone())));
-            }
-        }
-    }
-}
-
-/// A row that no layer hides is decoded.
-fn read(stored: Result<(Key, Vec<u8>), BaseError>) -> Result<(Key, Row), BaseError> {
-    let (key, bytes) = stored?;
-    let row = decode(&key, bytes)?;
-    Ok((key, row))
-}
-
-/// A scan of the disk in bounded chunks, so that no iterator of the disk lives for long.
-struct DiskScan<'a> {
-    base: &'a dyn Base,
-    from: Vec<u8>,
-    to: Vec<u8>,
-    chunk: std::vec::IntoIter<RawRow>,
-    ended: bool,
-}
-
-impl<'a> DiskScan<'a> {
-    fn new(base: &'a dyn Base, from: Bound<&Key>, to: &Key) -> DiskScan<'a> {
-        let from = match from {
-            Bound::Included(key) => key.to_bytes(),
-            Bound::Excluded(key) => after(key.to_bytes()),
-            Bound::Unbounded => Vec::new(),
-        };
-        DiskScan { base, from, to: to.to_bytes(), chunk: Vec::new().into_iter(), ended: false }
-    }
-
-    fn refill(&mut self) -> Result<(), BaseError> {
-        let rows = self.base.scan(&self.from, &self.to, SCAN_CHUNK)?;
-        self.ended = rows.len() < SCAN_CHUNK;
-        if let Some((last, _)) = rows.last() {
-            self.from = after(last.clone());
-        }
-        self.chunk = rows.into_iter();
-        Ok(())
-    }
-}
-
-impl Iterator for DiskScan<'_> {
-    type Item = Result<(Key, Vec<u8>), BaseError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.chunk.len() == 0
-            && !self.ended
-            && let Err(error) = self.refill()
-        {
-            self.ended = true;
-            return Some(Err(error));
-        }
-        let (key, row) = self.chunk.next()?;
-        let Some(key) = Key::from_bytes(&key) else {
-            let problem = "these bytes are no key of this version".to_owned();
-            return Some(Err(BaseError::Corrupt { key: format!("{key:02x?}"), problem }));
-        };
-        Some(Ok((key, row)))
-    }
-}
-
-/// The smallest key after this one.
-fn after(mut key: Vec<u8>) -> Vec<u8> {
-    key.push(0);
-    key
 }

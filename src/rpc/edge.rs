@@ -50,12 +50,16 @@ fn refusal_fault(refusal: &Refusal) -> Fault {
         Refusal::UnknownClient(_) => Reason::ClientUnknown,
         Refusal::RequestTooOld { .. } => Reason::SequenceForgotten,
         Refusal::RequestMismatch => Reason::IdempotencyMismatch,
-        Refusal::UnknownSession(_) | Refusal::Draining(_) => Reason::SessionUnknown,
+        Refusal::UnknownSession(_) | Refusal::Draining(_) | Refusal::Paused(_) => Reason::SessionUnknown,
+        Refusal::UnknownTracker(..) => Reason::TaskTrackerUnknown,
+        Refusal::TrackerOffline(..) => Reason::TaskTrackerOffline,
         Refusal::UnknownRun(_) | Refusal::NotExecuting(_) | Refusal::StillLive(_) => Reason::RunNotFound,
         Refusal::KeyTaken(_) => Reason::JobExists,
         Refusal::PlanOutdated(_) => Reason::Internal,
         Refusal::BadLimits(_) => Reason::InvalidArgument,
         Refusal::LimitsChanged => Reason::Busy,
+        Refusal::UnknownGroup(_) => Reason::GroupNotFound,
+        Refusal::GroupInUse { .. } => Reason::GroupInUse,
     };
     Fault::not_applied(reason, refusal.to_string())
 }

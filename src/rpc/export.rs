@@ -5,7 +5,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::{Action, ExecutionId, JobSpec, JobType, Kind, Millis, MisfirePolicy, RunId, Schedule};
+use crate::domain::{
+    Action, ExecutionId, JobPatch, JobSpec, JobType, Kind, Millis, MisfirePolicy, RunId, Schedule,
+    SchedulePatch,
+};
 use crate::domain::{Backoff, DstRule, OnConflict, RepeatSchedule};
 use crate::machine::alarm::AlarmNews;
 use crate::machine::command::{
@@ -13,7 +16,7 @@ use crate::machine::command::{
     JobRef, OfflineReason, ReclaimReason, RequestKey,
 };
 use crate::machine::limits::{FIELDS, LimitField, LimitUnit, Limits};
-use crate::machine::reply::{CancelAnswer, CompleteAnswer, Push, Refusal, SubmitAnswer};
+use crate::machine::reply::{CancelAnswer, CompleteAnswer, Push, Refusal, SubmitAnswer, UpdateAnswer};
 use crate::machine::row::{Fate, SkipReason};
 use crate::machine::{Command, Reply};
 use crate::store::AppliedEntry;
@@ -110,6 +113,28 @@ fn command(command: &Command) -> Value {
         Command::FeedbackDrop(asked) => json!({"feedback_drop": {
             "client_group": text(&asked.client_group), "which": which_feedback(&asked.which),
         }}),
+        Command::DeleteGroup(delete) => {
+            json!({"delete_group": {"node_group": text(&delete.node_group)}})
+        }
+        Command::Update(update) => json!({"update": {
+            "request": request(&update.request), "job": job_ref(&update.job),
+            "expected_revision": update.expected_revision, "patch": update.patch.as_deref().map(patch),
+            "reason": update.reason,
+        }}),
+        Command::PauseQueue(pause) => json!({"pause_queue": {
+            "node_group": text(&pause.node_group), "by": pause.by, "reason": pause.reason,
+        }}),
+        Command::ResumeQueue(resume) => json!({"resume_queue": {"node_group": text(&resume.node_group)}}),
+        Command::Drain(drain) => json!({"drain": {
+            "node_group": text(&drain.node_group), "identity": text(&drain.identity), "by": drain.by,
+            "reason": drain.reason, "leave": drain.leave,
+        }}),
+        Command::Undrain(undrain) => json!({"undrain": {
+            "node_group": text(&undrain.node_group), "identity": text(&undrain.identity),
+        }}),
+        Command::SetSlots(set) => json!({"set_slots": {
+            "node_group": text(&set.node_group), "identity": text(&set.identity), "slots": set.slots,
+        }}),
         Command::Stats(told) => super::export_stats::stats(told),
         Command::SetAlarms(set) => {
             let changes: Vec<Value> = set.changes.iter().map(alarm_change).collect();
@@ -158,6 +183,8 @@ fn reply(reply: &Reply) -> Value {
         Reply::Cancelled(answer) => json!({"cancelled": cancel_answer(answer)}),
         Reply::Terminating(id) => json!({"terminating": execution(*id)}),
         Reply::Retried(run) => json!({"retried": text(run)}),
+        Reply::Updated(answer) => json!({"updated": update_answer(answer)}),
+        Reply::Switched(changed) => json!({"switched": changed}),
         Reply::Online(session) => json!({"online": text(session)}),
         Reply::Dispatched(started) => {
             let pushes: Vec<Value> = started.pushes.iter().map(push).collect();
@@ -294,6 +321,66 @@ fn cancel_answer(answer: &CancelAnswer) -> Value {
     }
 }
 
+fn update_answer(answer: &UpdateAnswer) -> Value {
+    match answer {
+        UpdateAnswer::Updated(job, revision) => {
+            json!({"updated": {"job": text(job), "revision": revision}})
+        }
+        UpdateAnswer::RevisionConflict(job, revision) => {
+            json!({"revision_conflict": {"job": text(job), "revision": revision}})
+        }
+        UpdateAnswer::AlreadyFinished(job, fate) => {
+            json!({"already_finished": {"job": text(job), "fate": self::fate(*fate)}})
+        }
+        UpdateAnswer::NotFound => json!("not_found"),
+        UpdateAnswer::KeyTaken(job) => json!({"key_taken": text(job)}),
+        UpdateAnswer::TypeDiffers(job) => json!({"type_differs": text(job)}),
+        UpdateAnswer::Wrong(problem) => json!({"wrong": problem}),
+        UpdateAnswer::Refused => json!("refused"),
+    }
+}
+
+/// The fields that change, but for the payload; what is cleared is null.
+fn patch(patch: &JobPatch) -> Value {
+    let mut fields = Map::new();
+    let mut add = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            fields.insert(name.to_owned(), value);
+        }
+    };
+    add("node_group", patch.node_group.as_ref().map(|group| json!(text(group))));
+    add("kind", patch.kind.as_ref().map(|kind| json!(text(kind))));
+    add("content_type", patch.content_type.as_ref().map(|content_type| json!(text(content_type))));
+    add("payload", patch.payload.as_ref().map(|payload| json!({"bytes": payload.len()})));
+    add("params", patch.params.as_ref().map(|params| json!(params)));
+    add("priority", patch.priority.map(Value::from));
+    add("schedule", patch.schedule.as_ref().map(schedule_patch));
+    add("max_retries", patch.retries_max.map(Value::from));
+    add("backoff", patch.backoff.map(backoff));
+    add("run_timeout_ms", patch.run_timeout.map(|span| json!(span.map(Millis::get))));
+    add("start_deadline_ms", patch.start_deadline.map(|span| json!(span.map(Millis::get))));
+    add("rely_on_prev_cycle", patch.rely_on_previous_cycle.map(Value::from));
+    add("misfire", patch.misfire.map(misfire));
+    add("misfire_after_ms", patch.misfire_after.map(|span| span.get().into()));
+    Value::Object(fields)
+}
+
+fn schedule_patch(patch: &SchedulePatch) -> Value {
+    match patch {
+        SchedulePatch::RealTime => json!({}),
+        SchedulePatch::TriggerTime(due) => json!({"due": text(due)}),
+        SchedulePatch::Cron { expression, time_zone, dst: rule } => {
+            json!({"expression": expression, "zone": time_zone, "dst": rule.map(dst)})
+        }
+        SchedulePatch::Repeat { interval, count, first } => {
+            json!({
+                "interval_ms": interval.map(Millis::get), "count": count,
+                "first": first.map(|first| first.map(text)),
+            })
+        }
+    }
+}
+
 fn push(push: &Push) -> Value {
     json!({
         "execution": execution(push.execution), "run": text(push.run), "job": text(push.run.job),
@@ -311,6 +398,13 @@ fn refusal(refusal: &Refusal) -> Value {
         }
         Refusal::UnknownSession(session) => json!({"reason": "unknown_session", "session": text(session)}),
         Refusal::Draining(session) => json!({"reason": "draining", "session": text(session)}),
+        Refusal::Paused(group) => json!({"reason": "paused", "node_group": text(group)}),
+        Refusal::UnknownTracker(group, who) => {
+            json!({"reason": "unknown_tasktracker", "node_group": text(group), "identity": text(who)})
+        }
+        Refusal::TrackerOffline(group, who) => {
+            json!({"reason": "tasktracker_offline", "node_group": text(group), "identity": text(who)})
+        }
         Refusal::UnknownRun(id) => run("unknown_run", id),
         Refusal::NotExecuting(id) => run("not_executing", id),
         Refusal::StillLive(id) => run("still_live", id),
@@ -319,6 +413,11 @@ fn refusal(refusal: &Refusal) -> Value {
         Refusal::RequestMismatch => json!({"reason": "request_mismatch"}),
         Refusal::BadLimits(problem) => json!({"reason": "bad_limits", "problem": problem}),
         Refusal::LimitsChanged => json!({"reason": "limits_changed"}),
+        Refusal::UnknownGroup(group) => json!({"reason": "unknown_group", "node_group": text(group)}),
+        Refusal::GroupInUse { node_group, live, kept, online } => json!({
+            "reason": "group_in_use", "node_group": text(node_group), "live": live, "kept": kept,
+            "online": online,
+        }),
     }
 }
 

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use prost::Message;
 use tonic::{Code, Status};
 
-use super::{edge, export as log_export, job_service, page, session};
+use super::{edge, export as log_export, job_logs, job_service, lists, page, session};
 use crate::domain::{ExecutionId, JobId, RunId, Timestamp};
 use crate::jobtracker::session::FromTracker;
-use crate::machine::codec;
 use crate::machine::command::RequestKey;
+use crate::machine::{LogPlace, Place, codec};
 use crate::store::types::log_id;
 use crate::store::{AppliedEntry, AppliedOutcome};
 use crate::wire::pb;
@@ -32,14 +32,14 @@ pub(crate) fn request(data: &[u8]) {
             edge::request_key(message.idempotency.clone(), "cancel", &message).map(drop)
         }),
         2 => with(rest, |message: pb::ListJobsRequest| {
-            page::after::<JobId>(&message.page_token)?;
+            lists::filters(&message).place::<Place>(&message.page_token)?;
             page::size(message.page_size);
-            job_service::filter(&message).map(drop)
+            lists::filter(&message).map(drop)
         }),
         3 => with(rest, |message: pb::WaitRequest| job_service::WaitFor::parse(message.target).map(drop)),
         4 => with(rest, |message: pb::GetLogsRequest| {
-            page::after::<page::LogPlace>(&message.page_token)?;
-            job_service::LogsOf::parse(message.target).map(drop)
+            page::Filters::of("logs", &message).place::<LogPlace>(&message.page_token)?;
+            job_logs::parse_target(message.target).map(drop)
         }),
         5 => with(rest, |message: pb::ListRunsRequest| page::after::<u64>(&message.page_token).map(drop)),
         6 => with(rest, |message: pb::Job| {
@@ -129,8 +129,9 @@ pub(crate) fn page(data: &[u8]) {
     page_of::<JobId>(token);
     page_of::<RunId>(token);
     page_of::<ExecutionId>(token);
-    page_of::<page::LogPlace>(token);
     page_of::<u64>(token);
+    page_of::<Place>(token);
+    page_of::<LogPlace>(token);
 }
 
 fn page_of<T: std::str::FromStr + ToString + PartialEq + std::fmt::Debug>(token: &str) {

@@ -3,19 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::edge::{
     DEADLINE, command, committed, job_ref, linearize, mismatch, read, refused, request_key, storage, wrong,
 };
-use super::{page, views};
+use super::{job_logs, lists, page, views};
 use crate::calendar::PreparedCron;
-use crate::domain::{FieldError, Identity, JobId, JobSpec, Kind, NodeGroup, RunId, Timestamp, share_names};
+use crate::domain::{FieldError, Identity, JobId, JobSpec, RunId, Timestamp, share_names};
 use crate::jobtracker::{Committed, JobTracker};
 use crate::machine::command::{Cancel, ClientOpen, JobRef, RequestKey, Retry, Submit, Terminate};
 use crate::machine::limits::{CLIENT_WINDOW, REASON_CHARS_MAX, SUBMIT_JOBS_MAX};
 use crate::machine::reply::{CancelAnswer, Refusal, SubmitAnswer};
-use crate::machine::{Command, JobFilter, JobState, Machine, Reply, RunState, RunView};
+use crate::machine::{Command, JobState, Machine, Reply, RunState, RunView};
 use crate::planted::{self, Bug};
 use crate::wire::pb::job_service_server::JobService;
 use crate::wire::{Fault, Reason, parse_id, parse_job, pb, read_duration};
@@ -174,18 +175,14 @@ impl JobService for Jobs {
         &self,
         request: Request<pb::ListJobsRequest>,
     ) -> Result<Response<pb::ListJobsResponse>, Status> {
-        let request = request.into_inner();
-        let after: Option<JobId> = page::after(&request.page_token)?;
-        let limit = page::size(request.page_size);
-        let filter = filter(&request)?;
-        let ((jobs, next), mark) = read(&self.0, request.consistency, |machine| {
-            let found = machine.tables().jobs(&filter, after, limit)?;
-            let jobs: Result<Vec<_>, _> = found.rows.iter().map(|view| views::job(machine, view)).collect();
-            Ok((jobs?, found.next))
-        })
-        .await?;
-        let next_page_token = next.map(|id| id.to_string()).unwrap_or_default();
-        Ok(Response::new(pb::ListJobsResponse { jobs, next_page_token, read: mark }))
+        lists::list_jobs(&self.0, request.into_inner()).await
+    }
+
+    async fn count_jobs(
+        &self,
+        request: Request<pb::CountJobsRequest>,
+    ) -> Result<Response<pb::CountJobsResponse>, Status> {
+        lists::count_jobs(&self.0, request.into_inner()).await
     }
 
     async fn list_runs(
@@ -244,17 +241,24 @@ impl JobService for Jobs {
         &self,
         request: Request<pb::GetLogsRequest>,
     ) -> Result<Response<pb::GetLogsResponse>, Status> {
-        let request = request.into_inner();
-        let target = LogsOf::parse(request.target)?;
-        let from = page::after::<page::LogPlace>(&request.page_token)?.unwrap_or_default();
-        let limit = page::size(request.page_size);
-        let least = request.level_min;
-        let (found, mark) =
-            read(&self.0, request.consistency, |machine| target.page(machine, from, limit, least)).await?;
-        let (entries, next) = found.ok_or_else(|| target.not_found())?;
-        let next_page_token = next.map(|place| place.to_string()).unwrap_or_default();
-        let at_end = next_page_token.is_empty();
-        Ok(Response::new(pb::GetLogsResponse { entries, next_page_token, at_end, read: mark }))
+        job_logs::get(&self.0, request.into_inner()).await
+    }
+
+    async fn search_logs(
+        &self,
+        request: Request<pb::SearchLogsRequest>,
+    ) -> Result<Response<pb::SearchLogsResponse>, Status> {
+        job_logs::search(&self.0, request.into_inner()).await
+    }
+
+    type TailLogsStream = ReceiverStream<Result<pb::TailLogsResponse, Status>>;
+
+    async fn tail_logs(
+        &self,
+        request: Request<pb::TailLogsRequest>,
+    ) -> Result<Response<Self::TailLogsStream>, Status> {
+        let tail = job_logs::tail(&self.0, request.into_inner()).await?;
+        Ok(Response::new(ReceiverStream::new(tail)))
     }
 }
 
@@ -368,6 +372,8 @@ fn failed(done: &Committed) -> Status {
         | Reply::Terminating(_)
         | Reply::Retried(_)
         | Reply::FeedbackMoved(_)
+        | Reply::Updated(_)
+        | Reply::Switched(_)
         | Reply::Online(_)
         | Reply::Dispatched(_)
         | Reply::Completed(_)
@@ -396,24 +402,6 @@ fn run_not_found(run: RunId) -> Status {
 
 fn is_ended(machine: &Machine, run: RunId) -> Result<bool, crate::machine::BaseError> {
     Ok(matches!(machine.tables().run(run)?, Some(RunView { state: RunState::Ended(_), .. })))
-}
-
-pub(super) fn filter(request: &pb::ListJobsRequest) -> Result<JobFilter, Status> {
-    let mut filter = JobFilter { task_id_prefix: request.task_id_prefix.clone(), ..JobFilter::default() };
-    if !request.node_group.is_empty() {
-        filter.node_group = Some(NodeGroup::new(&request.node_group).map_err(|e| wrong(vec![e]))?);
-    }
-    if !request.kind.is_empty() {
-        filter.kind = Some(Kind::new(&request.kind).map_err(|e| wrong(vec![e]))?);
-    }
-    filter.job_type = request.job_type().to_domain();
-    for state in request.states() {
-        let wanted = views::wanted_state(state);
-        let missing =
-            || wrong(vec![FieldError::new("states", format!("{state:?} is not a state to filter by"))]);
-        filter.states.push(wanted.ok_or_else(missing)?);
-    }
-    Ok(filter)
 }
 
 pub(super) enum WaitFor {
@@ -466,74 +454,5 @@ impl WaitFor {
                 Ok(Some((done, views::job_state(view.state), Some(views::run(&run)), content_type)))
             }
         }
-    }
-}
-
-/// Whose log is read.
-pub(super) enum LogsOf {
-    Job(JobId),
-    Run(RunId),
-}
-
-type LogPage = Option<(Vec<pb::JobLogEntry>, Option<page::LogPlace>)>;
-
-impl LogsOf {
-    pub(super) fn parse(target: Option<pb::get_logs_request::Target>) -> Result<LogsOf, Status> {
-        let parsed = match target {
-            Some(pb::get_logs_request::Target::JobId(id)) => parse_id("job_id", &id).map(LogsOf::Job),
-            Some(pb::get_logs_request::Target::RunId(id)) => parse_id("run_id", &id).map(LogsOf::Run),
-            None => Err(FieldError::new("target", "is missing; give job_id or run_id")),
-        };
-        parsed.map_err(|e| wrong(vec![e]))
-    }
-
-    fn not_found(&self) -> Status {
-        match self {
-            LogsOf::Job(job) => not_found(&JobRef::Id(*job)),
-            LogsOf::Run(run) => run_not_found(*run),
-        }
-    }
-
-    fn page(
-        &self,
-        machine: &Machine,
-        from: page::LogPlace,
-        limit: usize,
-        least: i32,
-    ) -> Result<LogPage, crate::machine::BaseError> {
-        let tables = machine.tables();
-        let runs = match self {
-            LogsOf::Run(run) => tables.run(*run)?.into_iter().map(|run| run.id).collect(),
-            LogsOf::Job(job) if tables.job_row(*job)?.is_none() => return Ok(None),
-            LogsOf::Job(job) => {
-                let after = from.run.checked_sub(1);
-                let found = tables.runs(*job, after, limit)?;
-                let mut runs: Vec<RunId> = found.rows.into_iter().map(|run| run.id).collect();
-                // What was done to the job itself comes after its runs.
-                runs.extend(found.next.is_none().then(|| RunId::of_whole(*job)));
-                runs
-            }
-        };
-        if runs.is_empty() && matches!(self, LogsOf::Run(_)) {
-            return Ok(None);
-        }
-        let mut entries = Vec::new();
-        let mut last = None;
-        for run in runs {
-            let skip = if run.number == from.run { from.line } else { 0 };
-            let lines = if run.is_whole() { tables.job_log(run.job)? } else { tables.run_log(run)? };
-            for (line, entry) in lines.iter().enumerate().skip(skip) {
-                if entries.len() == limit {
-                    return Ok(Some((entries, Some(page::LogPlace { run: run.number, line }))));
-                }
-                let entry = views::log_entry(entry);
-                if entry.level >= least {
-                    entries.push(entry);
-                }
-            }
-            last = run.number.checked_add(1);
-        }
-        let more = last.filter(|_| matches!(self, LogsOf::Job(_)));
-        Ok(Some((entries, more.map(|run| page::LogPlace { run, line: 0 }))))
     }
 }

@@ -2,11 +2,16 @@
 
 use tonic::{Request, Response, Status};
 
-use super::edge::read;
+use super::edge::{command, committed, read, refused, wrong};
 use super::job_client_service::listeners;
+use super::lists::{self, Problems};
+use super::page::{self, Filters};
 use crate::dispatch::client_notifier::Listening;
+use crate::domain::{FieldError, Identity, NodeGroup, Position};
 use crate::jobtracker::JobTracker;
-use crate::machine::TrackerView;
+use crate::machine::command::{DeleteGroup, OfflineReason};
+use crate::machine::row::{NodeEvent, NodeType};
+use crate::machine::{Command, GroupView, Machine, NodeEventFilter, NodeEventView, Reply, TrackerView};
 use crate::raft::NodeMetrics;
 use crate::wire::pb::node_service_server::NodeService;
 use crate::wire::{pb, timestamp};
@@ -32,6 +37,110 @@ impl NodeService for Nodes {
         };
         nodes.retain(wanted);
         Ok(Response::new(pb::ListNodesResponse { nodes, next_page_token: String::new(), read: mark }))
+    }
+
+    async fn list_node_events(
+        &self,
+        request: Request<pb::ListNodeEventsRequest>,
+    ) -> Result<Response<pb::ListNodeEventsResponse>, Status> {
+        let request = request.into_inner();
+        let filter = event_filter(&request)?;
+        let same = pb::ListNodeEventsRequest {
+            page_size: 0,
+            page_token: String::new(),
+            consistency: 0,
+            ..request.clone()
+        };
+        let (filters, limit) = (Filters::of("node events", &same), page::size(request.page_size));
+        let before: Option<Position> = filters.place(&request.page_token)?;
+        let look = |machine: &Machine| machine.tables().node_events(&filter, before, limit);
+        let (found, mark) = read(&self.0, request.consistency, look).await?;
+        let next_page_token = found.next.map(|position| filters.token(&position)).unwrap_or_default();
+        let events = found.rows.iter().map(event).collect();
+        Ok(Response::new(pb::ListNodeEventsResponse { events, next_page_token, read: mark }))
+    }
+
+    async fn list_node_groups(
+        &self,
+        request: Request<pb::ListNodeGroupsRequest>,
+    ) -> Result<Response<pb::ListNodeGroupsResponse>, Status> {
+        let request = request.into_inner();
+        let mut problems = Problems::default();
+        let only = problems.name("node_group", &request.node_group, NodeGroup::new);
+        let only = problems.done(only)?;
+        let look = |machine: &Machine| machine.tables().groups();
+        let (groups, mark) = read(&self.0, request.consistency, look).await?;
+        let wanted = groups.iter().filter(|view| only.as_ref().is_none_or(|only| *only == view.node_group));
+        let node_groups = wanted.map(node_group).collect();
+        Ok(Response::new(pb::ListNodeGroupsResponse { node_groups, read: mark }))
+    }
+
+    async fn delete_node_group(
+        &self,
+        request: Request<pb::DeleteNodeGroupRequest>,
+    ) -> Result<Response<pb::DeleteNodeGroupResponse>, Status> {
+        let node_group = NodeGroup::new(request.into_inner().name);
+        let node_group = node_group.map_err(|e| wrong(vec![FieldError::new("name", e.problem)]))?;
+        let done = command(&self.0, Command::DeleteGroup(DeleteGroup { node_group })).await?;
+        match &done.reply {
+            Reply::Refused(refusal) => Err(refused(&done, refusal)),
+            _ => Ok(Response::new(pb::DeleteNodeGroupResponse { committed: committed(&done) })),
+        }
+    }
+}
+
+fn event_filter(request: &pb::ListNodeEventsRequest) -> Result<NodeEventFilter, Status> {
+    let mut problems = Problems::default();
+    if pb::NodeType::try_from(request.r#type).is_err() {
+        problems.add("type", format!("{} is not known to this JobTracker", request.r#type));
+    }
+    let filter = NodeEventFilter {
+        node_type: match request.r#type() {
+            pb::NodeType::Unspecified => None,
+            pb::NodeType::Jobtracker => Some(NodeType::JobTracker),
+            pb::NodeType::Tasktracker => Some(NodeType::TaskTracker),
+            pb::NodeType::Jobclient => Some(NodeType::JobClient),
+        },
+        node_group: problems.name("node_group", &request.node_group, NodeGroup::new),
+        identity: problems.name("identity", &request.identity, Identity::new),
+        online: request.online,
+        at: problems.span("time", request.time),
+    };
+    problems.done(filter)
+}
+
+fn event(view: &NodeEventView) -> pb::NodeEvent {
+    let row = &view.row;
+    let (online, reason) = match row.event {
+        NodeEvent::Online => (true, pb::OfflineReason::Unspecified),
+        NodeEvent::Offline(OfflineReason::Silent) => (false, pb::OfflineReason::Silent),
+        NodeEvent::Offline(OfflineReason::Left) => (false, pb::OfflineReason::Left),
+        NodeEvent::Offline(OfflineReason::Replaced) => (false, pb::OfflineReason::Replaced),
+    };
+    let (node_type, id) = match row.node_type {
+        NodeType::JobTracker => (pb::NodeType::Jobtracker, row.id.to_string()),
+        NodeType::TaskTracker => (pb::NodeType::Tasktracker, Position::from_u64(row.id).to_string()),
+        NodeType::JobClient => (pb::NodeType::Jobclient, Position::from_u64(row.id).to_string()),
+    };
+    pb::NodeEvent {
+        event_id: view.position.to_string(),
+        time: Some(timestamp(row.at)),
+        r#type: node_type.into(),
+        node_group: row.node_group.as_ref().map(ToString::to_string).unwrap_or_default(),
+        identity: row.identity.to_string(),
+        id,
+        online,
+        offline_reason: reason.into(),
+    }
+}
+
+fn node_group(view: &GroupView) -> pb::NodeGroup {
+    pb::NodeGroup {
+        name: view.node_group.to_string(),
+        tasktrackers_online: view.trackers_online,
+        tasktrackers_offline: view.trackers_offline,
+        slots: view.slots,
+        counts: Some(lists::counts(view)),
     }
 }
 

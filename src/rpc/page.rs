@@ -1,14 +1,19 @@
-//! Page tokens: where a listing goes on. Keyset, so that pages stay right while rows come and go.
+//! Page tokens: where a listing goes on. Keyset, so that pages stay right while rows come and go; a token knows which
+//! filters it was given out for.
 
-use std::fmt;
+use std::fmt::Display;
 use std::str::FromStr;
 
+use prost::Message;
 use tonic::Status;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::wire::{Fault, Reason};
 
 const SIZE_DEFAULT: usize = 50;
 const SIZE_MAX: usize = 1000;
+/// Hexadecimal digits of the filters' fingerprint.
+const FINGERPRINT_DIGITS: usize = 16;
 
 /// The number of rows of a page: 50 unless told, 1,000 at most.
 pub(super) fn size(asked: i32) -> usize {
@@ -23,36 +28,63 @@ pub(super) fn after<T: FromStr>(token: &str) -> Result<Option<T>, Status> {
     if token.is_empty() {
         return Ok(None);
     }
-    let wrong = |_| {
-        Fault::not_applied(Reason::PageTokenInvalid, format!("{token:?} is no page token of this listing"))
-    };
-    token.parse().map(Some).map_err(|error| wrong(error).into())
+    token.parse().map(Some).map_err(|_| wrong(token))
 }
 
-/// A line of a job's log: the run's number and the line within its log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct LogPlace {
-    pub(super) run: u64,
-    pub(super) line: usize,
+fn wrong(token: &str) -> Status {
+    Fault::not_applied(Reason::PageTokenInvalid, format!("{token:?} is no page token of this listing")).into()
 }
 
-impl fmt::Display for LogPlace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.run, self.line)
+/// A request's filters: the request without what differs from page to page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Filters(u64);
+
+impl Filters {
+    /// Of a listing's name and its request, of which the caller has taken the page's size and token and the consistency.
+    pub(super) fn of(listing: &str, request: &impl Message) -> Filters {
+        Filters(xxh3_64(&[listing.as_bytes(), &request.encode_to_vec()].concat()))
+    }
+
+    /// The token that goes on after a place.
+    pub(super) fn token(self, place: &impl Display) -> String {
+        let place: String = place.to_string().bytes().map(|byte| format!("{byte:02x}")).collect();
+        format!("{:016x}{place}", self.0)
+    }
+
+    /// The place of a token; `None` for the first page.
+    ///
+    /// # Errors
+    /// If it is no token, or one of other filters.
+    pub(super) fn place<T: FromStr>(self, token: &str) -> Result<Option<T>, Status> {
+        if token.is_empty() {
+            return Ok(None);
+        }
+        let parts = token.split_at_checked(FINGERPRINT_DIGITS);
+        let parts =
+            parts.and_then(|(filters, place)| Some((u64::from_str_radix(filters, 16).ok()?, text(place)?)));
+        let Some((filters, place)) = parts else { return Err(wrong(token)) };
+        if filters != self.0 {
+            let text = "the page token was given out for other filters; list from the first page again";
+            return Err(Fault::not_applied(Reason::PageTokenInvalid, text).into());
+        }
+        place.parse().map(Some).map_err(|_| wrong(token))
     }
 }
 
-impl FromStr for LogPlace {
-    type Err = std::num::ParseIntError;
-    fn from_str(text: &str) -> Result<LogPlace, Self::Err> {
-        let (run, line) = text.split_once('/').unwrap_or((text, ""));
-        Ok(LogPlace { run: run.parse()?, line: line.parse()? })
-    }
+/// The text of hexadecimal digits.
+fn text(digits: &str) -> Option<String> {
+    let digits = digits.as_bytes();
+    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let bytes: Option<Vec<u8>> =
+        digits.chunks(2).map(|digits| if digits.len() == 2 { pair(digits) } else { None }).collect();
+    String::from_utf8(bytes?).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::Place;
+    use crate::wire::pb;
 
     #[test]
     fn a_page_is_between_one_and_a_thousand_rows() {
@@ -60,10 +92,19 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_another_listing_is_refused() {
-        let place = LogPlace { run: 3, line: 14 };
-        assert_eq!(after::<LogPlace>(&place.to_string()).unwrap(), Some(place));
-        assert_eq!(after::<LogPlace>("").unwrap(), None);
-        assert!(after::<LogPlace>("42.0").is_err());
+    fn a_token_of_another_listing_or_of_other_filters_is_refused() {
+        let request = |group: &str| pb::ListJobsRequest { node_group: group.into(), ..Default::default() };
+        let (trade, stock) = (Filters::of("jobs", &request("trade")), Filters::of("jobs", &request("stock")));
+        let place: Place = "e 1000 42.0/3".parse().unwrap();
+        let token = trade.token(&place);
+        assert_eq!(trade.place::<Place>(&token).unwrap(), Some(place));
+        assert_eq!(trade.place::<Place>("").unwrap(), None);
+        let told =
+            |token: &str, filters: Filters| filters.place::<Place>(token).unwrap_err().message().to_owned();
+        assert!(told(&token, stock).contains("other filters"));
+        for wrong in ["42.0", "é", &token[..20], &format!("{token}0"), &format!("{}zz", &token[..16])] {
+            assert!(told(wrong, trade).contains("no page token"), "{wrong}");
+        }
+        assert!(after::<u64>("x").is_err());
     }
 }

@@ -178,6 +178,10 @@ pub(super) fn to_tracker(message: ToTracker, terms: &Terms) -> pb::SessionRespon
         ToTracker::Ask(executions) => {
             Response::Ask(pb::Ask { executions: executions.into_iter().map(ExecutionId::as_u64).collect() })
         }
+        ToTracker::Drain { draining, leave, reason } => {
+            Response::Drain(pb::Drain { draining, leave, reason })
+        }
+        ToTracker::Resize(slots) => Response::Resize(pb::Resize { slots }),
     };
     pb::SessionResponse { message: Some(message) }
 }

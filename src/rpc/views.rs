@@ -6,7 +6,7 @@ use crate::domain::JobSpec;
 use crate::domain::{ExecutionId, RunId, Timestamp};
 use crate::machine::command::ReclaimReason;
 use crate::machine::row::{
-    Attempt, AttemptEnd, Fate, JobAct, LedgerRow, LiveRun, LiveState, SkipReason, Stop, Why,
+    Attempt, AttemptEnd, Fate, Hold, JobAct, LedgerRow, LiveRun, LiveState, SkipReason, Stop, Why,
 };
 use crate::machine::{BaseError, JobState, JobView, LogView, LogWhat, Machine, RunState, RunView};
 use crate::wire::{pb, timestamp};
@@ -246,6 +246,9 @@ fn why_ready(machine: &Machine, live: &LiveRun) -> Result<String, BaseError> {
     let of_group =
         machine.tables().trackers()?.into_iter().filter(|t| t.node_group == *group && t.row.is_online());
     let online: Vec<_> = of_group.collect();
+    if let Some(Hold { since, by, reason }) = machine.tables().paused(group)? {
+        return Ok(format!("node group {group} is paused since {since} by {by}: {reason}"));
+    }
     if online.is_empty() {
         return Ok(format!("no TaskTracker of node group {group} is online"));
     }
@@ -254,8 +257,11 @@ fn why_ready(machine: &Machine, live: &LiveRun) -> Result<String, BaseError> {
     if able.is_empty() {
         return Ok(format!("no TaskTracker of node group {group} takes kind {}", live.kind));
     }
+    if able.iter().all(|t| t.row.drained.is_some()) {
+        return Ok(format!("every TaskTracker of node group {group} that could take it is drained"));
+    }
     let (slots, used) =
-        able.iter().fold((0, 0), |(slots, used), t| (slots + t.row.capacity as usize, used + t.executing));
+        able.iter().fold((0, 0), |(slots, used), t| (slots + t.row.slots() as usize, used + t.executing));
     let ahead = machine.tables().indexes().ready(group).map_or(0, |ready| ready.len());
     Ok(format!("{used} of {slots} slots of node group {group} are busy, {ahead} runs are ready"))
 }
@@ -299,6 +305,7 @@ pub(super) fn log_entry(line: &LogView) -> pb::JobLogEntry {
         tasktracker: line.tracker.as_ref().map(ToString::to_string).unwrap_or_default(),
         line_number: 0,
         text,
+        ..pb::JobLogEntry::default()
     }
 }
 

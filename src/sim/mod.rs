@@ -25,6 +25,8 @@ mod history;
 mod jobs;
 #[cfg(test)]
 mod office;
+#[cfg(test)]
+mod pages;
 #[cfg(all(test, feature = "planted-bugs"))]
 mod planted;
 mod promises;

@@ -37,6 +37,12 @@ impl Base for Disk {
         let range = rows.range(from.to_vec()..to.to_vec());
         Ok(range.take(limit).map(|(key, row)| (key.clone(), row.clone())).collect())
     }
+
+    fn scan_back(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<RawRow>, BaseError> {
+        let rows = self.0.lock();
+        let range = rows.range(from.to_vec()..to.to_vec()).rev();
+        Ok(range.take(limit).map(|(key, row)| (key.clone(), row.clone())).collect())
+    }
 }
 
 #[derive(Debug)]

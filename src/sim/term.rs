@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::cluster::NODES;
 use super::history::Broken;
 use super::office::{Office, Out};
+use super::pages::PAGE_EVERY;
 use super::rare::Rare;
 use super::tracker::{FromTracker, Ms, RECLAIM_AFTER, ToTracker};
 use super::world::{Happening, SKEW, World};
@@ -156,6 +157,9 @@ impl World {
             let Some((index, first)) = self.cluster.apply_next(node)? else { return Ok(()) };
             if first {
                 self.first_applied(index)?;
+            }
+            if index % PAGE_EVERY == 0 && first {
+                self.pages.turn(&self.cluster.replicas[node].machine)?;
             }
             if index % self.check_every == 0 && first {
                 self.check(node)?;

@@ -12,6 +12,7 @@ use super::cluster::{Cluster, NODES};
 use super::history::{Broken, History};
 use super::jobs;
 use super::office::{Now, Office};
+use super::pages::Pages;
 use super::rare::Rare;
 use super::rng::Rng;
 use super::tracker::{FromTracker, Ms, ToTracker, Tracker};
@@ -137,6 +138,7 @@ pub(super) struct World {
     pub(super) deaf: BTreeSet<ExecutionId>,
     pub(super) calls: Calls,
     pub(super) history: History,
+    pub(super) pages: Pages,
     /// Every so many entries all tables are checked.
     pub(super) check_every: u64,
     /// No more faults: the world heals.
@@ -168,6 +170,7 @@ impl World {
             deaf: BTreeSet::new(),
             calls: Calls::default(),
             history: History::default(),
+            pages: Pages::default(),
             check_every,
             calm: false,
         };

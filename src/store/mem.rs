@@ -49,6 +49,15 @@ impl Base for MemBase {
         let range = rows.range::<[u8], _>((Bound::Included(from), Bound::Excluded(to)));
         Ok(range.take(limit).map(|(key, row)| (key.clone(), row.to_vec())).collect())
     }
+
+    fn scan_back(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<RawRow>, BaseError> {
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        let rows = self.rows.read();
+        let range = rows.range::<[u8], _>((Bound::Included(from), Bound::Excluded(to))).rev();
+        Ok(range.take(limit).map(|(key, row)| (key.clone(), row.to_vec())).collect())
+    }
 }
 
 #[cfg(test)]
@@ -77,6 +86,7 @@ mod tests {
         assert_eq!(memory.get(&one), disk.get(&one));
         let limit = random.usize(0..40);
         assert_eq!(memory.scan(&one, &other, limit), disk.scan(&one, &other, limit));
+        assert_eq!(memory.scan_back(&one, &other, limit), disk.scan_back(&one, &other, limit));
         let everything = (&[][..], &[255; 8][..]);
         assert_eq!(
             memory.scan(everything.0, everything.1, 1000),

@@ -327,6 +327,10 @@ impl Base for MemState {
     fn scan(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<RawRow>, BaseError> {
         Ok(raw(&self.database.lock().rows, from, to, limit))
     }
+
+    fn scan_back(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<RawRow>, BaseError> {
+        Ok(raw_back(&self.database.lock().rows, from, to, limit))
+    }
 }
 
 impl StateEngine for MemState {
@@ -406,13 +410,17 @@ impl Base for Table {
     fn scan(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<RawRow>, BaseError> {
         Ok(raw(&self.0, from, to, limit))
     }
+
+    fn scan_back(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<RawRow>, BaseError> {
+        Ok(raw_back(&self.0, from, to, limit))
+    }
 }
 
 fn within<'a>(
     rows: &'a Rows,
     from: &'a [u8],
     to: &'a [u8],
-) -> impl Iterator<Item = (&'a Vec<u8>, &'a Bytes)> {
+) -> impl DoubleEndedIterator<Item = (&'a Vec<u8>, &'a Bytes)> {
     let bounds = if from < to {
         (Bound::Included(from), Bound::Excluded(to))
     } else {
@@ -426,6 +434,13 @@ fn raw(rows: &Rows, from: &[u8], to: &[u8], limit: usize) -> Vec<RawRow> {
         return Vec::new();
     }
     within(rows, from, to).take(limit).map(|(key, row)| (key.clone(), row.to_vec())).collect()
+}
+
+fn raw_back(rows: &Rows, from: &[u8], to: &[u8], limit: usize) -> Vec<RawRow> {
+    if from >= to {
+        return Vec::new();
+    }
+    within(rows, from, to).rev().take(limit).map(|(key, row)| (key.clone(), row.to_vec())).collect()
 }
 
 fn write_table(path: &Path, rows: &Rows) -> io::Result<()> {

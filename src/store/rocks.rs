@@ -82,6 +82,23 @@ impl RocksBase {
         self.write_batch(batch)
     }
 
+    fn rows(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        mode: IteratorMode<'_>,
+        limit: usize,
+    ) -> Result<Vec<RawRow>, BaseError> {
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        let mut options = ReadOptions::default();
+        options.set_iterate_lower_bound(from);
+        options.set_iterate_upper_bound(to);
+        let rows = self.db.iterator_opt(mode, options).take(limit);
+        rows.map(|row| row.map(|(key, value)| (key.into_vec(), value.into_vec())).map_err(failed)).collect()
+    }
+
     fn write_batch(&self, batch: WriteBatch) -> Result<(), BaseError> {
         let mut without_log = WriteOptions::default();
         without_log.disable_wal(true);
@@ -139,14 +156,11 @@ impl Base for RocksBase {
     }
 
     fn scan(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<RawRow>, BaseError> {
-        if from >= to {
-            return Ok(Vec::new());
-        }
-        let mut options = ReadOptions::default();
-        options.set_iterate_lower_bound(from);
-        options.set_iterate_upper_bound(to);
-        let rows = self.db.iterator_opt(IteratorMode::Start, options).take(limit);
-        rows.map(|row| row.map(|(key, value)| (key.into_vec(), value.into_vec())).map_err(failed)).collect()
+        self.rows(from, to, IteratorMode::Start, limit)
+    }
+
+    fn scan_back(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<RawRow>, BaseError> {
+        self.rows(from, to, IteratorMode::End, limit)
     }
 }
 

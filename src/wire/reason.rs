@@ -84,6 +84,12 @@ reasons! {
     NodeNotFound "NODE_NOT_FOUND" NotFound 404 Never exit 3:
         "No such JobTracker is a member or answers."
         fix "Look for it with `raftsman cluster status`."
+    GroupNotFound "GROUP_NOT_FOUND" NotFound 404 Never exit 3:
+        "No such node group is known: no job was submitted to it and no TaskTracker of it was seen."
+        fix "Look for it with `raftsman group list`."
+    GroupInUse "GROUP_IN_USE" FailedPrecondition 412 Never exit 6:
+        "The node group has live jobs, finished runs that are kept, or TaskTrackers that are online."
+        fix "Cancel its jobs, stop its TaskTrackers, and wait until its finished runs are forgotten."
     JobExists "JOB_EXISTS" AlreadyExists 409 Never exit 6:
         "A live job has this task id in this node group, and the submit said REJECT."
         fix "Cancel the live job, take another task id, or submit with IGNORE or REPLACE."
@@ -102,6 +108,12 @@ reasons! {
     StreamReplaced "STREAM_REPLACED" Aborted 409 Again exit 6:
         "Another stream of the same TaskTracker process carries its session."
         fix "Go on with the newest stream; if this is it, attach again."
+    TaskTrackerUnknown "TASKTRACKER_UNKNOWN" NotFound 404 Never exit 3:
+        "No TaskTracker of this identity is known in the node group."
+        fix "See `raftsman tasktracker list`."
+    TaskTrackerOffline "TASKTRACKER_OFFLINE" FailedPrecondition 412 Never exit 6:
+        "The TaskTracker is not online, so it cannot be told to leave."
+        fix "Drain it without leaving: a later start of it gets nothing."
     IdentityInUse "IDENTITY_IN_USE" AlreadyExists 409 Never exit 6:
         "Another live TaskTracker process has this identity."
         fix "Give each TaskTracker its own identity, or wait until the other one is offline."

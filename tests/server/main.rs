@@ -10,6 +10,7 @@ mod fail_store;
 mod feedback;
 mod gates;
 mod jobs;
+mod lists;
 mod log_export;
 mod lts_commands;
 mod members;

@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use crate::cluster::Cluster;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Double {
-    number: u64,
+pub(crate) struct Double {
+    pub(crate) number: u64,
 }
 
 impl Payload for Double {
@@ -51,13 +51,13 @@ async fn forever(ctx: JobContext, _job: Forever) -> JobResult<()> {
     Err(JobError::Cancelled.into())
 }
 
-struct Agent {
+pub(crate) struct Agent {
     stop: CancellationToken,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Agent {
-    fn of(cluster: &Cluster) -> Agent {
+    pub(crate) fn of(cluster: &Cluster) -> Agent {
         let stop = CancellationToken::new();
         let tracker = TaskTracker::builder("trade")
             .addresses(addresses(cluster))
@@ -73,7 +73,7 @@ impl Agent {
         Agent { stop, task }
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         self.task.await.expect("it drains and ends");
     }
@@ -84,7 +84,7 @@ fn addresses(cluster: &Cluster) -> String {
     addresses.join(",")
 }
 
-async fn client(cluster: &Cluster) -> JobClient {
+pub(crate) async fn client(cluster: &Cluster) -> JobClient {
     JobClient::builder()
         .addresses(addresses(cluster))
         .node_group("trade")

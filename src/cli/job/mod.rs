@@ -8,11 +8,13 @@ mod wait;
 
 use clap::Subcommand;
 
+pub(super) use show::{page_size, wants_more};
+
 use super::Global;
-use super::failure::{Failure, Outcome};
+use super::failure::Outcome;
 use super::json;
 use super::output::{Column, Row, column, wide};
-use crate::client::{JobClient, JobRef};
+use crate::client::JobRef;
 use crate::wire::pb;
 
 /// The node group that a command means when it names none; `raftsman dev` runs a TaskTracker for it.
@@ -74,14 +76,6 @@ impl Target {
         match (&self.job, &self.task_id) {
             (Some(id), _) => JobRef::Id(id.clone()),
             (None, task_id) => JobRef::task(&self.node_group, task_id.clone().unwrap_or_default()),
-        }
-    }
-
-    /// The id, asked for where only the name is known.
-    async fn job_id(&self, client: &JobClient) -> Result<String, Failure> {
-        match &self.job {
-            Some(id) => Ok(id.clone()),
-            None => Ok(client.get(self.job_ref()).await?.job_id),
         }
     }
 }

@@ -186,6 +186,12 @@ pub fn weight(command: &Command) -> usize {
         Command::Plan(plan) => plan.jobs.iter().map(|job| 64 + 8 * job.instants.len()).sum(),
         Command::SetAlarms(set) => COMMAND_BYTES * set.changes.len(),
         Command::TrackerOnline(online) => 8 * online.holds.len(),
+        Command::Update(update) => update.patch.as_ref().map_or(0, |patch| {
+            patch.payload.as_ref().map_or(0, |payload| payload.len())
+                + patch.params.as_ref().map_or(0, |params| 32 * params.len())
+        }),
+        Command::PauseQueue(pause) => pause.by.len() + pause.reason.len(),
+        Command::Drain(drain) => drain.by.len() + drain.reason.len(),
         Command::Stats(told) => {
             COMMAND_BYTES * (told.groups.len() + told.trackers.len() + told.jobtrackers.len())
         }
@@ -201,6 +207,11 @@ pub fn weight(command: &Command) -> usize {
         | Command::Expire
         | Command::AlarmsTold(_)
         | Command::SilenceAlarm(_)
+        | Command::DeleteGroup(_)
+        | Command::SetLimits(_)
+        | Command::ResumeQueue(_)
+        | Command::Undrain(_)
+        | Command::SetSlots(_)
         | Command::SetLimits(_)
         | Command::FeedbackRetry(_)
         | Command::FeedbackDrop(_) => 0,

@@ -31,6 +31,10 @@ impl Base for Nothing {
     fn scan(&self, _: &[u8], _: &[u8], _: usize) -> Result<Vec<RawRow>, BaseError> {
         Ok(Vec::new())
     }
+
+    fn scan_back(&self, _: &[u8], _: &[u8], _: usize) -> Result<Vec<RawRow>, BaseError> {
+        Ok(Vec::new())
+    }
 }
 
 struct Term {

@@ -67,6 +67,8 @@ struct Shared {
     machine: Arc<RwLock<Machine>>,
     leader: watch::Receiver<Option<LeaderHandle>>,
     waiters: Arc<Waiters>,
+    /// Changes with each entry that is applied here.
+    applied: watch::Sender<()>,
     clock: Arc<dyn Clock>,
     process: Option<Arc<Probe>>,
     started: Instant,
@@ -125,9 +127,14 @@ impl JobTracker {
         let waiters = Arc::new(Waiters::default());
         let Surroundings { clock, dial, open, on_fatal, process } = surroundings;
         let told = Arc::clone(&waiters);
+        let applied = watch::Sender::new(());
+        let tell_applied = applied.clone();
         let state_options = StateOptions {
             flush: options.flush,
-            on_applied: Arc::new(move |applied| told.applied(applied)),
+            on_applied: Arc::new(move |applied| {
+                told.applied(applied);
+                tell_applied.send_replace(());
+            }),
             on_fatal: Arc::clone(&on_fatal),
         };
         let Store { log, state, data_dir } = open(&options.data_dir, state_options)?;
@@ -167,6 +174,7 @@ impl JobTracker {
             machine,
             leader,
             waiters,
+            applied,
             clock,
             process,
             started,
@@ -319,6 +327,11 @@ impl JobTracker {
     /// Tells when a run of the job, or the job, ends on this node.
     pub fn job_moves(&self, job: JobId) -> JobMoves {
         self.shared.waiters.watch(job)
+    }
+
+    /// Changes with each entry that is applied here.
+    pub fn applied(&self) -> watch::Receiver<()> {
+        self.shared.applied.subscribe()
     }
 
     /// Hands leadership over if this node has it, answers the calls under way (the next leader may have to do them), and

@@ -5,9 +5,9 @@ use crate::domain::{BizLogLine, RunId};
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::command::{BizLog, ExecutionLines};
-use crate::machine::key::Key;
+use crate::machine::job_log::{self, Lines};
 use crate::machine::reply::Reply;
-use crate::machine::row::{JobLogKind, JobLogRow, LiveRun, Row};
+use crate::machine::row::{JobLogKind, JobLogRow, LiveRun};
 
 pub(super) fn apply(change: &mut Change<'_>, log: &BizLog) -> Result<Reply, BaseError> {
     for lines in &log.lines {
@@ -32,6 +32,7 @@ fn append(
     let mut dropped = lines.first.saturating_sub(live.log_lines.max(1));
     live.log_lines = live.log_lines.max(lines.first);
     let limit = change.limits().biz_log_bytes_max;
+    let mut written = Lines::about(run);
     for line in lines.lines.iter().skip(known) {
         // An empty line costs its end: a loop that writes nothing must come to the limit too.
         let bytes = u32::try_from(line.text.len()).unwrap_or(u32::MAX).saturating_add(1);
@@ -41,32 +42,28 @@ fn append(
             dropped += 1;
         } else {
             live.log_bytes += bytes;
-            write(change, run, lines, line)?;
+            written.add(change, biz(lines, line));
         }
     }
     if dropped > 0 {
-        let (line, before) = live.log_dropped.unwrap_or_else(|| (change.new_id(), 0));
-        let all = before + dropped;
-        live.log_dropped = Some((line, all));
+        let all = live.log_dropped.map_or(0, |(_, before)| before) + dropped;
         let what = JobLogKind::BizDropped { lines: all };
         let row = JobLogRow { at: change.now(), execution: Some(lines.execution), what };
-        change.put_plain(Key::JobLog(run, line), Row::JobLog(Box::new(row)))?;
+        let line = match live.log_dropped {
+            Some((line, _)) if job_log::rewrite(change, run, line, &row)? => line,
+            Some(_) | None => written.add(change, row),
+        };
+        live.log_dropped = Some((line, all));
         // Rare, so that lines that are kept cost no more for it.
         change.count(&live.node_group, |group| {
             group.log_lines_dropped = group.log_lines_dropped.saturating_add(dropped);
         })?;
     }
+    written.done(change);
     change.put_live(run, live)
 }
 
-fn write(
-    change: &mut Change<'_>,
-    run: RunId,
-    of: &ExecutionLines,
-    line: &BizLogLine,
-) -> Result<(), BaseError> {
+fn biz(of: &ExecutionLines, line: &BizLogLine) -> JobLogRow {
     let what = JobLogKind::Biz { level: line.level, text: line.text.clone() };
-    let row = JobLogRow { at: line.at, execution: Some(of.execution), what };
-    let key = Key::JobLog(run, change.new_id());
-    change.put_plain(key, Row::JobLog(Box::new(row)))
+    JobLogRow { at: line.at, execution: Some(of.execution), what }
 }

@@ -27,7 +27,7 @@ pub(super) fn apply(change: &mut Change<'_>, cancel: &Cancel) -> Result<Reply, B
     })
 }
 
-fn find(change: &Change<'_>, job: &JobRef) -> Result<Option<JobId>, BaseError> {
+pub(super) fn find(change: &Change<'_>, job: &JobRef) -> Result<Option<JobId>, BaseError> {
     match job {
         JobRef::Id(job) => Ok(Some(*job)),
         JobRef::Key(group, task) => Ok(change.task_key(group, task)?.map(|row| row.job)),
@@ -39,7 +39,7 @@ fn cancel_job(change: &mut Change<'_>, job: JobId, cancel: &Cancel) -> Result<Ca
     let Some(row) = change.job(job)? else { return Ok(CancelAnswer::NotFound) };
     let key = change.task_key(&row.spec.node_group, &row.spec.task_id)?;
     if !key.is_some_and(|key| key.job == job && key.live) {
-        return finished(change, job);
+        return Ok(CancelAnswer::AlreadyFinished(job, finished_as(change, job)?));
     }
     change.log_job(job, JobAct::Cancelled, Why::of(&cancel.request, &cancel.reason))?;
     stop_rhythm(change, job)?;
@@ -85,12 +85,12 @@ fn end_if_idle(change: &mut Change<'_>, job: JobId) -> Result<(), BaseError> {
 }
 
 /// How the job's last run ended.
-fn finished(change: &Change<'_>, job: JobId) -> Result<CancelAnswer, BaseError> {
+pub(super) fn finished_as(change: &Change<'_>, job: JobId) -> Result<Fate, BaseError> {
     let number = change.job(job)?.map_or(0, |row| row.next_number.saturating_sub(1));
     let last = first_ended_from(change, RunId { job, number })?;
     // Runs that overlap are forgotten in the order in which they ended, so an earlier one may be left.
     let left = if last.is_none() { first_ended_from(change, RunId { job, number: 0 })? } else { last };
-    Ok(CancelAnswer::AlreadyFinished(job, left.unwrap_or(Fate::Cancelled)))
+    Ok(left.unwrap_or(Fate::Cancelled))
 }
 
 fn first_ended_from(change: &Change<'_>, run: RunId) -> Result<Option<Fate>, BaseError> {

@@ -8,11 +8,12 @@ use crate::domain::{Action, RunId, Timestamp};
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::command::{Complete, Completion};
-use crate::machine::key::Key;
+use crate::machine::job_log;
 use crate::machine::queue::end::{self, End};
+use crate::machine::queue::revision;
 use crate::machine::queue::take_back::end_attempt;
 use crate::machine::reply::{CompleteAnswer, Reply};
-use crate::machine::row::{Attempt, AttemptEnd, Fate, JobLogKind, JobLogRow, LiveRun, LiveState, Row, Stop};
+use crate::machine::row::{Attempt, AttemptEnd, Fate, JobLogKind, JobLogRow, LiveRun, LiveState, Stop};
 use crate::planted::{self, Bug};
 
 pub(super) fn apply(change: &mut Change<'_>, complete: &Complete) -> Result<Reply, BaseError> {
@@ -77,7 +78,9 @@ fn retry_or_end(
         None if live.superseded => return end_with(change, run, live, Fate::Failed, result),
         None => {}
     }
-    let spec = change.spec_of(run.job, live.revision)?;
+    // An update that came meanwhile decides whether there is a retry, and the retry runs what it says.
+    let Some(job) = change.job(run.job)? else { return end_with(change, run, live, Fate::Dead, result) };
+    let spec = Arc::clone(&job.spec);
     if live.retries >= spec.retry.retries_max {
         return end_with(change, run, live, Fate::Dead, result);
     }
@@ -93,6 +96,7 @@ fn retry_or_end(
         group.retried += 1;
         group.executed(result.outcome.action);
     })?;
+    revision::take_newest(change, run, &mut live)?;
     change.put_live(run, live)
 }
 
@@ -131,6 +135,6 @@ fn write_down_stale(change: &mut Change<'_>, result: &Completion) -> Result<(), 
     change.count(&job.spec.node_group, |group| group.stale += 1)?;
     let what = JobLogKind::StaleCompletion { action: result.outcome.action };
     let row = JobLogRow { at: change.now(), execution: Some(result.execution), what };
-    let key = Key::JobLog(result.run, change.new_id());
-    change.put_plain(key, Row::JobLog(Box::new(row)))
+    job_log::write(change, result.run, row);
+    Ok(())
 }

@@ -20,7 +20,13 @@ pub(super) fn apply(change: &mut Change<'_>, dispatch: &Dispatch) -> Result<Repl
     let Some((group, who, tracker)) = change.online(session)? else {
         return Ok(Reply::Refused(Refusal::UnknownSession(session)));
     };
-    let free = (tracker.capacity as usize).saturating_sub(change.indexes().executing_on(session));
+    if tracker.drained.is_some() {
+        return Ok(Reply::Refused(Refusal::Draining(session)));
+    }
+    if change.indexes().is_paused(&group) {
+        return Ok(Reply::Refused(Refusal::Paused(group)));
+    }
+    let free = (tracker.slots() as usize).saturating_sub(change.indexes().executing_on(session));
     let want = free.min(dispatch.want as usize).min(CAPACITY_MAX as usize);
     let heads = change.indexes().ready(&group).map_or_else(Vec::new, |ready| heads(ready, &tracker, want));
     let mut pushes = Vec::with_capacity(heads.len());

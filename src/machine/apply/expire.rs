@@ -1,6 +1,6 @@
 //! Forgets what is old: finished runs by age and by number a group, request ids, client sessions, offline TaskTrackers,
-//! feedback that nobody heard, series by age and by number.
-//! A bounded number of rows a command, and an effect that says so when there is more.
+//! feedback that nobody heard, series by age and by number, written lines of the job log and events of nodes by age and
+//! by what they take. A bounded number of rows a command, and an effect that says so when there is more.
 
 use std::collections::BTreeSet;
 
@@ -8,8 +8,10 @@ use crate::domain::{ClientId, Identity, JobId, Millis, NodeGroup, Position, Requ
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::effect::Effect;
+use crate::machine::job_log;
 use crate::machine::key::Key;
 use crate::machine::limits::{ALARM_KEPT, EXPIRE_MAX};
+use crate::machine::node_history;
 use crate::machine::queue::{feedback, take_back};
 use crate::machine::reply::Reply;
 use crate::machine::row::{LiveState, Row, TrackerState};
@@ -21,6 +23,7 @@ pub(super) fn apply(change: &mut Change<'_>) -> Result<Reply, BaseError> {
         undo_old_pushes(change)?;
     }
     finished_runs(change)?;
+    old_histories(change)?;
     request_ids(change)?;
     client_sessions(change)?;
     offline_trackers(change)?;
@@ -29,6 +32,19 @@ pub(super) fn apply(change: &mut Change<'_>) -> Result<Reply, BaseError> {
     alarms(change)?;
     silences(change)?;
     Ok(Reply::Done)
+}
+
+/// Written lines of the job log and events of nodes, by age and by what they take.
+fn old_histories(change: &mut Change<'_>) -> Result<(), BaseError> {
+    let limits = *change.limits();
+    let oldest = change.now() - limits.job_log_kept;
+    let lines = job_log::forget_old(change, oldest, limits.job_log_bytes_max, EXPIRE_MAX)?;
+    let oldest = change.now() - limits.node_events_kept;
+    let events = node_history::forget_old(change, oldest, limits.node_events_max, EXPIRE_MAX)?;
+    if !(lines && events) {
+        change.effect(Effect::MoreToExpire);
+    }
+    Ok(())
 }
 
 /// Only for [`Bug::OldPushesAreUndone`]: LTS's push timeout.
@@ -105,10 +121,7 @@ impl Forgetting {
             self.budget = self.budget.saturating_sub(1);
             return Ok(true);
         }
-        let (from, to) = (Key::JobLog(run, Position::MIN), Key::JobLog(run, Position::MAX));
-        let lines = change.scan(&from, &to, self.budget)?;
-        self.budget -= lines.len();
-        lines.into_iter().try_for_each(|(line, _)| change.delete(line))?;
+        self.budget -= job_log::forget(change, run, Position::MIN, Position::MAX, self.budget)?;
         let is_done = self.budget > 0;
         self.budget = self.budget.saturating_sub(1);
         Ok(is_done)
@@ -129,9 +142,7 @@ fn forget_job_if_bare(change: &mut Change<'_>, id: JobId) -> Result<(), BaseErro
     if key.is_some() {
         change.delete(Key::TaskKey(job.spec.node_group.clone(), job.spec.task_id.clone()))?;
     }
-    let line = |position| Key::JobLog(RunId::of_whole(id), position);
-    let lines = change.scan(&line(Position::MIN), &line(Position::MAX), usize::MAX)?;
-    lines.into_iter().try_for_each(|(line, _)| change.delete(line))?;
+    job_log::forget(change, RunId::of_whole(id), Position::MIN, Position::MAX, usize::MAX)?;
     change.delete(Key::Job(id))
 }
 

@@ -5,19 +5,24 @@ mod biz_log;
 mod cancel;
 mod client_open;
 mod complete;
+mod delete_group;
 mod dispatch;
+mod drain;
 mod expire;
 mod feedback_drop;
 mod feedback_failed;
 mod feedback_heard;
 mod feedback_retry;
+mod pause_queue;
 mod plan;
 mod reclaim;
 mod request;
+mod resume_queue;
 mod retry;
 mod return_;
 mod set_alarms;
 mod set_limits;
+mod set_slots;
 mod silence_alarm;
 mod stats;
 mod submit;
@@ -25,6 +30,8 @@ mod terminate;
 mod tick;
 mod tracker_offline;
 mod tracker_online;
+mod undrain;
+mod update;
 
 use super::base::BaseError;
 use super::change::Change;
@@ -39,6 +46,7 @@ pub(super) fn apply(change: &mut Change<'_>, command: &Command) -> Result<Reply,
         Command::Cancel(cancel) => cancel::apply(change, cancel),
         Command::Terminate(terminate) => terminate::apply(change, terminate),
         Command::Retry(retry) => retry::apply(change, retry),
+        Command::Update(update) => update::apply(change, update),
         Command::TrackerOnline(online) => tracker_online::apply(change, online),
         Command::TrackerOffline(offline) => tracker_offline::apply(change, offline),
         Command::Dispatch(dispatch) => dispatch::apply(change, dispatch),
@@ -54,6 +62,12 @@ pub(super) fn apply(change: &mut Change<'_>, command: &Command) -> Result<Reply,
         Command::FeedbackFailed(failed) => feedback_failed::apply(change, failed),
         Command::FeedbackRetry(retry) => feedback_retry::apply(change, retry),
         Command::FeedbackDrop(drop) => feedback_drop::apply(change, drop),
+        Command::DeleteGroup(delete) => delete_group::apply(change, delete),
+        Command::PauseQueue(pause) => pause_queue::apply(change, pause),
+        Command::ResumeQueue(resume) => resume_queue::apply(change, resume),
+        Command::Drain(drain) => drain::apply(change, drain),
+        Command::Undrain(undrain) => undrain::apply(change, undrain),
+        Command::SetSlots(slots) => set_slots::apply(change, slots),
         Command::Stats(told) => stats::apply(change, told),
         Command::SetAlarms(set) => set_alarms::apply(change, set),
         Command::AlarmsTold(told) => alarms_told::apply(change, told),

@@ -97,6 +97,7 @@ impl From<Answer> for Reply {
             Answer::Terminating(execution) => Reply::Terminating(execution),
             Answer::Retried(run) => Reply::Retried(run),
             Answer::Refused(refusal) => Reply::Refused(refusal),
+            Answer::Updated(answer) => Reply::Updated(answer),
         }
     }
 }

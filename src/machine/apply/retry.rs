@@ -35,7 +35,8 @@ fn again(change: &mut Change<'_>, retry: &Retry) -> Result<Answer, BaseError> {
     change.put_task_key(&job.spec, TaskKeyRow { job: run.job, live: true })?;
     let new = RunId { job: run.job, number };
     let now = change.now();
-    let mut live = start::live_run(now, &job.spec, job.revision, now, LiveState::Ready { since: now });
+    let revisions = (job.revision, job.schedule_revision);
+    let mut live = start::live_run(now, &job.spec, revisions, now, LiveState::Ready { since: now });
     live.periodic = change.periodic(run.job)?.is_some();
     (live.start_by, live.by_hand) = (None, true);
     change.put_new_live(new, live);

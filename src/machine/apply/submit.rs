@@ -9,10 +9,10 @@ use crate::machine::change::Change;
 use crate::machine::command::Submit;
 use crate::machine::key::Key;
 use crate::machine::queue::end::{self, End};
-use crate::machine::queue::{instant, start};
+use crate::machine::queue::{instant, revision, start};
 use crate::machine::reply::{Reply, SubmitAnswer};
 use crate::machine::row::{
-    Answer, BodyRow, Fate, JobRow, LiveRun, LiveState, PeriodicRow, Rhythm, SkipReason, TaskKeyRow,
+    Answer, Fate, JobRow, LiveRun, LiveState, PeriodicRow, Rhythm, SkipReason, TaskKeyRow,
 };
 use crate::planted::{self, Bug};
 
@@ -56,11 +56,19 @@ fn accept(change: &mut Change<'_>, spec: &Arc<JobSpec>) -> Result<SubmitAnswer, 
     let next_number = u64::from(!is_periodic(spec));
     change.put_job(
         job,
-        JobRow { revision: 1, created: now, updated: now, next_number, spec: Arc::clone(spec) },
+        JobRow {
+            revision: 1,
+            created: now,
+            updated: now,
+            next_number,
+            schedule_revision: 1,
+            schedule_since: now,
+            spec: Arc::clone(spec),
+        },
     )?;
     change.put_task_key(spec, TaskKeyRow { job, live: true })?;
     change.count(&spec.node_group, |group| group.submitted += 1)?;
-    start::job(change, job, spec, start::From { revision: 1, number: 0, live: 0 })?;
+    start::job(change, job, spec, start::From { revision: 1, schedule_revision: 1, number: 0, live: 0 })?;
     Ok(SubmitAnswer::Accepted(job))
 }
 
@@ -92,13 +100,23 @@ fn replace(change: &mut Change<'_>, job: JobId, spec: &Arc<JobSpec>) -> Result<S
     let updated = change.now();
     change.put_job(
         job,
-        JobRow { revision, created: old.created, updated, next_number, spec: Arc::clone(spec) },
+        JobRow {
+            revision,
+            created: old.created,
+            updated,
+            next_number,
+            schedule_revision: revision,
+            schedule_since: updated,
+            spec: Arc::clone(spec),
+        },
     )?;
     change.put_task_key(spec, TaskKeyRow { job, live: true })?;
     if executing > 0 && !is_periodic(spec) {
-        wait_for_end(change, job, revision, number, executing)?;
+        let from = start::From { revision, schedule_revision: revision, number, live: executing };
+        wait_for_end(change, job, spec, from)?;
     } else if !planted::is(Bug::ReplaceStartsNothing) {
-        start::job(change, job, spec, start::From { revision, number, live: executing })?;
+        let from = start::From { revision, schedule_revision: revision, number, live: executing };
+        start::job(change, job, spec, from)?;
     }
     Ok(SubmitAnswer::Replaced(job, revision))
 }
@@ -111,7 +129,7 @@ fn supersede(change: &mut Change<'_>, job: JobId, old: &JobRow) -> Result<u32, B
     for (run, live) in change.live_runs(job)? {
         if matches!(live.state, LiveState::Executing { .. }) {
             executing += 1;
-            keep_body(change, job, old, &live)?;
+            revision::keep_body(change, job, old, &live)?;
             change.put_live(run, LiveRun { superseded: true, periodic: true, ..LiveRun::clone(&live) })?;
         } else {
             let skipped = Fate::Skipped { reason: SkipReason::Superseded, last: live.due, count: 1 };
@@ -123,27 +141,19 @@ fn supersede(change: &mut Change<'_>, job: JobId, old: &JobRow) -> Result<u32, B
     Ok(executing)
 }
 
-/// The executing run needs its specification when it is pushed again.
-fn keep_body(change: &mut Change<'_>, job: JobId, old: &JobRow, live: &LiveRun) -> Result<(), BaseError> {
-    if live.superseded || live.revision != old.revision {
-        return Ok(());
-    }
-    let users = change.body(job, live.revision)?.map_or(0, |body| body.users);
-    change.put_body(job, live.revision, BodyRow { users: users + 1, spec: Arc::clone(&old.spec) })
-}
-
 /// A one-shot revision that came while older runs execute starts when they have ended.
 fn wait_for_end(
     change: &mut Change<'_>,
     job: JobId,
-    revision: u32,
-    number: u64,
-    live: u32,
+    spec: &JobSpec,
+    from: start::From,
 ) -> Result<(), BaseError> {
     let (rhythm, settled) = (Rhythm::Stopped { restart: true }, change.now());
+    let start::From { schedule_revision: revision, number: next_number, live, .. } = from;
+    let node_group = spec.node_group.clone();
     change.put_periodic(
         job,
-        PeriodicRow { revision, rhythm, settled, next_number: number, live, last_skip: None },
+        PeriodicRow { node_group, revision, rhythm, settled, next_number, live, last_skip: None },
     )
 }
 

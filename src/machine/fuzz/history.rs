@@ -8,16 +8,18 @@ use bytes::Bytes;
 use super::{Source, apply, machine};
 use crate::domain::{
     Action, AlarmId, AlarmRule, AlarmSeverity, AlarmSubject, AlarmTarget, Backoff, BizLogLevel, BizLogLine,
-    ClientId, CronSchedule, DstRule, ExecutionId, Identity, JobId, JobSpec, Kind, Millis, MisfirePolicy,
-    NodeGroup, OnConflict, Outcome, RepeatSchedule, RequestId, RunId, Schedule, SessionId, TaskId, Timestamp,
+    ClientId, CronSchedule, DstRule, ExecutionId, Identity, JobId, JobPatch, JobSpec, Kind, Millis,
+    MisfirePolicy, NodeGroup, OnConflict, Outcome, RepeatSchedule, RequestId, RunId, Schedule, SchedulePatch,
+    SessionId, TaskId, Timestamp,
 };
 use crate::machine::alarm::{AlarmNews, AlarmReading};
 use crate::machine::command::{
     AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Complete, Completion,
-    Dispatch, ExecutionLines, FeedbackDrop, FeedbackFailed, FeedbackFailure, FeedbackHeard, FeedbackRetry,
-    FeedbackWhich, Fingerprint, GroupSample, JobPlan, JobRef, OfflineReason, Plan, Reclaim, ReclaimReason,
-    RequestKey, Retry, Return, SetAlarms, SetLimits, SilenceAlarm, SkippedRange, Stats, Submit, Terminate,
-    TrackerOffline, TrackerOnline, TrackerSample,
+    Dispatch, Drain, ExecutionLines, FeedbackDrop, FeedbackFailed, FeedbackFailure, FeedbackHeard,
+    FeedbackRetry, FeedbackWhich, Fingerprint, GroupSample, JobPlan, JobRef, OfflineReason, PauseQueue, Plan,
+    Reclaim, ReclaimReason, RequestKey, ResumeQueue, Retry, Return, SetAlarms, SetLimits, SetSlots,
+    SilenceAlarm, SkippedRange, Stats, Submit, Terminate, TrackerOffline, TrackerOnline, TrackerSample,
+    Undrain, Update,
 };
 use crate::machine::limits::{CAPACITY_MAX, FIELDS, Limits};
 use crate::machine::reply::SubmitAnswer;
@@ -101,6 +103,8 @@ impl Seen {
             Reply::ClientOpened(client) => self.clients.push(*client),
             Reply::Retried(run) => self.runs.push(*run),
             Reply::Done
+            | Reply::Updated(_)
+            | Reply::Switched(_)
             | Reply::Cancelled(_)
             | Reply::Terminating(_)
             | Reply::Completed(_)
@@ -111,7 +115,7 @@ impl Seen {
     }
 
     fn command(&self, source: &mut Source<'_>, at: u64) -> Command {
-        match source.byte() % 20 {
+        match source.byte() % 22 {
             0..=2 => Command::Submit(Submit {
                 request: self.request(source),
                 jobs: source.some(3, |source| job(source, at).into()),
@@ -154,6 +158,8 @@ impl Seen {
                 reason: String::new(),
             }),
             18 => self.rarely(source, at),
+            19 => Command::Update(self.update(source, at)),
+            20 => self.held(source),
             _ => Command::Expire,
         }
     }
@@ -204,6 +210,54 @@ impl Seen {
 
     fn some_runs(&self, source: &mut Source<'_>) -> Vec<RunId> {
         source.some(3, |source| self.run(source))
+    }
+
+    fn update(&self, source: &mut Source<'_>, at: u64) -> Update {
+        let job = job(source, at);
+        let schedule = match job.schedule {
+            Schedule::RealTime => SchedulePatch::RealTime,
+            Schedule::TriggerTime(at) => SchedulePatch::TriggerTime(at),
+            Schedule::Cron(cron) => {
+                SchedulePatch::Cron { expression: Some(cron.expression), time_zone: None, dst: None }
+            }
+            Schedule::Repeat(repeat) => SchedulePatch::Repeat {
+                interval: source.flag().then_some(repeat.interval),
+                count: source.flag().then_some(repeat.count),
+                first: source.flag().then_some(repeat.first),
+            },
+        };
+        let patch = JobPatch {
+            node_group: source.flag().then_some(job.node_group),
+            kind: source.flag().then_some(job.kind),
+            priority: source.flag().then_some(job.priority),
+            schedule: source.flag().then_some(schedule),
+            retries_max: source.flag().then_some(job.retry.retries_max),
+            run_timeout: source.flag().then_some(job.run_timeout),
+            start_deadline: source.flag().then_some(job.start_deadline),
+            rely_on_previous_cycle: source.flag().then_some(job.rely_on_previous_cycle),
+            misfire: source.flag().then_some(job.misfire),
+            misfire_after: source.flag().then_some(job.misfire_after),
+            ..JobPatch::default()
+        };
+        let expected_revision = u32::from(source.byte() % 4);
+        let patch = source.flag().then(|| Box::new(patch));
+        let (request, job) = (self.request(source), self.job_ref(source));
+        Update { request, job, expected_revision, patch, reason: String::new() }
+    }
+
+    fn held(&self, source: &mut Source<'_>) -> Command {
+        let (node_group, identity) = (group(source), identity(source));
+        let (by, reason) = ("ann".to_owned(), "r".repeat(source.below(4)));
+        match source.byte() % 5 {
+            0 => Command::PauseQueue(PauseQueue { node_group, by, reason }),
+            1 => Command::ResumeQueue(ResumeQueue { node_group }),
+            2 => Command::Drain(Drain { node_group, identity, by, reason, leave: source.flag() }),
+            3 => Command::Undrain(Undrain { node_group, identity }),
+            _ => {
+                let slots = source.flag().then(|| source.byte().into());
+                Command::SetSlots(SetSlots { node_group, identity, slots })
+            }
+        }
     }
 
     fn request(&self, source: &mut Source<'_>) -> RequestKey {

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::{feedback, start};
+use super::{feedback, revision, start};
 use crate::domain::{Action, JobId, JobSpec, RunId};
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
@@ -42,6 +42,7 @@ pub(in crate::machine) fn run(
     let fate = end.fate;
     let ledger = LedgerRow {
         revision: live.revision,
+        schedule_revision: live.schedule_revision,
         by_hand: live.by_hand,
         due: live.due,
         ended: change.now(),
@@ -66,8 +67,9 @@ pub(in crate::machine) fn run(
         tally(group, fate);
     })?;
     change.effect(Effect::Finished(run));
-    if live.superseded {
-        release_body(change, run.job, live.revision)?;
+    let newest = change.job(run.job)?.map(|job| job.revision);
+    if newest.is_some_and(|newest| newest != live.revision) {
+        revision::release_body(change, run.job, live.revision)?;
     }
     if live.periodic { periodic_run_ended(change, run.job) } else { job(change, run.job) }
 }
@@ -133,7 +135,8 @@ fn mark_end(change: &mut Change<'_>, id: JobId, row: &JobRow) -> Result<(), Base
 /// A one-shot revision came while older runs executed; now it may run.
 fn restart(change: &mut Change<'_>, id: JobId, newest: &JobRow, number: u64) -> Result<(), BaseError> {
     change.put_job(id, JobRow { next_number: number + 1, ..newest.clone() })?;
-    start::job(change, id, &newest.spec, start::From { revision: newest.revision, number, live: 0 })
+    let (revision, schedule_revision) = (newest.revision, newest.schedule_revision);
+    start::job(change, id, &newest.spec, start::From { revision, schedule_revision, number, live: 0 })
 }
 
 /// The job ends: its task key is free, and still leads to what became of it.
@@ -148,17 +151,5 @@ fn release_key(change: &mut Change<'_>, id: JobId, spec: &JobSpec) -> Result<(),
             change.put_task_key(spec, TaskKeyRow { job, live: false })
         }
         Some(_) | None => Ok(()),
-    }
-}
-
-/// One run less uses an old specification; the last one takes it away.
-fn release_body(change: &mut Change<'_>, job: JobId, revision: u32) -> Result<(), BaseError> {
-    match change.body(job, revision)? {
-        Some(mut old) if old.users > 1 => {
-            old.users -= 1;
-            change.put_body(job, revision, old)
-        }
-        Some(_) => change.delete(Key::Body(job, revision)),
-        None => Ok(()),
     }
 }

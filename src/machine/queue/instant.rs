@@ -15,7 +15,7 @@ use crate::machine::command::SkippedRange;
 use crate::machine::effect::Effect;
 use crate::machine::key::Key;
 use crate::machine::limits::LIVE_RUNS_MAX;
-use crate::machine::row::{Fate, LedgerRow, LiveState, PeriodicRow, Rhythm, Row, SkipReason};
+use crate::machine::row::{Fate, JobRow, LedgerRow, LiveState, PeriodicRow, Rhythm, Row, SkipReason};
 use crate::planted::{self, Bug};
 
 /// Settles up to `budget` due instants of a job; returns how many it settled.
@@ -25,7 +25,7 @@ pub(in crate::machine) fn settle(
     budget: usize,
 ) -> Result<usize, BaseError> {
     let (Some(row), Some(job)) = (change.periodic(id)?, change.job(id)?) else { return Ok(0) };
-    let mut settling = Settling { id, spec: Arc::clone(&job.spec), row: PeriodicRow::clone(&row) };
+    let mut settling = Settling::of(id, &job, &row);
     let mut steps = 0;
     while steps < budget && settling.step(change)? {
         steps += 1;
@@ -40,7 +40,7 @@ pub(in crate::machine) fn settle(
 /// Settles whatever is due, since what follows ends the job's rhythm: no plan that the misfire policy may wait for comes.
 pub(in crate::machine) fn settle_before_the_end(change: &mut Change<'_>, id: JobId) -> Result<(), BaseError> {
     let (Some(row), Some(job)) = (change.periodic(id)?, change.job(id)?) else { return Ok(()) };
-    let mut settling = Settling { id, spec: Arc::clone(&job.spec), row: PeriodicRow::clone(&row) };
+    let mut settling = Settling::of(id, &job, &row);
     while settling.step(change)? {}
     if settling.decide_without_a_plan() {
         while settling.step(change)? {}
@@ -70,7 +70,8 @@ pub(in crate::machine) fn skip(
     row.last_skip = Some((run.number, reason));
     let now = change.now();
     let ledger = LedgerRow {
-        revision: row.revision,
+        revision: change.job(id)?.map_or(row.revision, |job| job.revision),
+        schedule_revision: row.revision,
         by_hand: false,
         due: range.first,
         ended: now,
@@ -104,6 +105,8 @@ fn extend(change: &mut Change<'_>, run: RunId, range: SkippedRange) -> Result<bo
 
 struct Settling {
     id: JobId,
+    /// The newest.
+    revision: u32,
     spec: Arc<JobSpec>,
     row: PeriodicRow,
 }
@@ -117,6 +120,10 @@ enum Verdict {
 }
 
 impl Settling {
+    fn of(id: JobId, job: &JobRow, row: &PeriodicRow) -> Settling {
+        Settling { id, revision: job.revision, spec: Arc::clone(&job.spec), row: row.clone() }
+    }
+
     /// Settles the next instants that share a verdict; false when none is due or decided.
     fn step(&mut self, change: &mut Change<'_>) -> Result<bool, BaseError> {
         let Some(instant) = self.row.ripens_at().filter(|instant| *instant <= change.now()) else {
@@ -194,8 +201,8 @@ impl Settling {
         self.row.live += 1;
         self.row.last_skip = None;
         let state = LiveState::Ready { since: change.now() };
-        change
-            .put_new_live(run, start::live_run(change.now(), &self.spec, self.row.revision, instant, state));
+        let revisions = (self.revision, self.row.revision);
+        change.put_new_live(run, start::live_run(change.now(), &self.spec, revisions, instant, state));
         change.effect(Effect::Ready(self.spec.node_group.clone()));
     }
 

@@ -3,5 +3,6 @@
 pub(super) mod end;
 pub(super) mod feedback;
 pub(super) mod instant;
+pub(super) mod revision;
 pub(super) mod start;
 pub(super) mod take_back;

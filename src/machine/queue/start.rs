@@ -13,6 +13,7 @@ use crate::planted::{self, Bug};
 #[derive(Clone, Copy, Debug)]
 pub(in crate::machine) struct From {
     pub(in crate::machine) revision: u32,
+    pub(in crate::machine) schedule_revision: u32,
     pub(in crate::machine) number: u64,
     /// Runs of older revisions that still execute.
     pub(in crate::machine) live: u32,
@@ -29,7 +30,7 @@ pub(in crate::machine) fn job(
     let rhythm = match &spec.schedule {
         Schedule::RealTime | Schedule::TriggerTime(_) => {
             let due = spec.one_shot_due(now).unwrap_or(now);
-            one_shot(change, RunId { job: id, number: from.number }, spec, from.revision, due);
+            one_shot(change, RunId { job: id, number: from.number }, spec, from, due);
             return Ok(());
         }
         Schedule::Cron(CronSchedule { .. }) => {
@@ -42,17 +43,19 @@ pub(in crate::machine) fn job(
             Rhythm::Grid { next: first.unwrap_or(now).max(now), interval: *interval, remaining: *count }
         }
     };
-    let (revision, next_number, live) = (from.revision, from.number, from.live);
-    let row = PeriodicRow { revision, rhythm, settled: now, next_number, live, last_skip: None };
+    let (revision, next_number, live) = (from.schedule_revision, from.number, from.live);
+    let (node_group, settled) = (spec.node_group.clone(), now);
+    let row = PeriodicRow { node_group, revision, rhythm, settled, next_number, live, last_skip: None };
     change.put_periodic(id, row)
 }
 
-fn one_shot(change: &mut Change<'_>, run: RunId, spec: &JobSpec, revision: u32, due: Timestamp) {
+fn one_shot(change: &mut Change<'_>, run: RunId, spec: &JobSpec, from: From, due: Timestamp) {
     let state = state_at(change.now(), due);
     if matches!(state, LiveState::Ready { .. }) {
         change.effect(Effect::Ready(spec.node_group.clone()));
     }
-    change.put_new_live(run, live_run(change.now(), spec, revision, due, state));
+    let revisions = (from.revision, from.schedule_revision);
+    change.put_new_live(run, live_run(change.now(), spec, revisions, due, state));
 }
 
 /// Ready if it is due, else waiting.
@@ -60,11 +63,11 @@ pub(in crate::machine) fn state_at(now: Timestamp, due: Timestamp) -> LiveState 
     if due <= now { LiveState::Ready { since: now } } else { LiveState::Waiting { until: due } }
 }
 
-/// A run that was never executed.
+/// A run that was never executed, of a revision whose schedule came with the second one.
 pub(in crate::machine) fn live_run(
     now: Timestamp,
     spec: &JobSpec,
-    revision: u32,
+    (revision, schedule_revision): (u32, u32),
     due: Timestamp,
     state: LiveState,
 ) -> LiveRun {
@@ -73,6 +76,7 @@ pub(in crate::machine) fn live_run(
         kind: spec.kind.clone(),
         priority: spec.priority,
         revision,
+        schedule_revision,
         due,
         created: now,
         start_by: spec.start_deadline.map(|deadline| due + deadline),

@@ -7,6 +7,7 @@ use crate::machine::command::ReclaimReason;
 use crate::machine::effect::Effect;
 use crate::machine::limits::ATTEMPTS_KEPT;
 use crate::machine::queue::end::{self, End};
+use crate::machine::queue::revision;
 use crate::machine::row::{Attempt, AttemptEnd, Fate, LiveRun, LiveState, Stop};
 use crate::planted::{self, Bug};
 
@@ -70,6 +71,7 @@ pub(in crate::machine) fn give_back(
 fn make_ready(change: &mut Change<'_>, run: RunId, mut live: LiveRun) -> Result<(), BaseError> {
     live.state = LiveState::Ready { since: change.now() };
     live.reset_log();
+    revision::take_newest(change, run, &mut live)?;
     change.effect(Effect::Ready(live.node_group.clone()));
     change.put_live(run, live)
 }

@@ -4,12 +4,12 @@ at 0 submit rely trade every=1 -> accepted 2.0
 at 0 submit overlap trade every=1 norely -> accepted 3.0
 at 3600000 tick -> ok, ready trade
 show rows
-    | Finished 4, Group 1, Job 2, Ledger 4, Live 1025, Periodic 2, TaskKey 2, Tracker 1
+    | Finished 4, Group 1, Job 2, Ledger 4, Live 1025, NodeEvent 1, Periodic 2, TaskKey 2, Tracker 1
 show next
     | Some(3600001)
 at 3600000 tick -> ok
 show rows
-    | Finished 4, Group 1, Job 2, Ledger 4, Live 1025, Periodic 2, TaskKey 2, Tracker 1
+    | Finished 4, Group 1, Job 2, Ledger 4, Live 1025, NodeEvent 1, Periodic 2, TaskKey 2, Tracker 1
 show next
     | Some(3600001)
 at 3600000 cancel trade/overlap -> CANCELLED 3.0, 3.0/1 cancelled, 3.0/2 cancelled, 3.0/3 cancelled, 3.0/4 cancelled, 3.0/5 cancelled, 3.0/6 cancelled, 3.0/7 cancelled, 3.0/8 cancelled, 3.0/9 cancelled, 3.0/10 cancelled, 3.0/11 cancelled, 3.0/12 cancelled, 3.0/13 cancelled, 3.0/14 cancelled, 3.0/15 cancelled, 3.0/16 cancelled, 3.0/17 cancelled, 3.0/18 cancelled, 3.0/19 cancelled, 3.0/20 cancelled, 3.0/21 cancelled, 3.0/22 cancelled, 3.0/23 cancelled, and 1002 more

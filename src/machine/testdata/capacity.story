@@ -11,7 +11,7 @@ at 2 dispatch 99.0 9 -> refused: session 99.0 is not a TaskTracker's current one
 at 3 offline w2 left -> ok
 at 3 dispatch w2 9 -> refused: session 6.0 is not a TaskTracker's current one
 # The capacity is lowered below what executes: nothing more until it fits.
-at 4 online w1 trade 1 -> session 1.0
+at 4 online w1 trade 1 -> session 1.0, told 1.0
 at 4 dispatch w1 9 -> nothing
 at 5 complete 3.1 success + dispatch w1 9 -> accepted, nothing, 2.1/0 succeeded
 at 6 complete 5.0 success + dispatch w1 9 -> accepted, push 14.0 of 2.3/0 due 0, 2.2/0 succeeded

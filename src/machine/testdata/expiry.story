@@ -7,13 +7,13 @@ at 600 complete 3.4 failed -> stale
 # By age: the oldest goes first, with its job, its key and its log.
 at 1100 expire -> ok
 show rows
-    | Finished 3, Group 1, Job 3, JobLog 1, Ledger 3, TaskKey 3, Tracker 1
+    | Finished 3, Group 1, Job 3, JobLog 1, Ledger 3, LogAge 1, NodeEvent 1, TaskKey 3, Tracker 1
 at 1101 expire -> ok
 show rows
-    | Finished 2, Group 1, Job 2, JobLog 1, Ledger 2, TaskKey 2, Tracker 1
+    | Finished 2, Group 1, Job 2, JobLog 1, Ledger 2, LogAge 1, NodeEvent 1, TaskKey 2, Tracker 1
 at 1700 expire -> ok
 show rows
-    | Group 1, Tracker 1
+    | Group 1, LogAge 1, NodeEvent 1, Tracker 1
 # By number a group; what is forgotten is not found.
 at 2000 limits kept=999999999 runs=2 -> ok
 at 2000 submit a trade , b trade , c trade , d other + dispatch w1 9 -> accepted 11.0, accepted 11.1, accepted 11.2, accepted 11.3, push 11.4 of 11.0/0 due 2000, push 11.5 of 11.1/0 due 2000, push 11.6 of 11.2/0 due 2000, ready trade, ready other
@@ -47,8 +47,8 @@ at 1000000000 cancel trade/x req=c1:1 + cancel trade/x id=abc -> NOT_FOUND, NOT_
 at 1000000000 offline w1 left -> ok
 at 1000004000 expire -> ok
 show rows
-    | Answer 1, Client 1, Group 2, Job 1, Live 1, Request 1, RequestAge 1, TaskKey 1, Tracker 1
+    | Answer 1, Client 1, Group 2, Job 1, Live 1, NodeEvent 2, Request 1, RequestAge 1, TaskKey 1, Tracker 1
 at 1000100000 expire -> ok
 show rows
-    | Group 2, Job 1, Live 1, TaskKey 1
+    | Group 2, Job 1, Live 1, NodeEvent 2, TaskKey 1
 at 1000100000 cancel trade/x req=c1:1 -> refused: client session 26.0 is unknown or expired

@@ -20,10 +20,10 @@ at 2000 submit r trade every=1000 norely + dispatch w1 1 -> accepted 9.0, nothin
 at 2000 tick + dispatch w1 1 -> ok, push 10.0 of 9.0/0 due 2000, ready trade
 repeat 1 120 at 2000 cancel trade/r why=n{n}
 show rows
-    | Answer 2, Client 1, Finished 2, Group 1, Job 2, JobLog 103, Ledger 2, Live 1, Periodic 1, TaskKey 2, Tracker 1
+    | Answer 2, Client 1, Finished 2, Group 1, Job 2, JobLog 103, Ledger 2, Live 1, LogAge 123, NodeEvent 1, Periodic 1, TaskKey 2, Tracker 1
 at 2000 complete 10.0 success -> accepted, 9.0/0 succeeded, 9.0 ends
 # They are forgotten with the job.
 at 2000 limits kept=1 -> ok
 at 9000 expire + expire -> ok, ok
 show rows
-    | Answer 2, Client 1, Group 1, Tracker 1
+    | Answer 2, Client 1, Group 1, LogAge 123, NodeEvent 1, Tracker 1

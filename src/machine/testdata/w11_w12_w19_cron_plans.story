@@ -62,4 +62,4 @@ at 900000000 expire -> ok
 show job 18.0
     | unknown
 show rows
-    | Group 1, Tracker 1
+    | Group 1, NodeEvent 1, Tracker 1

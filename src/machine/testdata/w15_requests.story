@@ -27,13 +27,13 @@ at 4 cancel trade/x req=c1:477 -> NOT_FOUND
 at 4 cancel trade/x req=c1:476 -> refused: request 476 of client session 2.0 is too old to know whether it was applied
 at 4 submit t1 trade req=c1:1 -> refused: request 1 of client session 2.0 is too old to know whether it was applied
 show rows
-    | Answer 3, Client 1, Finished 2, Group 1, Job 4, JobLog 1, Ledger 2, Live 2, TaskKey 3, Tracker 1
+    | Answer 3, Client 1, Finished 2, Group 1, Job 4, JobLog 1, Ledger 2, Live 2, LogAge 1, NodeEvent 1, TaskKey 3, Tracker 1
 # Numbers jump as far as they can.
 at 5 cancel trade/x req=c1:18446744073709551615 -> NOT_FOUND
 at 5 cancel trade/x req=c1:18446744073709551615 -> again: NOT_FOUND
 at 5 cancel trade/x req=c1:18446744073709551614 -> NOT_FOUND
 show rows
-    | Answer 2, Client 1, Finished 2, Group 1, Job 4, JobLog 1, Ledger 2, Live 2, TaskKey 3, Tracker 1
+    | Answer 2, Client 1, Finished 2, Group 1, Job 4, JobLog 1, Ledger 2, Live 2, LogAge 1, NodeEvent 1, TaskKey 3, Tracker 1
 # A session that nobody opened.
 at 6 submit t8 trade req=99.0:1 -> refused: client session 99.0 is unknown or expired
 # By an id that the caller chose.

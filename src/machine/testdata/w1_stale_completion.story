@@ -34,4 +34,4 @@ show job 10.0
 at 5000 complete 77.0 success of=77.0/0 -> stale
 at 5000 complete 77.0 success of=10.0/9 -> stale
 show rows
-    | Finished 2, Group 1, Job 2, JobLog 4, Ledger 2, TaskKey 2, Tracker 2
+    | Finished 2, Group 1, Job 2, JobLog 4, Ledger 2, LogAge 4, NodeEvent 3, TaskKey 2, Tracker 2

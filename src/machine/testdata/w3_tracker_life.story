@@ -2,7 +2,7 @@
 at 0 online w1 trade 9 start=7 -> session 1.0
 at 0 submit a trade , b trade , c trade -> accepted 2.0, accepted 2.1, accepted 2.2, ready trade
 at 0 dispatch w1 2 -> push 3.0 of 2.0/0 due 0, push 3.1 of 2.1/0 due 0
-at 10 online w1 trade 5 start=7 holds=3.0,3.1 -> session 1.0
+at 10 online w1 trade 5 start=7 holds=3.0,3.1 -> session 1.0, told 1.0
 show trackers
     | trade/w1 session 1.0 start 7 online since 0 capacity 5
 # W3: a new start takes over what it still owes, the rest is reclaimed at once.

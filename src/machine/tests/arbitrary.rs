@@ -9,24 +9,26 @@ use proptest::prelude::*;
 
 use crate::domain::{
     Action, AlarmId, AlarmRule, AlarmSeverity, AlarmSubject, AlarmTarget, Backoff, BizLogLevel, BizLogLine,
-    ClientId, ContentType, CronSchedule, DstRule, ExecutionId, Identity, JobId, JobSpec, Kind, Millis,
-    MisfirePolicy, NodeGroup, OnConflict, Outcome, Position, RepeatSchedule, RequestId, RetryPolicy, RunId,
-    Schedule, SessionId, TaskId, Timestamp, TraceContext,
+    ClientId, ContentType, CronSchedule, DstRule, ExecutionId, Identity, JobId, JobPatch, JobSpec, Kind,
+    Millis, MisfirePolicy, NodeGroup, OnConflict, Outcome, Position, RepeatSchedule, RequestId, RetryPolicy,
+    RunId, Schedule, SchedulePatch, SessionId, TaskId, Timestamp, TraceContext,
 };
 use crate::machine::alarm::{AlarmNews, AlarmReading, AlarmRow, SilenceRow, Told};
 use crate::machine::command::{
     AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Command, Complete,
-    Completion, Dispatch, ExecutionLines, FeedbackDrop, FeedbackFailed, FeedbackFailure, FeedbackHeard,
-    FeedbackRetry, FeedbackWhich, Fingerprint, GroupSample, JobPlan, JobRef, JobTrackerSample, LogEntry,
-    OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SetAlarms, SetLimits,
-    SilenceAlarm, SkippedRange, Stats, Submit, Terminate, TrackerOffline, TrackerOnline, TrackerSample,
+    Completion, DeleteGroup, Dispatch, Drain, ExecutionLines, FeedbackDrop, FeedbackFailed, FeedbackFailure,
+    FeedbackHeard, FeedbackRetry, FeedbackWhich, Fingerprint, GroupSample, JobPlan, JobRef, JobTrackerSample,
+    LogEntry, OfflineReason, PauseQueue, Plan, Reclaim, ReclaimReason, RequestKey, ResumeQueue, Retry,
+    Return, SetAlarms, SetLimits, SetSlots, SilenceAlarm, SkippedRange, Stats, Submit, Terminate,
+    TrackerOffline, TrackerOnline, TrackerSample, Undrain, Update,
 };
 use crate::machine::limits::Limits;
-use crate::machine::reply::{CancelAnswer, CompleteAnswer, Refusal, Reply, SubmitAnswer};
+use crate::machine::reply::{CancelAnswer, CompleteAnswer, Refusal, Reply, SubmitAnswer, UpdateAnswer};
 use crate::machine::row::{
-    Answer, AnswerRow, Attempt, AttemptEnd, BodyRow, ClientRow, Fate, FeedbackGroupRow, FeedbackRow,
-    FeedbackState, GroupRow, JobAct, JobLogKind, JobLogRow, JobRow, LedgerRow, LiveRun, LiveState, MetaRow,
-    PeriodicRow, RequestRow, Rhythm, Row, SkipReason, Stop, TaskKeyRow, TrackerRow, TrackerState, Why,
+    Answer, AnswerRow, Attempt, AttemptEnd, BodyRow, ClientRow, Drained, Fate, FeedbackGroupRow, FeedbackRow,
+    FeedbackState, GroupRow, Hold, JobAct, JobLogKind, JobLogRow, JobRow, LedgerRow, LiveRun, LiveState,
+    LogAgeRow, MetaRow, NodeEvent, NodeEventRow, NodeType, PeriodicRow, RequestRow, Rhythm, Row, SkipReason,
+    Stop, TaskKeyRow, TrackerRow, TrackerState, Why,
 };
 use crate::machine::stats::{GroupStats, Histogram, JobTrackerStats, ProcessStats, TrackerStats};
 
@@ -202,17 +204,33 @@ fn reclaim_reason() -> BoxedStrategy<ReclaimReason> {
 
 pub(super) fn limits() -> BoxedStrategy<Limits> {
     let feedback = (any::<u64>(), span(), any::<u32>());
-    (any::<(u32, u64, u32, u64)>(), span(), span(), span(), span(), span(), feedback)
+    let spans = [span(), span(), span(), span(), span(), span(), span()];
+    (any::<(u32, u64, u32, u64, u64, u64)>(), spans, feedback)
         .prop_map(
             |(
-                (reclaims_max, finished_runs_max, biz_log_bytes_max, stats_rows_max),
-                request_window,
-                finished_kept,
-                offline_kept,
-                client_kept,
-                stats_kept,
+                (
+                    reclaims_max,
+                    finished_runs_max,
+                    biz_log_bytes_max,
+                    job_log_bytes_max,
+                    node_events_max,
+                    stats_rows_max,
+                ),
+                [
+                    request_window,
+                    finished_kept,
+                    offline_kept,
+                    client_kept,
+                    job_log_kept,
+                    node_events_kept,
+                    stats_kept,
+                ],
                 (feedback_max, feedback_kept, feedback_tries_max),
             )| Limits {
+                job_log_kept,
+                job_log_bytes_max,
+                node_events_kept,
+                node_events_max,
                 reclaims_max,
                 request_window,
                 finished_kept,
@@ -404,11 +422,89 @@ fn alarm_row() -> BoxedStrategy<Row> {
     prop_oneof![alarm, silence].boxed()
 }
 
-pub(super) fn command() -> BoxedStrategy<Command> {
-    let job_ref = prop_oneof![
+fn job_ref() -> BoxedStrategy<JobRef> {
+    prop_oneof![
         job().prop_map(JobRef::Id),
         (group(), task()).prop_map(|(group, task)| JobRef::Key(group, task))
-    ];
+    ]
+    .boxed()
+}
+
+fn schedule_patch() -> BoxedStrategy<SchedulePatch> {
+    let repeat = (option::of(span()), option::of(option::of(any::<u64>())), option::of(option::of(at())));
+    prop_oneof![
+        Just(SchedulePatch::RealTime),
+        at().prop_map(SchedulePatch::TriggerTime),
+        (option::of(text()), option::of(text()), option::of(Just(DstRule::ShiftBoth)))
+            .prop_map(|(expression, time_zone, dst)| SchedulePatch::Cron { expression, time_zone, dst }),
+        repeat.prop_map(|(interval, count, first)| SchedulePatch::Repeat { interval, count, first }),
+    ]
+    .boxed()
+}
+
+fn patch() -> BoxedStrategy<JobPatch> {
+    let what = (spec(), any::<[bool; 7]>(), option::of(schedule_patch()));
+    let rest = (option::of(option::of(span())), option::of(option::of(span())), any::<[bool; 4]>());
+    (what, rest)
+        .prop_map(|((spec, has, schedule), (run_timeout, start_deadline, more))| JobPatch {
+            node_group: has[0].then(|| spec.node_group.clone()),
+            kind: has[1].then(|| spec.kind.clone()),
+            content_type: has[2].then(|| spec.content_type.clone()),
+            payload: has[3].then(|| spec.payload.clone()),
+            params: has[4].then(|| spec.params.clone()),
+            priority: has[5].then_some(spec.priority),
+            schedule,
+            retries_max: has[6].then_some(spec.retry.retries_max),
+            backoff: more[0].then_some(spec.retry.backoff),
+            run_timeout,
+            start_deadline,
+            rely_on_previous_cycle: more[1].then_some(spec.rely_on_previous_cycle),
+            misfire: more[2].then_some(spec.misfire),
+            misfire_after: more[3].then_some(spec.misfire_after),
+        })
+        .boxed()
+}
+
+fn update() -> BoxedStrategy<Update> {
+    (request(), job_ref(), any::<u32>(), option::of(patch()), text())
+        .prop_map(|(request, job, expected_revision, patch, reason)| Update {
+            request,
+            job,
+            expected_revision,
+            patch: patch.map(Box::new),
+            reason,
+        })
+        .boxed()
+}
+
+/// What operators hold back.
+fn held() -> BoxedStrategy<Command> {
+    prop_oneof![
+        (group(), text(), text()).prop_map(|(node_group, by, reason)| Command::PauseQueue(PauseQueue {
+            node_group,
+            by,
+            reason
+        })),
+        group().prop_map(|node_group| Command::ResumeQueue(ResumeQueue { node_group })),
+        (group(), identity(), text(), text(), any::<bool>()).prop_map(
+            |(node_group, identity, by, reason, leave)| Command::Drain(Drain {
+                node_group,
+                identity,
+                by,
+                reason,
+                leave
+            })
+        ),
+        (group(), identity())
+            .prop_map(|(node_group, identity)| Command::Undrain(Undrain { node_group, identity })),
+        (group(), identity(), option::of(any::<u32>())).prop_map(|(node_group, identity, slots)| {
+            Command::SetSlots(SetSlots { node_group, identity, slots })
+        }),
+    ]
+    .boxed()
+}
+
+pub(super) fn command() -> BoxedStrategy<Command> {
     let completion = (execution(), run(), outcome()).prop_map(|(execution, run, outcome)| Completion {
         execution,
         run,
@@ -418,7 +514,7 @@ pub(super) fn command() -> BoxedStrategy<Command> {
         identity().prop_map(|identity| Command::ClientOpen(ClientOpen { identity })),
         (request(), vec(spec(), 0..3), vec(any::<u32>(), 0..3))
             .prop_map(|(request, jobs, refused)| Command::Submit(Submit { request, jobs, refused })),
-        (request(), job_ref, text()).prop_map(|(request, job, reason)| Command::Cancel(Cancel {
+        (request(), job_ref(), text()).prop_map(|(request, job, reason)| Command::Cancel(Cancel {
             request,
             job,
             reason
@@ -429,6 +525,7 @@ pub(super) fn command() -> BoxedStrategy<Command> {
             reason
         })),
         (request(), run()).prop_map(|(request, run)| Command::Retry(Retry { request, run })),
+        update().prop_map(Command::Update),
         online().prop_map(Command::TrackerOnline),
         (session(), offline_reason())
             .prop_map(|(session, reason)| Command::TrackerOffline(TrackerOffline { session, reason })),
@@ -446,9 +543,10 @@ pub(super) fn command() -> BoxedStrategy<Command> {
         Just(Command::Expire),
         (limits(), proptest::option::of(limits()))
             .prop_map(|(limits, instead_of)| Command::SetLimits(SetLimits { limits, instead_of })),
+        group().prop_map(|node_group| Command::DeleteGroup(DeleteGroup { node_group })),
         stats().prop_map(Command::Stats),
     ];
-    prop_oneof![asked, rest, feedback_command(), alarm_command()].boxed()
+    prop_oneof![asked, rest, feedback_command(), held(), alarm_command()].boxed()
 }
 
 fn feedback_command() -> BoxedStrategy<Command> {
@@ -518,12 +616,29 @@ fn cancel_answer() -> BoxedStrategy<CancelAnswer> {
     .boxed()
 }
 
+fn update_answer() -> BoxedStrategy<UpdateAnswer> {
+    prop_oneof![
+        (job(), any::<u32>()).prop_map(|(job, revision)| UpdateAnswer::Updated(job, revision)),
+        (job(), any::<u32>()).prop_map(|(job, revision)| UpdateAnswer::RevisionConflict(job, revision)),
+        (job(), fate()).prop_map(|(job, fate)| UpdateAnswer::AlreadyFinished(job, fate)),
+        Just(UpdateAnswer::NotFound),
+        job().prop_map(UpdateAnswer::KeyTaken),
+        job().prop_map(UpdateAnswer::TypeDiffers),
+        text().prop_map(UpdateAnswer::Wrong),
+        Just(UpdateAnswer::Refused),
+    ]
+    .boxed()
+}
+
 fn refusal() -> BoxedStrategy<Refusal> {
     prop_oneof![
         client().prop_map(Refusal::UnknownClient),
         (client(), any::<u64>()).prop_map(|(client, sequence)| Refusal::RequestTooOld { client, sequence }),
         session().prop_map(Refusal::UnknownSession),
         session().prop_map(Refusal::Draining),
+        group().prop_map(Refusal::Paused),
+        (group(), identity()).prop_map(|(group, who)| Refusal::UnknownTracker(group, who)),
+        (group(), identity()).prop_map(|(group, who)| Refusal::TrackerOffline(group, who)),
         run().prop_map(Refusal::UnknownRun),
         run().prop_map(Refusal::NotExecuting),
         run().prop_map(Refusal::StillLive),
@@ -532,6 +647,13 @@ fn refusal() -> BoxedStrategy<Refusal> {
         Just(Refusal::RequestMismatch),
         text().prop_map(Refusal::BadLimits),
         Just(Refusal::LimitsChanged),
+        group().prop_map(Refusal::UnknownGroup),
+        (group(), any::<[u64; 3]>()).prop_map(|(node_group, [live, kept, online])| Refusal::GroupInUse {
+            node_group,
+            live,
+            kept,
+            online
+        }),
     ]
     .boxed()
 }
@@ -545,6 +667,8 @@ pub(super) fn reply() -> BoxedStrategy<Reply> {
         cancel_answer().prop_map(Reply::Cancelled),
         execution().prop_map(Reply::Terminating),
         run().prop_map(Reply::Retried),
+        update_answer().prop_map(Reply::Updated),
+        any::<bool>().prop_map(Reply::Switched),
         session().prop_map(Reply::Online),
         vec(prop::sample::select(vec![CompleteAnswer::Accepted, CompleteAnswer::Stale]), 0..5)
             .prop_map(Reply::Completed),
@@ -560,6 +684,7 @@ fn answer() -> BoxedStrategy<Answer> {
         cancel_answer().prop_map(Answer::Cancelled),
         execution().prop_map(Answer::Terminating),
         run().prop_map(Answer::Retried),
+        update_answer().prop_map(Answer::Updated),
         refusal().prop_map(Answer::Refused),
     ]
     .boxed()
@@ -593,12 +718,16 @@ fn live() -> BoxedStrategy<LiveRun> {
     ];
     let what = (group(), kind(), at(), at(), option::of(at()), state, option::of(group()));
     let stop = option::of(prop::sample::select(vec![Stop::Cancel, Stop::Terminate]));
-    let rest = (any::<(i32, [u32; 5], u64)>(), any::<[bool; 3]>(), stop, vec(attempt(), 0..3));
+    let rest = (any::<(i32, [u32; 6], u64)>(), any::<[bool; 3]>(), stop, vec(attempt(), 0..3));
     (what, rest, option::of((position(), any::<u64>())))
         .prop_map(|(what, rest, log_dropped)| {
             let (node_group, kind, due, created, start_by, state, feedback_to) = what;
             let (
-                (priority, [revision, retries, reclaims, executions, log_bytes], log_lines),
+                (
+                    priority,
+                    [revision, schedule_revision, retries, reclaims, executions, log_bytes],
+                    log_lines,
+                ),
                 flags,
                 stop,
                 attempts,
@@ -609,6 +738,7 @@ fn live() -> BoxedStrategy<LiveRun> {
                 kind,
                 priority,
                 revision,
+                schedule_revision,
                 due,
                 created,
                 start_by,
@@ -642,8 +772,9 @@ fn periodic() -> BoxedStrategy<PeriodicRow> {
             }),
             any::<bool>().prop_map(|restart| Rhythm::Stopped { restart }),
         ];
-    (any::<(u32, u64, u32)>(), rhythm, at(), option::of((any::<u64>(), skip_reason())))
-        .prop_map(|((revision, next_number, live), rhythm, settled, last_skip)| PeriodicRow {
+    (group(), any::<(u32, u64, u32)>(), rhythm, at(), option::of((any::<u64>(), skip_reason())))
+        .prop_map(|(node_group, (revision, next_number, live), rhythm, settled, last_skip)| PeriodicRow {
+            node_group,
             revision,
             rhythm,
             settled,
@@ -655,11 +786,11 @@ fn periodic() -> BoxedStrategy<PeriodicRow> {
 }
 
 fn ledger() -> BoxedStrategy<LedgerRow> {
-    let counts = any::<(u32, u32, u32, u32, bool)>();
+    let counts = any::<([u32; 2], u32, u32, u32, bool)>();
     (counts, at(), at(), fate(), vec(attempt(), 0..3), payload(), text())
         .prop_map(
             |(
-                (revision, retries, reclaims, executions, by_hand),
+                ([revision, schedule_revision], retries, reclaims, executions, by_hand),
                 due,
                 ended,
                 fate,
@@ -669,6 +800,7 @@ fn ledger() -> BoxedStrategy<LedgerRow> {
             )| {
                 LedgerRow {
                     revision,
+                    schedule_revision,
                     by_hand,
                     due,
                     ended,
@@ -687,16 +819,24 @@ fn ledger() -> BoxedStrategy<LedgerRow> {
 
 fn tracker() -> BoxedStrategy<TrackerRow> {
     let state = prop_oneof![Just(TrackerState::Online), offline_reason().prop_map(TrackerState::Offline)];
-    (session(), any::<(u64, u32)>(), state, at(), vec(kind(), 0..3))
-        .prop_map(|(session, (start, capacity), state, since, kinds)| TrackerRow {
+    let drained = (hold(), any::<bool>()).prop_map(|(hold, leave)| Drained { hold, leave });
+    let held = (option::of(drained), option::of(any::<u32>()));
+    (session(), any::<(u64, u32)>(), state, at(), vec(kind(), 0..3), held)
+        .prop_map(|(session, (start, capacity), state, since, kinds, (drained, slots))| TrackerRow {
             session,
             start,
             state,
             since,
             capacity,
             kinds,
+            drained,
+            slots,
         })
         .boxed()
+}
+
+fn hold() -> BoxedStrategy<Hold> {
+    (at(), text(), text()).prop_map(|(since, by, reason)| Hold { since, by, reason }).boxed()
 }
 
 fn job_act() -> BoxedStrategy<JobAct> {
@@ -797,17 +937,53 @@ fn feedback_group() -> BoxedStrategy<FeedbackGroupRow> {
 }
 
 fn meta() -> BoxedStrategy<MetaRow> {
-    (any::<[u64; 4]>(), at(), limits(), any::<u32>(), client())
-        .prop_map(|([id_base, applied, digest, stats_rows], now, limits, feature_level, clients_swept)| {
-            MetaRow { id_base, applied, now, digest, limits, feature_level, clients_swept, stats_rows }
+    (any::<[u64; 6]>(), at(), limits(), any::<u32>(), client())
+        .prop_map(|(numbers, now, limits, feature_level, clients_swept)| {
+            let [id_base, applied, digest, node_events, job_log_bytes, stats_rows] = numbers;
+            MetaRow {
+                id_base,
+                applied,
+                now,
+                digest,
+                limits,
+                feature_level,
+                clients_swept,
+                node_events,
+                job_log_bytes,
+                stats_rows,
+            }
+        })
+        .boxed()
+}
+
+fn node_event() -> BoxedStrategy<NodeEventRow> {
+    let node_type =
+        prop::sample::select(vec![NodeType::JobTracker, NodeType::TaskTracker, NodeType::JobClient]);
+    let event = prop_oneof![Just(NodeEvent::Online), offline_reason().prop_map(NodeEvent::Offline)];
+    (at(), node_type, option::of(group()), identity(), any::<u64>(), event)
+        .prop_map(|(at, node_type, node_group, identity, id, event)| NodeEventRow {
+            at,
+            node_type,
+            node_group,
+            identity,
+            id,
+            event,
         })
         .boxed()
 }
 
 pub(super) fn row() -> BoxedStrategy<Row> {
-    let job_row = (any::<(u32, u64)>(), at(), at(), spec()).prop_map(
-        |((revision, next_number), created, updated, spec)| {
-            Row::Job(Arc::new(JobRow { revision, created, updated, next_number, spec }))
+    let job_row = (any::<([u32; 2], u64)>(), [at(), at(), at()], spec()).prop_map(
+        |(([revision, schedule_revision], next_number), [created, updated, schedule_since], spec)| {
+            Row::Job(Arc::new(JobRow {
+                revision,
+                created,
+                updated,
+                next_number,
+                schedule_revision,
+                schedule_since,
+                spec,
+            }))
         },
     );
     let jobs = prop_oneof![
@@ -831,6 +1007,9 @@ pub(super) fn row() -> BoxedStrategy<Row> {
             answer
         }))),
         Just(Row::RequestAge),
+        node_event().prop_map(|row| Row::NodeEvent(Box::new(row))),
+        (at(), position()).prop_map(|(at, last)| Row::LogAge(LogAgeRow { at, last })),
+        hold().prop_map(|hold| Row::Paused(Box::new(hold))),
         group_row().prop_map(|row| Row::Sampled(Box::new(row))),
         group_stats().prop_map(|row| Row::GroupStats(Box::new(row))),
         tracker_stats().prop_map(|row| Row::TrackerStats(Box::new(row))),

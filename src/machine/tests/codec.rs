@@ -143,6 +143,8 @@ fn keys() -> String {
         Key::RequestAge(at, request),
         Key::Feedback(group.clone(), run),
         Key::FeedbackGroup(group),
+        Key::NodeEvent(Position::new(45, 0)),
+        Key::LogAge(Position::new(44, 5), run),
         Key::GroupStats(at, NodeGroup::new("trade").unwrap()),
         Key::TrackerStats(at, NodeGroup::new("trade").unwrap(), Identity::new("w1").unwrap()),
         Key::JobTrackerStats(at, Identity::new("n1").unwrap()),

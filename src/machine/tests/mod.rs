@@ -6,6 +6,7 @@ mod bounds;
 mod budget;
 mod codec;
 mod determinism;
+mod listing;
 mod memory_base;
 mod model;
 mod random;

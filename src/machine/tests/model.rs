@@ -4,6 +4,9 @@
 //! only the words (commands, replies, ids) with what it is compared with. Not here: the job log's lines, and the limit
 //! on the number of finished runs.
 
+mod holds;
+mod update;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -32,11 +35,17 @@ pub(super) struct Model {
     pub(super) trackers: BTreeMap<(NodeGroup, Identity), Tracker>,
     pub(super) clients: BTreeMap<ClientId, Client>,
     requests: BTreeMap<RequestId, (Timestamp, (Fingerprint, Reply))>,
+    /// The node groups of which nothing is dispatched.
+    pub(super) paused: BTreeSet<NodeGroup>,
     pub(super) alarms: Alarms,
     /// When a periodic job ended: its own end keeps it like a finished run would.
     ends: BTreeSet<(Timestamp, JobId)>,
     /// By the group of JobClients that shall hear it, in the order of their runs.
     pub(super) feedback: BTreeMap<NodeGroup, Feedback>,
+    /// The history of nodes: when, who, which session, whether it came.
+    pub(super) events: Vec<(Timestamp, (NodeGroup, Identity), SessionId, bool)>,
+    /// Groups that were ever counted.
+    groups: BTreeSet<NodeGroup>,
     /// What was counted of each group that cannot be seen any more by looking at what is left.
     pub(super) counts: BTreeMap<NodeGroup, Counts>,
     /// The rows of the series: minute, table, group and node.
@@ -79,6 +88,8 @@ impl Feedback {
 pub(super) struct Job {
     pub(super) spec: Arc<JobSpec>,
     pub(super) revision: u32,
+    /// The revision that brought its schedule and misfire policy: what a plan must be about.
+    pub(super) planned_by: u32,
     next_number: u64,
     pub(super) runs: BTreeMap<u64, Run>,
     pub(super) rhythm: Option<Rhythm>,
@@ -114,6 +125,8 @@ pub(super) enum Next {
 #[derive(Clone, Debug)]
 pub(super) struct Run {
     spec: Arc<JobSpec>,
+    /// Where it is dispatched: that of its job until it has executed.
+    pub(super) group: NodeGroup,
     pub(super) revision: u32,
     pub(super) due: Timestamp,
     pub(super) by_hand: bool,
@@ -144,6 +157,9 @@ pub(super) struct Tracker {
     since: Timestamp,
     pub(super) capacity: u32,
     kinds: Vec<crate::domain::Kind>,
+    /// Whether an operator drained it, and whether it shall leave.
+    pub(super) drained: Option<bool>,
+    pub(super) slots: Option<u32>,
 }
 
 /// What happened to a group's runs, beyond what those that are left show.
@@ -296,6 +312,12 @@ impl Model {
             }
             Command::Terminate(it) => self.once(&it.request, |model| model.terminate(it.run)),
             Command::Retry(it) => self.once(&it.request, |model| model.retry(it.run)),
+            Command::Update(it) => self.once(&it.request, |model| Reply::Updated(model.update(it))),
+            Command::PauseQueue(it) => Reply::Switched(self.paused.insert(it.node_group.clone())),
+            Command::ResumeQueue(it) => Reply::Switched(self.paused.remove(&it.node_group)),
+            Command::Drain(it) => self.drain(it),
+            Command::Undrain(it) => self.undrain(it),
+            Command::SetSlots(it) => self.set_slots(it),
             Command::TrackerOnline(online) => Reply::Online(self.online(online)),
             Command::TrackerOffline(offline) => self.offline(offline.session),
             Command::Dispatch(dispatch) => self.dispatch(dispatch.session, dispatch.want),
@@ -357,6 +379,7 @@ impl Model {
                 feedback.discarded += gone as u64;
                 Reply::FeedbackMoved(gone as u32)
             }
+            Command::DeleteGroup(delete) => self.delete_group(&delete.node_group),
             Command::SetAlarms(set) => {
                 for one in &set.changes {
                     let id = AlarmId(Position::new(self.index, self.ordinal));
@@ -506,11 +529,13 @@ impl Model {
         match (holder, spec.on_conflict) {
             (None, _) => {
                 let job = JobId(self.id());
+                self.groups.insert(spec.node_group.clone());
                 self.counts(&spec.node_group).received += 1;
                 self.keys.insert(key, job);
                 let new = Job {
                     spec: Arc::clone(spec),
                     revision: 1,
+                    planned_by: 1,
                     next_number: 0,
                     runs: BTreeMap::new(),
                     rhythm: None,
@@ -547,6 +572,7 @@ impl Model {
         ended.into_iter().for_each(|run| self.tell(run));
         let job = self.jobs.get_mut(&id).expect("it holds its key");
         (job.spec, job.revision) = (Arc::clone(spec), job.revision + 1);
+        job.planned_by = job.revision;
         let revision = job.revision;
         let one_shot = matches!(spec.schedule, Schedule::RealTime | Schedule::TriggerTime(_));
         if one_shot && job.live() > 0 {
@@ -584,6 +610,7 @@ impl Model {
         let state = if due <= now { State::Ready } else { State::Waiting(due) };
         let run = Run {
             spec: Arc::clone(&job.spec),
+            group: job.spec.node_group.clone(),
             revision: job.revision,
             due,
             by_hand,
@@ -652,11 +679,7 @@ impl Model {
         self.settle_before_the_end(id);
         let job = self.jobs.get_mut(&id).expect("looked up just now");
         if !job.alive {
-            let last = job.runs.get(&job.next_number.saturating_sub(1)).or(job.runs.values().next());
-            let fate = last.map_or(Fate::Cancelled, |run| match run.state {
-                State::Ended(fate, _) => fate,
-                State::Waiting(_) | State::Ready | State::Executing(..) => unreachable!("the job has ended"),
-            });
+            let fate = job.ended_as();
             return CancelAnswer::AlreadyFinished(id, fate);
         }
         // The line in the job log.
@@ -741,12 +764,21 @@ impl Model {
             return Reply::Refused(Refusal::UnknownSession(session));
         };
         let tracker = self.trackers.values().find(online).expect("found just now");
-        let free = (tracker.capacity as usize).saturating_sub(self.executions_of(session).len());
+        if tracker.drained.is_some() {
+            self.rare("dispatch to a drained TaskTracker");
+            return Reply::Refused(Refusal::Draining(session));
+        }
+        if self.paused.contains(&group) {
+            self.rare("dispatch in a paused group");
+            return Reply::Refused(Refusal::Paused(group));
+        }
+        let free = (tracker.slots.unwrap_or(tracker.capacity) as usize)
+            .saturating_sub(self.executions_of(session).len());
         let mut ready: Vec<(i32, Timestamp, RunId)> = Vec::new();
         for (job, it) in &self.jobs {
             for (number, run) in it.runs.iter().filter(|(_, run)| run.state == State::Ready) {
                 let takes = tracker.kinds.is_empty() || tracker.kinds.contains(&run.spec.kind);
-                if takes && run.spec.node_group == group {
+                if takes && run.group == group {
                     ready.push((run.spec.priority, run.due, RunId { job: *job, number: *number }));
                 }
             }
@@ -794,7 +826,7 @@ impl Model {
             self.id();
             return CompleteAnswer::Stale;
         };
-        let group = self.jobs[&id.job].spec.node_group.clone();
+        let group = self.run(id).expect("found just now").group.clone();
         *self.counts(&group).executed.entry(action.as_str()).or_default() += 1;
         let run = self.run_mut(id).expect("found just now");
         run.recorded.insert((result.execution, action));
@@ -813,29 +845,35 @@ impl Model {
         if let Some(fate) = given_up(run) {
             return self.end(id, fate);
         }
-        if run.retries >= run.spec.retry.retries_max {
+        // The newest revision decides.
+        let spec = Arc::clone(&self.jobs[&id.job].spec);
+        if run.retries >= spec.retry.retries_max {
             return self.end(id, Fate::Dead);
         }
-        let until = self.now + after.unwrap_or_else(|| run.spec.retry.delay(id, run.retries + 1));
+        let until = self.now + after.unwrap_or_else(|| spec.retry.delay(id, run.retries + 1));
         let next = self.jobs[&id.job].rhythm.as_ref().and_then(Rhythm::first);
-        if run.spec.rely_on_previous_cycle && next.is_some_and(|next| next <= until) {
+        if spec.rely_on_previous_cycle && next.is_some_and(|next| next <= until) {
             self.rare("next cycle before retry");
             return self.end(id, Fate::Failed);
         }
         let run = self.run_mut(id).expect("its job was just looked at");
         (run.retries, run.state) = (run.retries + 1, State::Waiting(until));
+        self.take_newest(id);
     }
 
     fn give_back(&mut self, execution: ExecutionId, began: bool) {
         let Some(id) = self.find(execution) else { return };
         let run = self.run_mut(id).expect("found just now");
         run.executions -= u32::from(!began);
-        let group = run.spec.node_group.clone();
+        let group = run.group.clone();
         self.counts(&group).returned += u64::from(!began);
         let run = self.run_mut(id).expect("found just now");
         match given_up(run) {
             Some(fate) => self.end(id, fate),
-            None => run.state = State::Ready,
+            None => {
+                run.state = State::Ready;
+                self.take_newest(id);
+            }
         }
         self.rare(if began { "interrupted" } else { "returned" });
     }
@@ -849,7 +887,10 @@ impl Model {
         let dead = reason == ReclaimReason::TimedOut || worn_out;
         match given_up(run).or(dead.then_some(Fate::Dead)) {
             Some(fate) => self.end(id, fate),
-            None => run.state = State::Ready,
+            None => {
+                run.state = State::Ready;
+                self.take_newest(id);
+            }
         }
         self.rare(if worn_out { "dead by reclaims" } else { "reclaimed" });
     }
@@ -863,6 +904,13 @@ impl Model {
             Some((session, true, start, since)) if start == online.start => (session, since),
             Some(_) | None => (SessionId(self.id()), self.now),
         };
+        if known.is_none_or(|(old, ..)| old != session) {
+            if let Some((old, true, ..)) = known {
+                self.event(&key, old, false);
+                self.rare("replaced session");
+            }
+            self.event(&key, session, true);
+        }
         if let Some((old, ..)) = known.filter(|(old, ..)| *old != session) {
             for execution in self.executions_of(old) {
                 if online.holds.contains(&execution) {
@@ -875,19 +923,57 @@ impl Model {
             }
         }
         let (start, capacity, kinds) = (online.start, online.capacity, online.kinds.clone());
-        self.trackers.insert(key, Tracker { session, start, online: true, since, capacity, kinds });
+        let stays = known.is_some_and(|(old, ..)| old == session);
+        let (drained, slots) = self.trackers.get(&key).map_or((None, None), |it| (it.drained, it.slots));
+        // Who starts anew stays drained, and does not leave.
+        let drained = drained.map(|leave| leave && stays);
+        let tracker = Tracker { session, start, online: true, since, capacity, kinds, drained, slots };
+        self.trackers.insert(key, tracker);
         session
     }
 
     fn offline(&mut self, session: SessionId) -> Reply {
         let now = self.now;
-        let Some(tracker) = self.trackers.values_mut().find(|it| it.session == session && it.online) else {
+        let found = self.trackers.iter_mut().find(|(_, it)| it.session == session && it.online);
+        let Some((who, tracker)) = found else {
             return Reply::Refused(Refusal::UnknownSession(session));
         };
         (tracker.online, tracker.since) = (false, now);
+        let who = who.clone();
+        self.event(&who, session, false);
         for execution in self.executions_of(session) {
             self.reclaim(execution, ReclaimReason::TrackerSilent);
         }
+        Reply::Done
+    }
+
+    fn event(&mut self, who: &(NodeGroup, Identity), session: SessionId, came: bool) {
+        self.id();
+        self.events.push((self.now, who.clone(), session, came));
+    }
+
+    fn delete_group(&mut self, group: &NodeGroup) -> Reply {
+        let trackers = || self.trackers.iter().filter(|((of, _), _)| of == group);
+        let online = trackers().filter(|(_, it)| it.online).count() as u64;
+        // A run that executed while its job moved stays of the group that it was of.
+        let runs: Vec<&Run> = self.jobs.values().flat_map(|job| job.runs.values()).collect();
+        let of_group = |run: &&&Run| run.spec.node_group == *group;
+        let live_runs = runs.iter().filter(of_group).filter(|run| run.is_live()).count();
+        let jobs: Vec<&Job> = self.jobs.values().filter(|job| job.spec.node_group == *group).collect();
+        let live = (live_runs + jobs.iter().filter(|job| job.rhythm.is_some()).count()) as u64;
+        let kept = runs.iter().filter(of_group).filter(|run| !run.is_live()).count() as u64;
+        if online + live + kept > 0 || !jobs.is_empty() {
+            self.rare("group in use");
+            return Reply::Refused(Refusal::GroupInUse { node_group: group.clone(), live, kept, online });
+        }
+        if !self.groups.contains(group) && trackers().next().is_none() {
+            return Reply::Refused(Refusal::UnknownGroup(group.clone()));
+        }
+        self.counts.remove(group);
+        self.paused.remove(group);
+        self.trackers.retain(|(of, _), _| of != group);
+        self.groups.remove(group);
+        self.rare("group deleted");
         Reply::Done
     }
 
@@ -1044,7 +1130,7 @@ impl Model {
     fn plan(&mut self, plan: &JobPlan) -> bool {
         let now = self.now;
         let Some(job) = self.jobs.get_mut(&plan.job) else { return false };
-        let (misfire_after, revision) = (job.spec.misfire_after, job.revision);
+        let (misfire_after, revision) = (job.spec.misfire_after, job.planned_by);
         let Some(rhythm) = &mut job.rhythm else { return false };
         let Next::Planned { ahead, ended: false } = &mut rhythm.next else { return false };
         let until = ahead.last().copied().unwrap_or(rhythm.settled);
@@ -1086,8 +1172,9 @@ impl Model {
             let before = job.runs.len();
             let forgotten =
                 job.runs.values().filter(|run| matches!(run.state, State::Ended(_, at) if at < old));
-            let counts = self.counts.entry(job.spec.node_group.clone()).or_default();
-            counts.forgotten.extend(forgotten.cloned());
+            for run in forgotten {
+                self.counts.entry(run.group.clone()).or_default().forgotten.push(run.clone());
+            }
             job.runs.retain(|_, run| !matches!(run.state, State::Ended(_, at) if at < old));
             if job.runs.len() < before {
                 touched.insert(*id);
@@ -1107,6 +1194,11 @@ impl Model {
             feedback.expired += expired;
             *self.rare.entry("feedback expired").or_default() += expired;
         }
+        let before = self.events.len();
+        self.events.retain(|(at, ..)| *at >= now - limits.node_events_kept);
+        let most = usize::try_from(limits.node_events_max).unwrap_or(usize::MAX);
+        self.events.drain(..self.events.len().saturating_sub(most));
+        *self.rare.entry("event forgotten").or_default() += (before - self.events.len()) as u64;
         self.alarms.expire(now);
         let before = self.series.len();
         let oldest_kept = minute(now - limits.stats_kept);

@@ -3,7 +3,7 @@
 //! `RAFTSMAN_SEED=7` replays one seed, `RAFTSMAN_SEEDS=5000` plays more. The rare things that were reached are counted,
 //! and a run that did not reach them fails: it would have proved nothing.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -14,25 +14,26 @@ use super::model::{Model, Next, State};
 use super::tally;
 use crate::domain::{
     Action, AlarmRule, AlarmSeverity, AlarmSubject, AlarmTarget, Backoff, BizLogLevel, BizLogLine, ClientId,
-    CronSchedule, DstRule, ExecutionId, Identity, JobId, JobSpec, Kind, Millis, MisfirePolicy, NodeGroup,
-    OnConflict, Outcome, Position, RepeatSchedule, RequestId, RetryPolicy, RunId, Schedule, SessionId,
-    TaskId, Timestamp,
+    CronSchedule, DstRule, ExecutionId, Identity, JobId, JobPatch, JobSpec, Kind, Millis, MisfirePolicy,
+    NodeGroup, OnConflict, Outcome, Position, RepeatSchedule, RequestId, RetryPolicy, RunId, Schedule,
+    SchedulePatch, SessionId, TaskId, Timestamp,
 };
 use crate::machine::alarm::{AlarmNews, AlarmReading};
 use crate::machine::command::{
     AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Command, Complete,
-    Completion, Dispatch, ExecutionLines, FeedbackDrop, FeedbackFailed, FeedbackFailure, FeedbackHeard,
-    FeedbackRetry, FeedbackWhich, Fingerprint, GroupSample, JobPlan, JobRef, JobTrackerSample, LogEntry,
-    OfflineReason, Plan, Reclaim, ReclaimReason, RequestKey, Retry, Return, SetAlarms, SetLimits,
-    SilenceAlarm, SkippedRange, Stats, Submit, Terminate, TrackerOffline, TrackerOnline, TrackerSample,
+    Completion, DeleteGroup, Dispatch, Drain, ExecutionLines, FeedbackDrop, FeedbackFailed, FeedbackFailure,
+    FeedbackHeard, FeedbackRetry, FeedbackWhich, Fingerprint, GroupSample, JobPlan, JobRef, JobTrackerSample,
+    LogEntry, OfflineReason, PauseQueue, Plan, Reclaim, ReclaimReason, RequestKey, ResumeQueue, Retry,
+    Return, SetAlarms, SetLimits, SetSlots, SilenceAlarm, SkippedRange, Stats, Submit, Terminate,
+    TrackerOffline, TrackerOnline, TrackerSample, Undrain, Update,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::Reply;
-use crate::machine::row::{FeedbackState, LiveState, Rhythm, Row};
+use crate::machine::row::{FeedbackState, LiveState, NodeEvent, Rhythm, Row};
 use crate::machine::{Key, Layer, Machine, NoBase};
 
 const SEEDS: u64 = 32;
-const STEPS: usize = 400;
+const STEPS: usize = 450;
 /// The calendar of all cron jobs: an instant each this many milliseconds.
 const PERIOD: u64 = 700;
 
@@ -58,6 +59,18 @@ const RARE: &[(&str, u64)] = &[
     ("another request under the same key", 50),
     ("plan refused", 50),
     ("terminated", 20),
+    ("updated", 100),
+    ("updated while executing", 30),
+    ("updated while ready", 20),
+    ("rescheduled", 20),
+    ("moved to another group", 4),
+    ("update conflicts", 20),
+    ("update of an ended job", 15),
+    ("key taken by another job", 5),
+    ("a retry takes a newer revision", 20),
+    ("dispatch in a paused group", 20),
+    ("dispatch to a drained TaskTracker", 20),
+    ("slots changed", 15),
     ("retried by hand", 25),
     ("expired", 300),
     ("feedback heard", 100),
@@ -68,6 +81,10 @@ const RARE: &[(&str, u64)] = &[
     ("feedback told again by hand", 15),
     ("feedback expired", 20),
     ("no feedback of what never ran", 50),
+    ("replaced session", 20),
+    ("event forgotten", 20),
+    ("group in use", 5),
+    ("group deleted", 1),
     ("opened from disk", 100),
     ("replayed entries", 500),
     ("read through three layers", 100),
@@ -259,7 +276,8 @@ impl World {
 
     fn commands(&mut self) -> Vec<Command> {
         match self.chance.below(100) {
-            0..=21 => {
+            0..=3 => vec![self.update(), self.dispatch()],
+            4..=21 => {
                 let submit = self.submit();
                 if self.chance.one_in(2) { vec![submit, self.dispatch()] } else { vec![submit] }
             }
@@ -280,10 +298,12 @@ impl World {
             // The model has no budget, so the machine gets enough of them.
             89 | 90 => vec![Command::Expire; 8],
             91 => vec![self.limits()],
-            92 | 93 => vec![Command::ClientOpen(ClientOpen { identity: Identity::new("c").unwrap() })],
-            94 => vec![self.biz_log()],
-            95 => vec![self.stats()],
-            96 | 97 => self.feedback(),
+            92 => vec![self.held(), self.held(), self.dispatch()],
+            93 => vec![Command::ClientOpen(ClientOpen { identity: Identity::new("c").unwrap() })],
+            94 => self.delete_group(),
+            95 => vec![self.biz_log()],
+            96 => vec![self.stats()],
+            97 => self.feedback(),
             _ => {
                 vec![Command::Tick, self.plan(), Command::Tick, self.dispatch(), self.cancel(), self.submit()]
             }
@@ -357,6 +377,89 @@ impl World {
         spec
     }
 
+    /// Some of what another job would be, often of the right type.
+    fn update(&mut self) -> Command {
+        let request = self.request();
+        let alive = self.model.jobs.iter().filter(|(_, job)| job.is_alive()).map(|(id, _)| *id);
+        let alive: Vec<JobId> = alive.collect();
+        let job = match self.chance.one_in(5) {
+            true => self.job(),
+            false => self.chance.pick(&alive).unwrap_or_default(),
+        };
+        let current = self.model.jobs.get(&job).map(|job| (Arc::clone(&job.spec), job.revision));
+        let mut other = self.spec();
+        for _ in 0..9 {
+            if current.as_ref().is_none_or(|(spec, _)| spec.job_type() == other.job_type()) {
+                break;
+            }
+            other = self.spec();
+        }
+        let chance = &mut self.chance;
+        let schedule = match other.schedule {
+            Schedule::RealTime => SchedulePatch::RealTime,
+            Schedule::TriggerTime(at) => SchedulePatch::TriggerTime(at),
+            Schedule::Cron(_) => {
+                let expression = Some(format!("* {}", chance.below(3)));
+                SchedulePatch::Cron { expression, time_zone: None, dst: None }
+            }
+            Schedule::Repeat(it) => SchedulePatch::Repeat {
+                interval: chance.one_in(2).then_some(it.interval),
+                count: chance.one_in(2).then_some(it.count),
+                first: chance.one_in(3).then_some(it.first),
+            },
+        };
+        let patch = JobPatch {
+            node_group: chance.one_in(2).then_some(other.node_group),
+            kind: chance.one_in(3).then_some(other.kind),
+            priority: chance.one_in(2).then_some(other.priority),
+            schedule: chance.one_in(2).then_some(schedule),
+            retries_max: chance.one_in(3).then_some(other.retry.retries_max),
+            start_deadline: chance.one_in(3).then_some(other.start_deadline),
+            rely_on_previous_cycle: chance.one_in(3).then_some(other.rely_on_previous_cycle),
+            misfire: chance.one_in(4).then_some(other.misfire),
+            misfire_after: chance.one_in(4).then_some(other.misfire_after),
+            ..JobPatch::default()
+        };
+        let wrong = chance.one_in(20).then_some(Some(Millis::ZERO));
+        let patch = JobPatch { run_timeout: wrong, ..patch };
+        let expected_revision = match (current, chance.below(4)) {
+            (Some((_, revision)), 0) => revision,
+            (_, 1) => chance.below(4) as u32,
+            _ => 0,
+        };
+        let patch = (!chance.one_in(30)).then(|| Box::new(patch));
+        let job = match self.chance.one_in(5) {
+            true => self.job_by_key(),
+            false => JobRef::Id(job),
+        };
+        Command::Update(Update { request, job, expected_revision, patch, reason: String::new() })
+    }
+
+    fn job_by_key(&mut self) -> JobRef {
+        let task = TaskId::new(format!("t{}", self.chance.below(12))).unwrap();
+        JobRef::Key(group(&mut self.chance), task)
+    }
+
+    /// What an operator holds back, or lets go.
+    fn held(&mut self) -> Command {
+        let known: Vec<(NodeGroup, Identity)> = self.model.trackers.keys().cloned().collect();
+        let chance = &mut self.chance;
+        let stranger = (group(chance), Identity::new("w9").unwrap());
+        let (node_group, identity) = chance.pick(&known).unwrap_or(stranger);
+        let (by, reason) = ("ann".to_owned(), "why".to_owned());
+        match chance.below(48) {
+            0 => Command::PauseQueue(PauseQueue { node_group: group(chance), by, reason }),
+            1..=13 => Command::ResumeQueue(ResumeQueue { node_group: group(chance) }),
+            14 => Command::Drain(Drain { node_group, identity, by, reason, leave: chance.one_in(2) }),
+            15..=29 => Command::Undrain(Undrain { node_group, identity }),
+            30 => Command::Undrain(Undrain { node_group, identity: Identity::new("w9").unwrap() }),
+            _ => {
+                let slots = (!chance.one_in(3)).then(|| chance.below(7) as u32);
+                Command::SetSlots(SetSlots { node_group, identity, slots })
+            }
+        }
+    }
+
     fn session(&mut self) -> SessionId {
         let sessions: Vec<SessionId> = self.model.trackers.values().map(|it| it.session).collect();
         self.chance.pick(&sessions).unwrap_or_default()
@@ -404,11 +507,7 @@ impl World {
 
     fn cancel(&mut self) -> Command {
         let request = self.request();
-        let task = TaskId::new(format!("t{}", self.chance.below(12))).unwrap();
-        let job = match self.chance.one_in(2) {
-            true => JobRef::Id(self.job()),
-            false => JobRef::Key(group(&mut self.chance), task),
-        };
+        let job = if self.chance.one_in(2) { JobRef::Id(self.job()) } else { self.job_by_key() };
         Command::Cancel(Cancel { request, job, reason: String::new() })
     }
 
@@ -434,8 +533,9 @@ impl World {
     fn online(&mut self) -> Command {
         let holds = self.some_executions();
         let chance = &mut self.chance;
+        let idle = || NodeGroup::new("idle").unwrap();
         Command::TrackerOnline(TrackerOnline {
-            node_group: group(chance),
+            node_group: if chance.one_in(15) { idle() } else { group(chance) },
             identity: Identity::new(chance.of(&["w1", "w2", "w3"])).unwrap(),
             start: chance.below(3),
             capacity: chance.of(&[0, 1, 3, 9, 9]),
@@ -466,6 +566,10 @@ impl World {
             feedback_max: chance.of(&[0, 2, 5, 100]),
             feedback_kept: Millis::new(chance.of(&[20_000, 300_000, 9_000_000])),
             feedback_tries_max: chance.of(&[1, 2, 3, 20]),
+            job_log_kept: Millis::new(chance.of(&[5000, 9_000_000])),
+            job_log_bytes_max: chance.of(&[0, 90_000, 1 << 30]),
+            node_events_kept: Millis::new(chance.of(&[30_000, 9_000_000])),
+            node_events_max: chance.of(&[3, 10, 100]),
             stats_kept: Millis::from_secs(chance.of(&[60, 600, 259_200])),
             stats_rows_max: chance.of(&[3, 10, 1_000_000]),
             ..Limits::default()
@@ -530,6 +634,16 @@ impl World {
         let which =
             self.chance.pick(&[FeedbackWhich::Runs(runs), FeedbackWhich::Dead, FeedbackWhich::Pending]);
         Command::FeedbackRetry(FeedbackRetry { client_group, which: which.expect("one of three") })
+    }
+
+    /// Mostly a group that is in use; that of an idle TaskTracker when that has left.
+    fn delete_group(&mut self) -> Vec<Command> {
+        let group = NodeGroup::new(self.chance.of(&["trade", "stock", "idle", "idle", "nobody"])).unwrap();
+        let idle = self.model.trackers.iter().find(|((of, _), _)| *of == group && of.as_str() == "idle");
+        let leaves = idle.filter(|(_, it)| it.online).map(|(_, it)| {
+            Command::TrackerOffline(TrackerOffline { session: it.session, reason: OfflineReason::Left })
+        });
+        leaves.into_iter().chain([Command::DeleteGroup(DeleteGroup { node_group: group })]).collect()
     }
 
     fn stats(&mut self) -> Command {
@@ -638,7 +752,7 @@ impl World {
         let count = skipped.len() as u64;
         Some(JobPlan {
             job: id,
-            revision: job.revision,
+            revision: job.planned_by,
             after,
             skipped: range.map(|(first, last)| SkippedRange { first: *first, last: *last, count }),
             instants,
@@ -701,7 +815,8 @@ fn view_of_model(model: &Model) -> String {
         }
     }
     for ((group, who), it) in &model.trackers {
-        writeln!(text, "{group}/{who} {} {} {}", it.session, it.online, it.capacity).unwrap();
+        let held = (it.drained, it.slots);
+        writeln!(text, "{group}/{who} {} {} {} {held:?}", it.session, it.online, it.capacity).unwrap();
     }
     for (group, it) in model.feedback.iter().filter(|(_, it)| it.made > 0) {
         let gone = (it.heard, it.dropped, it.expired, it.discarded);
@@ -710,7 +825,10 @@ fn view_of_model(model: &Model) -> String {
             writeln!(text, "feedback {group} {run} {:?} {} {:?}", it.fate, it.tries, it.next_try).unwrap();
         }
     }
-    text + &model.alarms.view()
+    for (at, (group, who), session, came) in &model.events {
+        writeln!(text, "event {at} {group}/{who} {session} came {came}").unwrap();
+    }
+    text + &format!("paused {:?}\n", model.paused) + &model.alarms.view()
 }
 
 /// The same of the machine's rows.
@@ -718,6 +836,7 @@ fn view_of_machine(machine: &Machine) -> String {
     let mut jobs = BTreeMap::<JobId, (String, String, BTreeMap<u64, String>)>::new();
     let mut alive = Vec::new();
     let (mut trackers, mut feedback) = (String::new(), String::new());
+    let mut paused = BTreeSet::new();
     for (key, row) in rows(machine) {
         match (key, row) {
             (Key::Job(id), Row::Job(row)) => {
@@ -755,8 +874,9 @@ fn view_of_machine(machine: &Machine) -> String {
                 jobs.entry(run.job).or_default().2.insert(run.number, text);
             }
             (Key::Tracker(group, who), Row::Tracker(it)) => {
-                writeln!(trackers, "{group}/{who} {} {} {}", it.session, it.is_online(), it.capacity)
-                    .unwrap();
+                let held = (it.drained.as_ref().map(|drained| drained.leave), it.slots);
+                let (session, online) = (it.session, it.is_online());
+                writeln!(trackers, "{group}/{who} {session} {online} {} {held:?}", it.capacity).unwrap();
             }
             (Key::FeedbackGroup(group), Row::FeedbackGroup(it)) => {
                 let gone = (it.heard, it.dropped, it.expired, it.discarded);
@@ -770,6 +890,12 @@ fn view_of_machine(machine: &Machine) -> String {
                 };
                 writeln!(feedback, "feedback {group} {run} {:?} {} {next_try:?}", it.fate, it.tries).unwrap();
             }
+            (Key::NodeEvent(_), Row::NodeEvent(it)) => {
+                let (group, came) = (it.node_group.unwrap(), it.event == NodeEvent::Online);
+                let session = SessionId::from_u64(it.id);
+                writeln!(trackers, "event {} {group}/{} {session} came {came}", it.at, it.identity).unwrap();
+            }
+            (Key::Paused(group), Row::Paused(_)) => drop(paused.insert(group)),
             _ => {}
         }
     }
@@ -779,5 +905,5 @@ fn view_of_machine(machine: &Machine) -> String {
         text += &rhythm;
         runs.iter().for_each(|(number, run)| writeln!(text, "  {number} {run}").unwrap());
     }
-    text + &trackers + &feedback + &alarm_model::view_of(machine)
+    text + &trackers + &feedback + &format!("paused {paused:?}\n") + &alarm_model::view_of(machine)
 }

@@ -12,20 +12,23 @@ use bytes::Bytes;
 
 use crate::domain::{
     Action, AlarmRule, AlarmSeverity, AlarmSubject, AlarmTarget, Backoff, BizLogLevel, BizLogLine, ClientId,
-    CronSchedule, DstRule, ExecutionId, Identity, JobId, JobSpec, Kind, Millis, MisfirePolicy, NodeGroup,
-    OnConflict, Outcome, RepeatSchedule, RequestId, RunId, Schedule, SessionId, TaskId, Timestamp,
+    CronSchedule, DstRule, ExecutionId, Identity, JobId, JobPatch, JobSpec, Kind, Millis, MisfirePolicy,
+    NodeGroup, OnConflict, Outcome, RepeatSchedule, RequestId, RunId, Schedule, SchedulePatch, SessionId,
+    TaskId, Timestamp,
 };
 use crate::machine::alarm::{AlarmNews, AlarmReading};
 use crate::machine::command::{
     AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Complete, Completion,
-    Dispatch, ExecutionLines, FeedbackDrop, FeedbackFailed, FeedbackFailure, FeedbackHeard, FeedbackRetry,
-    FeedbackWhich, Fingerprint, GroupSample, JobPlan, JobRef, JobTrackerSample, OfflineReason, Plan, Reclaim,
-    ReclaimReason, RequestKey, Retry, Return, SetAlarms, SetLimits, SilenceAlarm, SkippedRange, Stats,
-    Submit, Terminate, TrackerOffline, TrackerOnline, TrackerSample,
+    DeleteGroup, Dispatch, Drain, ExecutionLines, FeedbackDrop, FeedbackFailed, FeedbackFailure,
+    FeedbackHeard, FeedbackRetry, FeedbackWhich, Fingerprint, GroupSample, JobPlan, JobRef, JobTrackerSample,
+    OfflineReason, PauseQueue, Plan, Reclaim, ReclaimReason, RequestKey, ResumeQueue, Retry, Return,
+    SetAlarms, SetLimits, SetSlots, SilenceAlarm, SkippedRange, Stats, Submit, Terminate, TrackerOffline,
+    TrackerOnline, TrackerSample, Undrain, Update,
 };
 use crate::machine::limits::Limits;
+use crate::machine::reply::Reply;
 use crate::machine::stats::{Histogram, JobTrackerStats, ProcessStats, TrackerStats};
-use crate::machine::{Command, LogEntry};
+use crate::machine::{Applied, Command, LogEntry};
 
 /// What the story has named so far.
 #[derive(Debug, Default)]
@@ -34,6 +37,28 @@ pub(super) struct Names {
     pub(super) clients: BTreeMap<String, ClientId>,
     /// Of which run an execution is, for a completion that does not say.
     pub(super) runs: BTreeMap<ExecutionId, RunId>,
+}
+
+impl Names {
+    /// Later lines may use the names that this one gave.
+    pub(super) fn remember(&mut self, entry: &LogEntry, applied: &Applied) {
+        let name = |who: &Identity| who.as_str().to_owned();
+        for (command, reply) in entry.commands.iter().zip(&applied.replies) {
+            match (command, reply) {
+                (Command::TrackerOnline(online), Reply::Online(session)) => {
+                    self.sessions.insert(name(&online.identity), *session);
+                }
+                (Command::ClientOpen(open), Reply::ClientOpened(client)) => {
+                    self.clients.insert(name(&open.identity), *client);
+                }
+                (Command::Dispatch(_), Reply::Dispatched(dispatched)) => {
+                    let runs = dispatched.pushes.iter().map(|push| (push.execution, push.run));
+                    self.runs.extend(runs);
+                }
+                _ => {}
+            }
+        }
+    }
 }
 
 /// `at 1000 submit t1 trade + dispatch w1 4`: one entry.
@@ -125,6 +150,8 @@ impl<'a> Words<'a> {
                 Command::Terminate(Terminate { request, run: parse(self.get(1)), reason: self.reason() })
             }
             "retry" => Command::Retry(Retry { request, run: parse(self.get(1)) }),
+            "update" => Command::Update(self.update(request)),
+            "pause" | "resume" | "drain" | "undrain" | "slots" => self.held(),
             "online" => Command::TrackerOnline(self.online()),
             "offline" => Command::TrackerOffline(self.offline()),
             "dispatch" => {
@@ -137,6 +164,9 @@ impl<'a> Words<'a> {
             "tick" => Command::Tick,
             "log" => Command::BizLog(BizLog { lines: vec![self.lines()] }),
             "expire" => Command::Expire,
+            "delete-group" => {
+                Command::DeleteGroup(DeleteGroup { node_group: NodeGroup::new(self.get(1)).unwrap() })
+            }
             "stats" => Command::Stats(Stats { groups: vec![self.group_sample()], ..Stats::default() }),
             "sample" => Command::Stats(Stats { trackers: vec![self.tracker_sample()], ..Stats::default() }),
             "node-sample" => {
@@ -241,6 +271,81 @@ impl<'a> Words<'a> {
             return Schedule::Cron(CronSchedule { expression, time_zone, dst: DstRule::Auto });
         }
         Schedule::RealTime
+    }
+
+    /// `update 1.0 rev=1 priority=5 at=9000`: the options of a submit, and `-` clears what can be cleared.
+    fn update(&self, request: RequestKey) -> Update {
+        let span = |name| self.option(name).map(|text| (text != "-").then(|| Millis::new(parse(text))));
+        let schedule = match () {
+            () if self.has("now") => Some(SchedulePatch::RealTime),
+            () if self.option("at").is_some() => self.time("at").map(SchedulePatch::TriggerTime),
+            () if self.option("cron").is_some() || self.option("zone").is_some() => {
+                let text = |name| self.option(name).map(str::to_owned);
+                Some(SchedulePatch::Cron { expression: text("cron"), time_zone: text("zone"), dst: None })
+            }
+            () if ["every", "count", "first"].iter().any(|name| self.option(name).is_some()) => {
+                let count = self.option("count").map(|text| (text != "-").then(|| parse(text)));
+                let (interval, first) = (self.span("every"), self.time("first").map(Some));
+                Some(SchedulePatch::Repeat { interval, count, first })
+            }
+            () => None,
+        };
+        let params = self.option("param").map(|text| match text.split_once(':') {
+            Some((name, value)) => [(name.to_owned(), value.to_owned())].into(),
+            None => BTreeMap::new(),
+        });
+        let patch = JobPatch {
+            node_group: self.option("group").map(|group| NodeGroup::new(group).unwrap()),
+            kind: self.option("kind").map(|kind| Kind::new(kind).unwrap()),
+            payload: self.option("payload").map(|text| Bytes::copy_from_slice(text.as_bytes())),
+            params,
+            priority: self.number("priority"),
+            schedule,
+            retries_max: self.number("retries"),
+            backoff: self.span("delay").map(Backoff::Fixed),
+            run_timeout: span("timeout"),
+            start_deadline: span("deadline"),
+            rely_on_previous_cycle: (self.has("norely") || self.has("rely")).then(|| self.has("rely")),
+            misfire: self.option("misfire").map(|_| self.spec_words().misfire),
+            misfire_after: self.span("misfire_after"),
+            ..JobPatch::default()
+        };
+        let patch = (!self.has("refused")).then(|| Box::new(patch));
+        Update {
+            request,
+            job: self.job(),
+            expected_revision: self.number("rev").unwrap_or(0),
+            patch,
+            reason: self.reason(),
+        }
+    }
+
+    /// A submit's options, of a job whose names do not matter.
+    fn spec_words(&self) -> JobSpec {
+        Words { all: [&["any", "any"], self.all.as_slice()].concat(), names: self.names }.spec()
+    }
+
+    /// `pause trade ann disk`, `drain w1 trade ann disk leave`, `slots w1 trade 4`.
+    fn held(&self) -> Command {
+        let group = |i| NodeGroup::new(self.get(i)).unwrap();
+        let identity = || Identity::new(self.get(1)).unwrap();
+        let text = |i: usize| self.all.get(i).map(|word| (*word).to_owned()).unwrap_or_default();
+        match self.get(0) {
+            "pause" => Command::PauseQueue(PauseQueue { node_group: group(1), by: text(2), reason: text(3) }),
+            "resume" => Command::ResumeQueue(ResumeQueue { node_group: group(1) }),
+            "drain" => Command::Drain(Drain {
+                node_group: group(2),
+                identity: identity(),
+                by: text(3),
+                reason: text(4),
+                leave: self.has("leave"),
+            }),
+            "undrain" => Command::Undrain(Undrain { node_group: group(2), identity: identity() }),
+            _ => {
+                let slots = Some(self.get(3)).filter(|text| *text != "-").map(parse);
+                Command::SetSlots(SetSlots { node_group: group(2), identity: identity(), slots })
+            }
+        }
     }
 
     fn online(&self) -> TrackerOnline {
@@ -369,6 +474,10 @@ impl<'a> Words<'a> {
             feedback_max: self.number("feedback").unwrap_or(now.feedback_max),
             feedback_kept: self.span("unheard").unwrap_or(now.feedback_kept),
             feedback_tries_max: self.number("tries").unwrap_or(now.feedback_tries_max),
+            job_log_kept: self.span("log").unwrap_or(now.job_log_kept),
+            job_log_bytes_max: self.number("logbytes").unwrap_or(now.job_log_bytes_max),
+            node_events_kept: self.span("events").unwrap_or(now.node_events_kept),
+            node_events_max: self.number("eventsmax").unwrap_or(now.node_events_max),
             stats_kept: self.span("stats").unwrap_or(now.stats_kept),
             stats_rows_max: self.number("rows").unwrap_or(now.stats_rows_max),
         }

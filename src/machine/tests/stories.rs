@@ -27,15 +27,20 @@ stories! {
     capacity
     cron_stalled
     depths
+    drain_and_slots
     due_before_the_end
+    e5_a_group_in_use_is_not_deleted
     e2_cancel_in_every_state
     expiry
     job_log
+    job_log_retention
     limits
     misfire
+    node_history
     one_batch_touches_one_job_often
     one_shot_life
     overlap
+    pause_a_group
     priorities_and_kinds
     reclaim_limit
     rely_on_previous_cycle
@@ -48,9 +53,13 @@ stories! {
     terminate
     trigger_time
     w10_w18_w21_feedback
+    update_a_schedule
+    update_keys_and_ends
+    update_moves_a_job
     w10_w22_one_command_for_an_end
     w11_w12_w19_cron_plans
     w13_on_conflict
+    w14_update
     w15_requests
     w1_stale_completion
     w23_repeat

@@ -10,9 +10,7 @@ use expect_test::ExpectFile;
 use super::memory_base::MemoryBase;
 use super::script::{self, Names};
 use super::transcript;
-use crate::domain::Identity;
-use crate::machine::command::{Command, LogEntry};
-use crate::machine::reply::Reply;
+use crate::machine::command::LogEntry;
 use crate::machine::{Applied, Machine, NoBase, codec};
 
 /// Where the transcript begins.
@@ -74,29 +72,9 @@ impl Story {
         let applied = self.machine.apply(index, &entry).unwrap();
         let broken: Vec<String> = self.machine.check().unwrap().iter().map(ToString::to_string).collect();
         assert!(broken.is_empty(), "after {script:?}: {broken:#?}\n{}", self.transcript);
-        self.remember(&entry, &applied);
+        self.names.remember(&entry, &applied);
         self.log.push((index, entry));
         applied
-    }
-
-    /// Later lines may use the names that this one gave.
-    fn remember(&mut self, entry: &LogEntry, applied: &Applied) {
-        let name = |who: &Identity| who.as_str().to_owned();
-        for (command, reply) in entry.commands.iter().zip(&applied.replies) {
-            match (command, reply) {
-                (Command::TrackerOnline(online), Reply::Online(session)) => {
-                    self.names.sessions.insert(name(&online.identity), *session);
-                }
-                (Command::ClientOpen(open), Reply::ClientOpened(client)) => {
-                    self.names.clients.insert(name(&open.identity), *client);
-                }
-                (Command::Dispatch(_), Reply::Dispatched(dispatched)) => {
-                    let runs = dispatched.pushes.iter().map(|push| (push.execution, push.run));
-                    self.names.runs.extend(runs);
-                }
-                _ => {}
-            }
-        }
     }
 
     fn play_again_from_disk(&self) {

@@ -51,8 +51,7 @@ pub(super) fn of_model(model: &Model) -> BTreeMap<NodeGroup, Tally> {
         counts.forgotten.iter().for_each(|run| add(tally, run));
     }
     for job in model.jobs.values() {
-        let tally = tallies.entry(job.spec.node_group.clone()).or_default();
-        job.runs.values().for_each(|run| add(tally, run));
+        job.runs.values().for_each(|run| add(tallies.entry(run.group.clone()).or_default(), run));
     }
     tallies.into_iter().map(|(group, tally)| (group, nonzero(tally.into_iter()))).collect()
 }

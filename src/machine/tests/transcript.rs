@@ -4,10 +4,10 @@ use std::ops::Bound;
 
 use crate::domain::{Identity, JobId, Millis, NodeGroup, Position, RunId, Timestamp};
 use crate::machine::index::Waiter;
-use crate::machine::reply::{CancelAnswer, CompleteAnswer, Push, Refusal, Reply, SubmitAnswer};
+use crate::machine::reply::{CancelAnswer, CompleteAnswer, Push, Refusal, Reply, SubmitAnswer, UpdateAnswer};
 use crate::machine::row::{
-    Attempt, AttemptEnd, Fate, FeedbackRow, FeedbackState, GroupRow, JobAct, JobLogKind, LedgerRow, LiveRun,
-    LiveState, PeriodicRow, Rhythm, Row, TrackerState, Why,
+    Attempt, AttemptEnd, Drained, Fate, FeedbackRow, FeedbackState, GroupRow, JobAct, JobLogKind, LedgerRow,
+    LiveRun, LiveState, NodeEvent, PeriodicRow, Rhythm, Row, TrackerState, Why,
 };
 use crate::machine::series::{Of, Query, Reading};
 use crate::machine::{Applied, Depth, Effect, Key, Machine, Tables};
@@ -46,6 +46,9 @@ fn reply(reply: &Reply) -> String {
         }),
         Reply::Refused(refusal) => refused(refusal),
         Reply::FeedbackMoved(count) => format!("{count} moved"),
+        Reply::Updated(answer) => updated(answer),
+        Reply::Switched(true) => "switched".into(),
+        Reply::Switched(false) => "as before".into(),
         Reply::Again(first) => format!("again: {}", self::reply(first)),
     }
 }
@@ -61,6 +64,21 @@ fn submitted(answer: &SubmitAnswer) -> String {
         SubmitAnswer::Replaced(job, revision) => format!("replaced {job} rev {revision}"),
         SubmitAnswer::Conflict(job) => format!("conflict {job}"),
         SubmitAnswer::Refused => "refused before".into(),
+    }
+}
+
+fn updated(answer: &UpdateAnswer) -> String {
+    match answer {
+        UpdateAnswer::Updated(job, revision) => format!("UPDATED {job} rev {revision}"),
+        UpdateAnswer::RevisionConflict(job, current) => {
+            format!("REVISION_CONFLICT {job} is at rev {current}")
+        }
+        UpdateAnswer::AlreadyFinished(job, how) => format!("ALREADY_FINISHED {job} {}", fate(*how)),
+        UpdateAnswer::NotFound => "NOT_FOUND".into(),
+        UpdateAnswer::KeyTaken(job) => format!("KEY_TAKEN by {job}"),
+        UpdateAnswer::TypeDiffers(job) => format!("TYPE_DIFFERS {job}"),
+        UpdateAnswer::Wrong(problem) => format!("wrong: {problem}"),
+        UpdateAnswer::Refused => "refused before".into(),
     }
 }
 
@@ -92,6 +110,7 @@ fn effect(tables: &Tables, effect: &Effect) -> String {
     match effect {
         Effect::Ready(group) => format!("ready {group}"),
         Effect::Terminate { session, execution, .. } => format!("terminate {execution} on {session}"),
+        Effect::Held(session) => format!("told {session}"),
         Effect::NeedsPlan(job) => format!("needs plan {job}"),
         Effect::MoreToExpire => "more to expire".into(),
         Effect::Feedback(group) => format!("feedback {group}"),
@@ -132,6 +151,12 @@ pub(super) fn show(machine: &Machine, words: &[&str]) -> Vec<String> {
         ["trackers"] => {
             rows(tables, &Key::first_tracker(), &Key::first_group()).iter().map(tracker).collect()
         }
+        ["nodes"] => {
+            let (from, to) = (Key::NodeEvent(Position::MIN), Key::NodeEvent(Position::MAX));
+            rows(tables, &from, &to).iter().map(node_event).collect()
+        }
+        ["counts", group] => vec![format!("{:?}", tables.indexes().group(&NodeGroup::new(group).unwrap()))],
+        ["logbytes"] => vec![tables.meta().job_log_bytes.to_string()],
         ["due"] => {
             let due = machine.tables().indexes().due(Timestamp::MAX);
             due.map(|waiter| match waiter {
@@ -150,6 +175,15 @@ pub(super) fn show(machine: &Machine, words: &[&str]) -> Vec<String> {
                     format!("{kind}: {:?}", ranks.iter().map(|rank| rank.2).collect::<Vec<_>>())
                 })
                 .collect()
+        }
+        ["paused"] => {
+            let line = |(key, row): &(Key, Row)| match (key, row) {
+                (Key::Paused(group), Row::Paused(hold)) => {
+                    format!("{group} since {} by {} ({})", ms(hold.since), hold.by, hold.reason)
+                }
+                other => format!("{other:?}"),
+            };
+            rows(tables, &Key::first_paused(), &Key::alarms().0).iter().map(line).collect()
         }
         ["alarms"] => {
             let (from, _) = Key::alarms();
@@ -400,8 +434,14 @@ fn tracker((key, row): &(Key, Row)) -> String {
         TrackerState::Online => "online".into(),
         TrackerState::Offline(reason) => format!("offline {reason:?}"),
     };
+    let drained = row.drained.as_ref().map_or(String::new(), |drained| {
+        let Drained { hold, leave } = drained;
+        let leave = if *leave { " and leaves" } else { "" };
+        format!(" drained since {} by {} ({}){leave}", ms(hold.since), hold.by, hold.reason)
+    });
+    let slots = row.slots.map_or(String::new(), |slots| format!(" slots {slots}"));
     format!(
-        "{group}/{who} session {} start {} {state} since {} capacity {}",
+        "{group}/{who} session {} start {} {state} since {} capacity {}{slots}{drained}",
         row.session,
         row.start,
         ms(row.since),
@@ -446,6 +486,17 @@ fn feedback(row: &FeedbackRow) -> String {
         text += &if error.len() > 60 { format!(" {} bytes", error.len()) } else { format!(" {error:?}") };
     }
     text
+}
+
+fn node_event((key, row): &(Key, Row)) -> String {
+    let (Key::NodeEvent(position), Row::NodeEvent(row)) = (key, row) else { return format!("{key:?}") };
+    let group = row.node_group.as_ref().map(ToString::to_string).unwrap_or_default();
+    let event = match row.event {
+        NodeEvent::Online => "online".into(),
+        NodeEvent::Offline(reason) => format!("offline {reason:?}"),
+    };
+    let id = Position::from_u64(row.id);
+    format!("{position} at {} {:?} {group}/{} {id} {event}", ms(row.at), row.node_type, row.identity)
 }
 
 fn job_log(tables: &Tables, run: RunId) -> Vec<String> {

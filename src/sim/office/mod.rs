@@ -16,6 +16,7 @@ use crate::dispatch::{Dispatcher, Event, Intent, Patience, Ready};
 use crate::domain::{ExecutionId, Kind, NodeGroup, SessionId, Timestamp};
 use crate::machine::command::{Dispatch, JobPlan, OfflineReason, Plan, Reclaim, ReclaimReason};
 use crate::machine::limits::PLAN_JOBS_MAX;
+use crate::machine::reply::Refusal;
 use crate::machine::{Applied, Command, Effect, LogEntry, Machine, Reply};
 
 const COMMANDS_MAX: usize = 64;
@@ -263,14 +264,15 @@ impl Office {
     fn count_executing(&mut self, now: Now, machine: &Machine, group: &NodeGroup) {
         let sessions: Vec<SessionId> = self.dispatcher.roster().sessions(group).collect();
         for session in sessions {
-            let executing = machine.tables().indexes().executing_on(session);
-            self.dispatcher.step(now.instant, Event::Counted { session, executing });
+            let indexes = machine.tables().indexes();
+            let (executing, slots) = (indexes.executing_on(session), indexes.slots(session));
+            self.dispatcher.step(now.instant, Event::Counted { session, executing, slots });
         }
     }
 
     /// What is ready in a group, with what is in flight, without what was asked for.
     fn estimate(&self, machine: &Machine, group: &NodeGroup) -> Option<Ready> {
-        if self.dispatcher.roster().free(group) == 0 {
+        if self.dispatcher.roster().free(group) == 0 || machine.tables().indexes().is_paused(group) {
             return None;
         }
         let mut ready: Ready = self.expected.get(group).cloned().unwrap_or_default();
@@ -335,6 +337,13 @@ impl Office {
                     self.tell(session, ToTracker::Push { term: self.term, pushes });
                 }
             }
+            (
+                Origin::Dispatch { session, asked },
+                Reply::Refused(Refusal::Draining(_) | Refusal::Paused(_)),
+            ) => {
+                self.dispatcher.step(now.instant, Event::Lost { session, asked });
+                self.mark_dirty(machine, session);
+            }
             (Origin::Dispatch { session, asked }, _) => {
                 self.dispatcher.step(now.instant, Event::Lost { session, asked });
                 self.end_session(now, session);
@@ -358,7 +367,8 @@ impl Office {
                 self.tell(session, ToTracker::Terminate(execution))
             }
             Effect::NeedsPlan(_) => self.needs_plan = true,
-            Effect::Finished(_) | Effect::MoreToExpire | Effect::Feedback(_) => {}
+            // What a TaskTracker is told of its slots is for people: it is given no more than the tables let it have.
+            Effect::Held(_) | Effect::Finished(_) | Effect::MoreToExpire | Effect::Feedback(_) => {}
         }
     }
 

@@ -107,6 +107,8 @@ pub(super) struct Session {
     draining: Option<Draining>,
     /// How many executions an operator wants at a time, in place of the own capacity.
     slots: Option<u32>,
+    /// Whether an operator drained it.
+    drained: bool,
     /// Why the machine is too busy for more.
     paused: Option<String>,
     over: bool,
@@ -144,6 +146,7 @@ impl Session {
             said_full: false,
             draining: None,
             slots: None,
+            drained: false,
             paused: None,
             over: false,
         }

@@ -65,12 +65,10 @@ impl Session {
 
     /// An operator's drain: the cluster sends nothing new, so there is something to do only if it says leave.
     pub(super) fn drained(&mut self, told: &pb::Drain, now: Millis) {
-        tracing::info!(
-            draining = told.draining,
-            leave = told.leave,
-            reason = told.reason,
-            "an operator's drain"
-        );
+        if std::mem::replace(&mut self.drained, told.draining) != told.draining {
+            let pb::Drain { draining, leave, reason } = told;
+            tracing::info!(draining, leave, reason, "an operator drains this TaskTracker, or no longer does");
+        }
         if told.draining && told.leave {
             self.drain(Millis::new(u64::MAX), now);
         }

@@ -903,6 +903,131 @@ pub struct ListJobsRequest {
     /// How fresh.
     #[prost(enumeration = "Consistency", tag = "8")]
     pub consistency: i32,
+    /// What to list, and in which order.
+    #[prost(enumeration = "Queue", tag = "9")]
+    pub queue: i32,
+    /// Only these jobs.
+    #[prost(string, repeated, tag = "10")]
+    pub job_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Only this task id.
+    #[prost(string, tag = "11")]
+    pub task_id: ::prost::alloc::string::String,
+    /// Only jobs of this priority or above (a smaller number runs first).
+    #[prost(int32, optional, tag = "12")]
+    pub priority_min: ::core::option::Option<i32>,
+    /// Only jobs of this priority or below.
+    #[prost(int32, optional, tag = "13")]
+    pub priority_max: ::core::option::Option<i32>,
+    /// Only what this TaskTracker executes, or executed last.
+    #[prost(string, tag = "14")]
+    pub tasktracker: ::prost::alloc::string::String,
+    /// Only jobs that were accepted within.
+    #[prost(message, optional, tag = "15")]
+    pub create_time: ::core::option::Option<TimeSpan>,
+    /// Only jobs whose newest revision came within.
+    #[prost(message, optional, tag = "16")]
+    pub update_time: ::core::option::Option<TimeSpan>,
+    /// Only what is, or was, due within: the planned instant, or the time of the retry.
+    #[prost(message, optional, tag = "17")]
+    pub due_time: ::core::option::Option<TimeSpan>,
+    /// Only what ended within.
+    #[prost(message, optional, tag = "18")]
+    pub end_time: ::core::option::Option<TimeSpan>,
+}
+/// A time from one instant up to but without another.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TimeSpan {
+    /// Absent: from the beginning.
+    #[prost(message, optional, tag = "1")]
+    pub from_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Absent: without an end.
+    #[prost(message, optional, tag = "2")]
+    pub to_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// See JobService.CountJobs.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CountJobsRequest {
+    /// Only this node group.
+    #[prost(string, tag = "1")]
+    pub node_group: ::prost::alloc::string::String,
+    /// How fresh.
+    #[prost(enumeration = "Consistency", tag = "2")]
+    pub consistency: i32,
+}
+/// See JobService.CountJobs.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CountJobsResponse {
+    /// All that were asked for, together.
+    #[prost(message, optional, tag = "1")]
+    pub total: ::core::option::Option<JobCounts>,
+    /// Each node group, by name.
+    #[prost(message, repeated, tag = "2")]
+    pub groups: ::prost::alloc::vec::Vec<GroupCounts>,
+    /// What the answer reflects.
+    #[prost(message, optional, tag = "3")]
+    pub read: ::core::option::Option<ReadMark>,
+}
+/// A node group's counts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GroupCounts {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub node_group: ::prost::alloc::string::String,
+    /// What is in its queues.
+    #[prost(message, optional, tag = "2")]
+    pub counts: ::core::option::Option<JobCounts>,
+}
+/// How much is in the queues.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct JobCounts {
+    /// Runs that are not due, or wait for a retry.
+    #[prost(uint64, tag = "1")]
+    pub waiting: u64,
+    /// Runs that may be dispatched.
+    #[prost(uint64, tag = "2")]
+    pub ready: u64,
+    /// Runs that execute.
+    #[prost(uint64, tag = "3")]
+    pub executing: u64,
+    /// Cron jobs that still have instants.
+    #[prost(uint64, tag = "4")]
+    pub cron: u64,
+    /// Repeat jobs that still have instants.
+    #[prost(uint64, tag = "5")]
+    pub repeat: u64,
+    /// Periodic jobs of which only live runs are left.
+    #[prost(uint64, tag = "6")]
+    pub ending: u64,
+    /// Finished runs that are kept.
+    #[prost(uint64, tag = "7")]
+    pub finished: u64,
+    /// Jobs that were submitted, since the cluster began; so for all that follow.
+    #[prost(uint64, tag = "8")]
+    pub submitted: u64,
+    /// Executions that were dispatched.
+    #[prost(uint64, tag = "9")]
+    pub dispatched: u64,
+    /// Runs that succeeded.
+    #[prost(uint64, tag = "10")]
+    pub succeeded: u64,
+    /// Runs that failed.
+    #[prost(uint64, tag = "11")]
+    pub failed: u64,
+    /// Runs that ended dead.
+    #[prost(uint64, tag = "12")]
+    pub dead: u64,
+    /// Runs that were cancelled.
+    #[prost(uint64, tag = "13")]
+    pub cancelled: u64,
+    /// Instants that were skipped.
+    #[prost(uint64, tag = "14")]
+    pub skipped: u64,
+    /// Retries.
+    #[prost(uint64, tag = "15")]
+    pub retried: u64,
+    /// Executions that were taken back.
+    #[prost(uint64, tag = "16")]
+    pub reclaimed: u64,
 }
 /// See JobService.ListJobs.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1115,7 +1240,7 @@ pub struct GetLogsRequest {
     /// At most so many; 0 means 50, more than 1,000 means 1,000.
     #[prost(int32, tag = "4")]
     pub page_size: i32,
-    /// Where the last page ended; asking again with the last token returns what came since.
+    /// Where the last page ended; the filters must be the same.
     #[prost(string, tag = "5")]
     pub page_token: ::prost::alloc::string::String,
     /// How fresh.
@@ -1141,10 +1266,10 @@ pub mod get_logs_request {
 /// See JobService.GetLogs.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetLogsResponse {
-    /// One page, oldest first.
+    /// One page, run after run, each oldest first; what was done to the job itself comes last.
     #[prost(message, repeated, tag = "1")]
     pub entries: ::prost::alloc::vec::Vec<JobLogEntry>,
-    /// For the next page, also at the end: it then returns what is written later.
+    /// For the next page; empty at the end. TailLogs tells what is written later.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
     /// There is no more at this time.
@@ -1153,6 +1278,100 @@ pub struct GetLogsResponse {
     /// What the answer reflects.
     #[prost(message, optional, tag = "4")]
     pub read: ::core::option::Option<ReadMark>,
+}
+/// Which lines of the job log.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LogFilter {
+    /// Only of this node group.
+    #[prost(string, tag = "1")]
+    pub node_group: ::prost::alloc::string::String,
+    /// Only of this job.
+    #[prost(string, tag = "2")]
+    pub job_id: ::prost::alloc::string::String,
+    /// Only of this run.
+    #[prost(string, tag = "3")]
+    pub run_id: ::prost::alloc::string::String,
+    /// Only of jobs with this task id.
+    #[prost(string, tag = "4")]
+    pub task_id: ::prost::alloc::string::String,
+    /// Only these types.
+    #[prost(enumeration = "JobLogType", repeated, tag = "5")]
+    pub types: ::prost::alloc::vec::Vec<i32>,
+    /// Only lines of this level or above.
+    #[prost(enumeration = "LogLevel", tag = "6")]
+    pub level_min: i32,
+    /// Only lines that tell of a success, or of nothing that failed; or only those that tell of a failure.
+    #[prost(bool, optional, tag = "7")]
+    pub success: ::core::option::Option<bool>,
+    /// Only of this TaskTracker.
+    #[prost(string, tag = "8")]
+    pub tasktracker: ::prost::alloc::string::String,
+}
+/// See JobService.SearchLogs.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SearchLogsRequest {
+    /// Which lines.
+    #[prost(message, optional, tag = "1")]
+    pub filter: ::core::option::Option<LogFilter>,
+    /// Only lines of this time.
+    #[prost(message, optional, tag = "2")]
+    pub time: ::core::option::Option<TimeSpan>,
+    /// Else the oldest first. The runs are ordered by their end, those that have not ended count as the newest, and the lines
+    /// of a run are in the order of time.
+    #[prost(bool, tag = "3")]
+    pub newest_first: bool,
+    /// At most so many; 0 means 50, more than 1,000 means 1,000.
+    #[prost(int32, tag = "4")]
+    pub page_size: i32,
+    /// Where the last page ended; the filters must be the same.
+    #[prost(string, tag = "5")]
+    pub page_token: ::prost::alloc::string::String,
+    /// How fresh.
+    #[prost(enumeration = "Consistency", tag = "6")]
+    pub consistency: i32,
+}
+/// See JobService.SearchLogs.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SearchLogsResponse {
+    /// One page; it may be short, even empty, before the end.
+    #[prost(message, repeated, tag = "1")]
+    pub entries: ::prost::alloc::vec::Vec<JobLogEntry>,
+    /// For the next page; empty at the end.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+    /// What the answer reflects.
+    #[prost(message, optional, tag = "3")]
+    pub read: ::core::option::Option<ReadMark>,
+}
+/// See JobService.TailLogs.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TailLogsRequest {
+    /// Which lines.
+    #[prost(message, optional, tag = "1")]
+    pub filter: ::core::option::Option<LogFilter>,
+    /// After what to go on, as TailLogsResponse.token told; empty: from now on.
+    #[prost(string, tag = "2")]
+    pub token: ::prost::alloc::string::String,
+}
+/// Lines as they came; the first message is empty and tells where the stream begins, and later ones are when nothing came for
+/// a while.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TailLogsResponse {
+    /// In the order of the log.
+    #[prost(message, repeated, tag = "1")]
+    pub entries: ::prost::alloc::vec::Vec<JobLogEntry>,
+    /// After what to go on, at any JobTracker.
+    #[prost(string, tag = "2")]
+    pub token: ::prost::alloc::string::String,
+    /// So many lines, of all jobs, were dropped before this reader came for them.
+    #[prost(uint64, tag = "3")]
+    pub missed: u64,
+    /// Lines may be missing before these, and nobody knows how many: the token was too old for this JobTracker.
+    #[prost(bool, tag = "4")]
+    pub gap: bool,
+    /// The cluster's time as this JobTracker knows it.
+    #[prost(message, optional, tag = "5")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// One line of the job log.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1181,6 +1400,18 @@ pub struct JobLogEntry {
     /// The text.
     #[prost(string, tag = "8")]
     pub text: ::prost::alloc::string::String,
+    /// The job.
+    #[prost(string, tag = "9")]
+    pub job_id: ::prost::alloc::string::String,
+    /// The submitter's name of the job; in a search and in what follows.
+    #[prost(string, tag = "10")]
+    pub task_id: ::prost::alloc::string::String,
+    /// The job's node group; in a search and in what follows.
+    #[prost(string, tag = "11")]
+    pub node_group: ::prost::alloc::string::String,
+    /// It tells of a success, or of nothing that failed.
+    #[prost(bool, tag = "12")]
+    pub success: bool,
 }
 /// How fresh a read must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -1371,6 +1602,64 @@ impl RetryOutcome {
             "RETRY_OUTCOME_ACCEPTED" => Some(Self::Accepted),
             "RETRY_OUTCOME_NOT_DEAD" => Some(Self::NotDead),
             "RETRY_OUTCOME_NOT_FOUND" => Some(Self::NotFound),
+            _ => None,
+        }
+    }
+}
+/// What a list goes over, and in which order. In a queue of runs each row is one run of a job: `run` is that run, `state` its
+/// state, and a job may be there with several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Queue {
+    /// All jobs, by id.
+    Unspecified = 0,
+    /// Runs that are not due or wait for a retry, and next instants of periodic jobs (without a run): by due time.
+    Waiting = 1,
+    /// Runs that may be dispatched (LTS's executable queue): by node group, then in the order of dispatch.
+    Ready = 2,
+    /// Runs that execute: by the start of their execution.
+    Executing = 3,
+    /// Cron jobs that live, by id.
+    Cron = 4,
+    /// Repeat jobs that live, by id.
+    Repeat = 5,
+    /// Jobs that are suspended, by id.
+    Suspended = 6,
+    /// Runs that ended, the newest end first.
+    Finished = 7,
+    /// Runs that ended dead, the newest end first.
+    Dead = 8,
+}
+impl Queue {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "QUEUE_UNSPECIFIED",
+            Self::Waiting => "QUEUE_WAITING",
+            Self::Ready => "QUEUE_READY",
+            Self::Executing => "QUEUE_EXECUTING",
+            Self::Cron => "QUEUE_CRON",
+            Self::Repeat => "QUEUE_REPEAT",
+            Self::Suspended => "QUEUE_SUSPENDED",
+            Self::Finished => "QUEUE_FINISHED",
+            Self::Dead => "QUEUE_DEAD",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "QUEUE_UNSPECIFIED" => Some(Self::Unspecified),
+            "QUEUE_WAITING" => Some(Self::Waiting),
+            "QUEUE_READY" => Some(Self::Ready),
+            "QUEUE_EXECUTING" => Some(Self::Executing),
+            "QUEUE_CRON" => Some(Self::Cron),
+            "QUEUE_REPEAT" => Some(Self::Repeat),
+            "QUEUE_SUSPENDED" => Some(Self::Suspended),
+            "QUEUE_FINISHED" => Some(Self::Finished),
+            "QUEUE_DEAD" => Some(Self::Dead),
             _ => None,
         }
     }
@@ -1785,7 +2074,7 @@ pub mod job_service_client {
                 .insert(GrpcMethod::new("raftsman.v1.JobService", "GetJob"));
             self.inner.unary(req, path, codec).await
         }
-        /// Lists jobs in the order of their ids.
+        /// Lists all jobs, or one of the queues, in its order.
         pub async fn list_jobs(
             &mut self,
             request: impl tonic::IntoRequest<super::ListJobsRequest>,
@@ -1808,6 +2097,31 @@ pub mod job_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("raftsman.v1.JobService", "ListJobs"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Counts what is in the queues, by node group.
+        pub async fn count_jobs(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CountJobsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CountJobsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.JobService/CountJobs",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.JobService", "CountJobs"));
             self.inner.unary(req, path, codec).await
         }
         /// Lists the ledger of a job: one fate for each planned instant.
@@ -1857,7 +2171,7 @@ pub mod job_service_client {
                 .insert(GrpcMethod::new("raftsman.v1.JobService", "Wait"));
             self.inner.unary(req, path, codec).await
         }
-        /// Reads the job log.
+        /// Reads the job log of a job or of a run.
         pub async fn get_logs(
             &mut self,
             request: impl tonic::IntoRequest<super::GetLogsRequest>,
@@ -1881,6 +2195,57 @@ pub mod job_service_client {
             req.extensions_mut()
                 .insert(GrpcMethod::new("raftsman.v1.JobService", "GetLogs"));
             self.inner.unary(req, path, codec).await
+        }
+        /// Searches the job log of all jobs.
+        pub async fn search_logs(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SearchLogsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SearchLogsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.JobService/SearchLogs",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.JobService", "SearchLogs"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Follows the job log: each line as it comes, in the order of the log. Any JobTracker tells what it has applied itself; a
+        /// reader whose stream ends goes on at another one with the last token.
+        pub async fn tail_logs(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TailLogsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::TailLogsResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.JobService/TailLogs",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.JobService", "TailLogs"));
+            self.inner.server_streaming(req, path, codec).await
         }
     }
 }
@@ -1934,12 +2299,20 @@ pub mod job_service_server {
             &self,
             request: tonic::Request<super::GetJobRequest>,
         ) -> std::result::Result<tonic::Response<super::GetJobResponse>, tonic::Status>;
-        /// Lists jobs in the order of their ids.
+        /// Lists all jobs, or one of the queues, in its order.
         async fn list_jobs(
             &self,
             request: tonic::Request<super::ListJobsRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListJobsResponse>,
+            tonic::Status,
+        >;
+        /// Counts what is in the queues, by node group.
+        async fn count_jobs(
+            &self,
+            request: tonic::Request<super::CountJobsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CountJobsResponse>,
             tonic::Status,
         >;
         /// Lists the ledger of a job: one fate for each planned instant.
@@ -1955,11 +2328,31 @@ pub mod job_service_server {
             &self,
             request: tonic::Request<super::WaitRequest>,
         ) -> std::result::Result<tonic::Response<super::WaitResponse>, tonic::Status>;
-        /// Reads the job log.
+        /// Reads the job log of a job or of a run.
         async fn get_logs(
             &self,
             request: tonic::Request<super::GetLogsRequest>,
         ) -> std::result::Result<tonic::Response<super::GetLogsResponse>, tonic::Status>;
+        /// Searches the job log of all jobs.
+        async fn search_logs(
+            &self,
+            request: tonic::Request<super::SearchLogsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SearchLogsResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the TailLogs method.
+        type TailLogsStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::TailLogsResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Follows the job log: each line as it comes, in the order of the log. Any JobTracker tells what it has applied itself; a
+        /// reader whose stream ends goes on at another one with the last token.
+        async fn tail_logs(
+            &self,
+            request: tonic::Request<super::TailLogsRequest>,
+        ) -> std::result::Result<tonic::Response<Self::TailLogsStream>, tonic::Status>;
     }
     /// Submits, cancels and reads jobs.
     ///
@@ -2349,6 +2742,51 @@ pub mod job_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/raftsman.v1.JobService/CountJobs" => {
+                    #[allow(non_camel_case_types)]
+                    struct CountJobsSvc<T: JobService>(pub Arc<T>);
+                    impl<
+                        T: JobService,
+                    > tonic::server::UnaryService<super::CountJobsRequest>
+                    for CountJobsSvc<T> {
+                        type Response = super::CountJobsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CountJobsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as JobService>::count_jobs(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CountJobsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/raftsman.v1.JobService/ListRuns" => {
                     #[allow(non_camel_case_types)]
                     struct ListRunsSvc<T: JobService>(pub Arc<T>);
@@ -2478,6 +2916,97 @@ pub mod job_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.JobService/SearchLogs" => {
+                    #[allow(non_camel_case_types)]
+                    struct SearchLogsSvc<T: JobService>(pub Arc<T>);
+                    impl<
+                        T: JobService,
+                    > tonic::server::UnaryService<super::SearchLogsRequest>
+                    for SearchLogsSvc<T> {
+                        type Response = super::SearchLogsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SearchLogsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as JobService>::search_logs(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SearchLogsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.JobService/TailLogs" => {
+                    #[allow(non_camel_case_types)]
+                    struct TailLogsSvc<T: JobService>(pub Arc<T>);
+                    impl<
+                        T: JobService,
+                    > tonic::server::ServerStreamingService<super::TailLogsRequest>
+                    for TailLogsSvc<T> {
+                        type Response = super::TailLogsResponse;
+                        type ResponseStream = T::TailLogsStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TailLogsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as JobService>::tail_logs(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TailLogsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)
@@ -7223,6 +7752,128 @@ pub struct Node {
     #[prost(string, tag = "13")]
     pub role: ::prost::alloc::string::String,
 }
+/// See NodeService.ListNodeEvents.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListNodeEventsRequest {
+    /// Only this type.
+    #[prost(enumeration = "NodeType", tag = "1")]
+    pub r#type: i32,
+    /// Only this node group.
+    #[prost(string, tag = "2")]
+    pub node_group: ::prost::alloc::string::String,
+    /// Only this identity.
+    #[prost(string, tag = "3")]
+    pub identity: ::prost::alloc::string::String,
+    /// Only those that came, or only those that went.
+    #[prost(bool, optional, tag = "4")]
+    pub online: ::core::option::Option<bool>,
+    /// Only events of this time.
+    #[prost(message, optional, tag = "5")]
+    pub time: ::core::option::Option<TimeSpan>,
+    /// At most so many; 0 means 50, more than 1,000 means 1,000.
+    #[prost(int32, tag = "6")]
+    pub page_size: i32,
+    /// Where the last page ended; the filters must be the same.
+    #[prost(string, tag = "7")]
+    pub page_token: ::prost::alloc::string::String,
+    /// How fresh.
+    #[prost(enumeration = "Consistency", tag = "8")]
+    pub consistency: i32,
+}
+/// See NodeService.ListNodeEvents.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListNodeEventsResponse {
+    /// One page, the newest first; it may be short, even empty, before the end.
+    #[prost(message, repeated, tag = "1")]
+    pub events: ::prost::alloc::vec::Vec<NodeEvent>,
+    /// For the next page; empty at the end.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+    /// What the answer reflects.
+    #[prost(message, optional, tag = "3")]
+    pub read: ::core::option::Option<ReadMark>,
+}
+/// A node came, or went.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NodeEvent {
+    /// Its place in the log, such as `42.0`.
+    #[prost(string, tag = "1")]
+    pub event_id: ::prost::alloc::string::String,
+    /// When, by the cluster's time.
+    #[prost(message, optional, tag = "2")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+    /// What the node is.
+    #[prost(enumeration = "NodeType", tag = "3")]
+    pub r#type: i32,
+    /// Its node group.
+    #[prost(string, tag = "4")]
+    pub node_group: ::prost::alloc::string::String,
+    /// Its stable name.
+    #[prost(string, tag = "5")]
+    pub identity: ::prost::alloc::string::String,
+    /// Which start of it: a session.
+    #[prost(string, tag = "6")]
+    pub id: ::prost::alloc::string::String,
+    /// Whether it came.
+    #[prost(bool, tag = "7")]
+    pub online: bool,
+    /// Why it went.
+    #[prost(enumeration = "OfflineReason", tag = "8")]
+    pub offline_reason: i32,
+}
+/// See NodeService.ListNodeGroups.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListNodeGroupsRequest {
+    /// Only this node group.
+    #[prost(string, tag = "1")]
+    pub node_group: ::prost::alloc::string::String,
+    /// How fresh.
+    #[prost(enumeration = "Consistency", tag = "2")]
+    pub consistency: i32,
+}
+/// See NodeService.ListNodeGroups.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListNodeGroupsResponse {
+    /// By name.
+    #[prost(message, repeated, tag = "1")]
+    pub node_groups: ::prost::alloc::vec::Vec<NodeGroup>,
+    /// What the answer reflects.
+    #[prost(message, optional, tag = "2")]
+    pub read: ::core::option::Option<ReadMark>,
+}
+/// A node group: the TaskTrackers that share jobs, and the jobs that they share.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NodeGroup {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// TaskTrackers that are online.
+    #[prost(uint32, tag = "2")]
+    pub tasktrackers_online: u32,
+    /// TaskTrackers that are known and offline.
+    #[prost(uint32, tag = "3")]
+    pub tasktrackers_offline: u32,
+    /// Executions that the online ones run at most.
+    #[prost(uint64, tag = "4")]
+    pub slots: u64,
+    /// What is in its queues.
+    #[prost(message, optional, tag = "5")]
+    pub counts: ::core::option::Option<JobCounts>,
+}
+/// See NodeService.DeleteNodeGroup.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteNodeGroupRequest {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// See NodeService.DeleteNodeGroup.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteNodeGroupResponse {
+    /// Where it was committed.
+    #[prost(message, optional, tag = "1")]
+    pub committed: ::core::option::Option<Committed>,
+}
 /// The types of nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -7260,6 +7911,43 @@ impl NodeType {
         }
     }
 }
+/// Why a node went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum OfflineReason {
+    /// It did not go.
+    Unspecified = 0,
+    /// It was silent for `reclaim_after`.
+    Silent = 1,
+    /// It drained and left.
+    Left = 2,
+    /// A new start of the same identity took its place.
+    Replaced = 3,
+}
+impl OfflineReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "OFFLINE_REASON_UNSPECIFIED",
+            Self::Silent => "OFFLINE_REASON_SILENT",
+            Self::Left => "OFFLINE_REASON_LEFT",
+            Self::Replaced => "OFFLINE_REASON_REPLACED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "OFFLINE_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "OFFLINE_REASON_SILENT" => Some(Self::Silent),
+            "OFFLINE_REASON_LEFT" => Some(Self::Left),
+            "OFFLINE_REASON_REPLACED" => Some(Self::Replaced),
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 pub mod node_service_client {
     #![allow(
@@ -7271,7 +7959,7 @@ pub mod node_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Lists nodes.
+    /// Lists nodes, their history and their groups.
     #[derive(Debug, Clone)]
     pub struct NodeServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -7378,6 +8066,81 @@ pub mod node_service_client {
                 .insert(GrpcMethod::new("raftsman.v1.NodeService", "ListNodes"));
             self.inner.unary(req, path, codec).await
         }
+        /// Lists who came and who went, the newest first.
+        pub async fn list_node_events(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListNodeEventsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListNodeEventsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.NodeService/ListNodeEvents",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.NodeService", "ListNodeEvents"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists node groups with their TaskTrackers and their counts.
+        pub async fn list_node_groups(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListNodeGroupsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListNodeGroupsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.NodeService/ListNodeGroups",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.NodeService", "ListNodeGroups"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Forgets a node group; refused with GROUP_IN_USE while it has live jobs, kept runs or online TaskTrackers.
+        pub async fn delete_node_group(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteNodeGroupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteNodeGroupResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.NodeService/DeleteNodeGroup",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.NodeService", "DeleteNodeGroup"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -7403,8 +8166,32 @@ pub mod node_service_server {
             tonic::Response<super::ListNodesResponse>,
             tonic::Status,
         >;
+        /// Lists who came and who went, the newest first.
+        async fn list_node_events(
+            &self,
+            request: tonic::Request<super::ListNodeEventsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListNodeEventsResponse>,
+            tonic::Status,
+        >;
+        /// Lists node groups with their TaskTrackers and their counts.
+        async fn list_node_groups(
+            &self,
+            request: tonic::Request<super::ListNodeGroupsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListNodeGroupsResponse>,
+            tonic::Status,
+        >;
+        /// Forgets a node group; refused with GROUP_IN_USE while it has live jobs, kept runs or online TaskTrackers.
+        async fn delete_node_group(
+            &self,
+            request: tonic::Request<super::DeleteNodeGroupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteNodeGroupResponse>,
+            tonic::Status,
+        >;
     }
-    /// Lists nodes.
+    /// Lists nodes, their history and their groups.
     #[derive(Debug)]
     pub struct NodeServiceServer<T> {
         inner: Arc<T>,
@@ -7511,6 +8298,141 @@ pub mod node_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListNodesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.NodeService/ListNodeEvents" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListNodeEventsSvc<T: NodeService>(pub Arc<T>);
+                    impl<
+                        T: NodeService,
+                    > tonic::server::UnaryService<super::ListNodeEventsRequest>
+                    for ListNodeEventsSvc<T> {
+                        type Response = super::ListNodeEventsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListNodeEventsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NodeService>::list_node_events(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListNodeEventsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.NodeService/ListNodeGroups" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListNodeGroupsSvc<T: NodeService>(pub Arc<T>);
+                    impl<
+                        T: NodeService,
+                    > tonic::server::UnaryService<super::ListNodeGroupsRequest>
+                    for ListNodeGroupsSvc<T> {
+                        type Response = super::ListNodeGroupsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListNodeGroupsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NodeService>::list_node_groups(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListNodeGroupsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.NodeService/DeleteNodeGroup" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteNodeGroupSvc<T: NodeService>(pub Arc<T>);
+                    impl<
+                        T: NodeService,
+                    > tonic::server::UnaryService<super::DeleteNodeGroupRequest>
+                    for DeleteNodeGroupSvc<T> {
+                        type Response = super::DeleteNodeGroupResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeleteNodeGroupRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NodeService>::delete_node_group(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteNodeGroupSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -116,14 +116,16 @@ impl Leading {
     fn count_executing(&mut self, now: Instant, machine: &Machine, group: &NodeGroup) {
         let sessions: Vec<SessionId> = self.dispatcher.roster().sessions(group).collect();
         for session in sessions {
-            let executing = machine.tables().indexes().executing_on(session);
-            self.dispatcher.step(now, Event::Counted { session, executing });
+            let indexes = machine.tables().indexes();
+            let (executing, slots) = (indexes.executing_on(session), indexes.slots(session));
+            self.dispatcher.step(now, Event::Counted { session, executing, slots });
         }
     }
 
     /// What is ready in a group, with what is in flight, without what was asked for.
     fn estimate(&self, machine: &Machine, group: &NodeGroup) -> Option<Ready> {
-        if self.dispatcher.roster().free(group) == 0 {
+        // A paused group becomes dirty again when it is resumed.
+        if self.dispatcher.roster().free(group) == 0 || machine.tables().indexes().is_paused(group) {
             return None;
         }
         let mut ready: Ready = self.expected.get(group).cloned().unwrap_or_default();

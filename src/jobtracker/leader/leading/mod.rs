@@ -23,6 +23,7 @@ use crate::failpoint::failpoint;
 use crate::jobtracker::session::{Refused, ToTracker};
 use crate::machine::command::{OfflineReason, Plan, Reclaim, ReclaimReason};
 use crate::machine::limits::PLAN_JOBS_MAX;
+use crate::machine::reply::Refusal;
 use crate::machine::{Applied, BaseError, Command, Effect, Machine, Reply};
 use crate::planted::{self, Bug};
 use feedback::Notifying;
@@ -237,7 +238,9 @@ impl Leading {
             self.conclude(now, &origin);
             self.answer(now, origin, index, reply)?;
         }
-        effects.into_iter().for_each(|effect| self.effect(now, effect));
+        for effect in effects {
+            self.effect(now, effect)?;
+        }
         for session in std::mem::take(&mut self.unread) {
             self.break_stream(now, session);
         }
@@ -274,6 +277,14 @@ impl Leading {
             (Origin::Dispatch { session, asked }, Reply::Dispatched(dispatched)) => {
                 self.started(now, session, asked, dispatched.pushes);
             }
+            (
+                Origin::Dispatch { session, asked },
+                Reply::Refused(Refusal::Draining(_) | Refusal::Paused(_)),
+            ) => {
+                // Held back in the same entry; others of its group may take what it was to get.
+                self.dispatcher.step(now, Event::Lost { session, asked });
+                self.mark_dirty_group_of(session);
+            }
             (Origin::Dispatch { session, asked }, _) => {
                 self.dispatcher.step(now, Event::Lost { session, asked });
                 self.end_session(now, session);
@@ -299,7 +310,7 @@ impl Leading {
         Ok(())
     }
 
-    fn effect(&mut self, now: Instant, effect: Effect) {
+    fn effect(&mut self, now: Instant, effect: Effect) -> Result<(), BaseError> {
         match effect {
             Effect::Ready(group) => {
                 self.dirty.insert(group);
@@ -308,11 +319,13 @@ impl Leading {
                 failpoint!("leader::before_terminate");
                 self.tell(session, ToTracker::Terminate { execution, why: "cancelled or taken back" });
             }
+            Effect::Held(session) => self.tell_holds(session)?,
             Effect::NeedsPlan(JobId(_)) => self.needs_plan = true,
             Effect::Finished(RunId { .. }) => {}
             Effect::Feedback(group) => self.notifying.look_at(group),
             Effect::MoreToExpire => self.expire_at = now + EXPIRE_MORE_AFTER,
         }
+        Ok(())
     }
 
     fn lost(&mut self, now: Instant, origins: Vec<Origin>, definite: bool) {

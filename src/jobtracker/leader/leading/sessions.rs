@@ -20,7 +20,7 @@ use crate::machine::command::{
     TrackerOffline, TrackerOnline, TrackerSample,
 };
 use crate::machine::reply::Push;
-use crate::machine::row::LiveState;
+use crate::machine::row::{LiveState, TrackerRow};
 use crate::machine::{BaseError, Command, Machine};
 use crate::planted::{self, Bug};
 
@@ -192,6 +192,22 @@ impl Leading {
         Ok(())
     }
 
+    /// Tells a session what operators say of its TaskTracker.
+    pub(super) fn tell_holds(&mut self, session: SessionId) -> Result<(), BaseError> {
+        let row = {
+            let machine = self.machine.read();
+            let tables = machine.tables();
+            match tables.indexes().session(session) {
+                Some((group, who)) => tables.tracker_row(group, who)?,
+                None => None,
+            }
+        };
+        if let Some(row) = row.filter(|row| row.session == session) {
+            holds(&row).into_iter().for_each(|message| self.tell(session, message));
+        }
+        Ok(())
+    }
+
     /// Those of the executions that are still this session's.
     fn held(&self, session: SessionId, executions: Vec<ExecutionId>) -> Vec<ExecutionId> {
         let machine = self.machine.read();
@@ -242,6 +258,11 @@ impl Leading {
         let machine = machine.read();
         let held: BTreeSet<ExecutionId> = hello.running.union(&hello.owed).copied().collect();
         send(&outbox, ToTracker::Welcome { session, term: self.term });
+        if let Some(row) = machine.tables().tracker_row(&hello.node_group, &hello.identity)? {
+            for message in holds(&row) {
+                send(&outbox, message);
+            }
+        }
         for execution in &hello.running {
             let stopped = match machine.tables().indexes().execution(*execution) {
                 Some((run, holder)) if holder == session => is_stopped(&machine, run)?,
@@ -333,6 +354,17 @@ pub(super) fn send(outbox: &Outbox, message: ToTracker) -> bool {
         Ok(()) => true,
         Err(mpsc::error::TrySendError::Full(_) | mpsc::error::TrySendError::Closed(_)) => false,
     }
+}
+
+/// What operators say of a TaskTracker: always all of it, since what it heard before may be over.
+fn holds(row: &TrackerRow) -> [ToTracker; 2] {
+    let drained = row.drained.as_ref();
+    let drain = ToTracker::Drain {
+        draining: drained.is_some(),
+        leave: drained.is_some_and(|drained| drained.leave),
+        reason: drained.map(|drained| drained.hold.reason.clone()).unwrap_or_default(),
+    };
+    [drain, ToTracker::Resize(row.slots.unwrap_or(row.capacity))]
 }
 
 fn is_stopped(machine: &Machine, run: RunId) -> Result<bool, BaseError> {
