@@ -70,3 +70,76 @@ fn every_link_between_the_pages_leads_somewhere() {
     }
     assert!(broken.is_empty(), "links that lead nowhere:\n{}", broken.join("\n"));
 }
+
+/// The cells of a page's table rows.
+fn rows(page: &str) -> impl Iterator<Item = Vec<&str>> {
+    let lines = page.lines().filter(|line| line.starts_with("| "));
+    lines.map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+}
+
+/// What `jst run --workload` takes.
+fn workloads() -> BTreeSet<String> {
+    let source = fs::read_to_string(here("jepsen-style-tests/src/workload/mod.rs")).expect("it is there");
+    let (_, variants) = source.split_once("enum Workload {").expect("the workloads are an enum");
+    let variants = variants.split('}').next().expect("split gives at least one part");
+    let kebab = |name: &str| {
+        let word = |(place, letter): (usize, char)| match letter {
+            'A'..='Z' if place > 0 => format!("-{}", letter.to_ascii_lowercase()),
+            letter => letter.to_ascii_lowercase().to_string(),
+        };
+        name.char_indices().map(word).collect()
+    };
+    variants.lines().filter_map(|line| line.trim().strip_suffix(',').map(kebab)).collect()
+}
+
+/// What LTS has and Raftsman has not yet: who finishes one takes it out here.
+const OPEN_ROWS: &[u32] = &[18, 67, 68, 69, 80, 81, 84, 85];
+const OPEN_WINDOWS: &[&str] = &["W18", "W21"];
+
+#[test]
+fn every_row_of_lts_has_a_test_or_an_argument() {
+    let known: BTreeSet<String> = tests_and_stories().union(&workloads()).cloned().collect();
+    let page = fs::read_to_string(here("docs/lts-parity.md")).expect("the page is there");
+    let capabilities = page.split("## The fault windows").next().expect("split gives at least one part");
+    let mut wanted: BTreeSet<u32> = (1..=117).collect();
+    for cells in rows(capabilities) {
+        let Ok(row) = cells[0].parse::<u32>() else { continue };
+        assert!(wanted.remove(&row), "row {row} is there twice, or is none of LTS's");
+        let held = cells.last().expect("a row has cells");
+        let unknown: Vec<&str> = quoted(held).filter(|name| !known.contains(*name)).collect();
+        assert!(unknown.is_empty(), "row {row} names tests that do not exist: {unknown:?}");
+        assert_eq!(held.starts_with("open: "), OPEN_ROWS.contains(&row), "row {row}: is it open or not?");
+        if held.starts_with("open: ") {
+            continue;
+        }
+        let argued = held.starts_with("dropped") && (held.len() > 40 || cells[2].len() > 40);
+        assert!(argued || quoted(held).next().is_some(), "row {row} has neither a test nor an argument");
+    }
+    assert!(wanted.is_empty(), "rows of LTS that are not there: {wanted:?}");
+}
+
+#[test]
+fn every_fault_window_of_lts_has_a_test_and_most_are_planted() {
+    let known: BTreeSet<String> = tests_and_stories().union(&workloads()).cloned().collect();
+    let page = fs::read_to_string(here("docs/lts-parity.md")).expect("the page is there");
+    let bugs = fs::read_to_string(here("docs/planted-bugs.md")).expect("the page is there");
+    let mut wanted: BTreeSet<String> = (1..=24).map(|number| format!("W{number}")).collect();
+    let mut planted = 0;
+    for cells in rows(&page).filter(|cells| cells[0].starts_with('W')) {
+        let [window, _, _, held, bug] = cells[..] else { panic!("{cells:?} has not five cells") };
+        assert!(wanted.remove(window), "{window} is there twice, or is none of LTS's");
+        assert_eq!(held == "open", OPEN_WINDOWS.contains(&window), "{window}: is it open or not?");
+        assert!(held == "open" || quoted(held).next().is_some(), "{window} has no test");
+        let unknown: Vec<&str> = quoted(held).filter(|name| !known.contains(*name)).collect();
+        assert!(unknown.is_empty(), "{window} names tests that do not exist: {unknown:?}");
+        for name in quoted(bug) {
+            assert!(
+                bugs.contains(&format!("| `{name}` |")),
+                "{window} names a bug that is not planted: {name}"
+            );
+        }
+        planted += usize::from(quoted(bug).next().is_some());
+    }
+    assert!(wanted.is_empty(), "windows that are not there: {wanted:?}");
+    assert!(planted >= 16, "only {planted} of LTS's fault windows are planted");
+}

@@ -198,8 +198,10 @@ async fn replay(global: &Global, directory: &Path, timeout: Millis) -> Outcome {
     let client = global.connect.saving_client(directory)?;
     // What still waits afterwards is told below.
     let _ = tokio::time::timeout(Duration::from(timeout), client.fail_store_drained()).await;
-    let (stats, sent) = (client.fail_store_stats().unwrap_or_default(), client.counters().submit_fail_store);
+    let stats = client.fail_store_stats().unwrap_or_default();
     let died = stats.dead_letters.saturating_sub(before.dead_letters.len());
+    // By what is left: a job is counted as sent a moment after it has left the store.
+    let sent = before.waiting.len().saturating_sub(stats.waiting_jobs + died);
     say(format_args!("{sent} sent, {} wait, {died} refused", stats.waiting_jobs));
     if stats.waiting_jobs > 0 {
         let message = format!("{} jobs still wait in {}", stats.waiting_jobs, directory.display());

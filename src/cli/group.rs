@@ -2,14 +2,14 @@
 
 use clap::Subcommand;
 
-use super::Global;
 use super::connect::nodes;
 use super::failure::{Failure, Outcome};
 use super::json;
 use super::output::{Column, Row, Shape, column, say, wide};
+use super::{Global, hold};
 use crate::wire::pb;
 
-/// See and delete node groups
+/// See, pause, resume and delete node groups
 #[derive(Debug, clap::Args)]
 pub(super) struct GroupCommand {
     #[command(subcommand)]
@@ -29,6 +29,8 @@ enum Verb {
         #[arg(short = 'g', long, value_name = "GROUP")]
         node_group: Option<String>,
     },
+    Pause(hold::Pause),
+    Resume(hold::Resume),
     /// Forget a node group; refused while it has live jobs, kept runs or online TaskTrackers
     ///
     /// Example:
@@ -41,7 +43,7 @@ enum Verb {
     },
 }
 
-const COLUMNS: [Column; 18] = [
+const COLUMNS: [Column; 19] = [
     column("NODE_GROUP"),
     column("ONLINE"),
     column("SLOTS"),
@@ -60,13 +62,16 @@ const COLUMNS: [Column; 18] = [
     wide("SKIPPED"),
     wide("RETRIED"),
     wide("RECLAIMED"),
+    wide("PAUSED"),
 ];
 
 impl GroupCommand {
     pub(super) async fn run(self, global: &Global) -> Outcome {
-        let client = global.connect.client().await?;
         match self.verb {
+            Verb::Pause(pause) => pause.run(global).await,
+            Verb::Resume(resume) => resume.run(global).await,
             Verb::List { node_group } => {
+                let client = global.connect.client().await?;
                 let node_group = node_group.unwrap_or_default();
                 let request = pb::ListNodeGroupsRequest { node_group, consistency: 0 };
                 let call = async |via, request| nodes(via).list_node_groups(request).await;
@@ -75,6 +80,7 @@ impl GroupCommand {
                 Ok(global.output().print(Shape::Many, &COLUMNS, &rows)?)
             }
             Verb::Delete { node_group } => {
+                let client = global.connect.client().await?;
                 let request = pb::DeleteNodeGroupRequest { name: node_group.clone() };
                 let call = async |via, request| nodes(via).delete_node_group(request).await;
                 client.call(request, call).await?;
@@ -108,5 +114,7 @@ fn row(group: &pb::NodeGroup) -> Row {
     ];
     let mut cells = vec![group.name.clone()];
     cells.extend(numbers.iter().map(ToString::to_string));
+    let paused = |hold: &pb::Hold| format!("by {}: {}", hold.by, hold.reason);
+    cells.push(group.paused.as_ref().map(paused).unwrap_or_default());
     Row { id: group.name.clone(), cells, json: json::node_group(group) }
 }

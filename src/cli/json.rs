@@ -230,8 +230,12 @@ pub(super) fn node_group(group: &pb::NodeGroup) -> Value {
         "finished": counts.finished, "submitted": counts.submitted, "dispatched": counts.dispatched,
         "succeeded": counts.succeeded, "failed": counts.failed, "dead": counts.dead,
         "cancelled": counts.cancelled, "skipped": counts.skipped, "retried": counts.retried,
-        "reclaimed": counts.reclaimed,
+        "reclaimed": counts.reclaimed, "paused": group.paused.as_ref().map(hold),
     })
+}
+
+fn hold(hold: &pb::Hold) -> Value {
+    json!({ "since": time(hold.since_time), "by": hold.by, "reason": hold.reason })
 }
 
 /// What is 0 is not known, and left out.

@@ -53,10 +53,12 @@ fn row(limit: &pb::Limit) -> Row {
 fn show(unit: pb::LimitUnit, value: u64) -> String {
     match unit {
         pb::LimitUnit::Milliseconds => Millis::new(value).to_string(),
-        pb::LimitUnit::Bytes => match SIZE_UNITS.iter().find(|(_, size)| value > 0 && value % size == 0) {
-            Some((unit, size)) => format!("{}{unit}", value / size),
-            None => format!("{value}B"),
-        },
+        pb::LimitUnit::Bytes => {
+            match SIZE_UNITS.iter().find(|(_, size)| value > 0 && value.is_multiple_of(*size)) {
+                Some((unit, size)) => format!("{}{unit}", value / size),
+                None => format!("{value}B"),
+            }
+        }
         pb::LimitUnit::Count | pb::LimitUnit::Unspecified => value.to_string(),
     }
 }

@@ -20,6 +20,7 @@ mod feedback;
 #[cfg(feature = "server")]
 pub(crate) mod fuzz;
 mod group;
+mod hold;
 mod import;
 mod job;
 #[cfg(feature = "server")]
@@ -113,10 +114,10 @@ enum Command {
     #[command(visible_alias = "nodes")]
     Node(node::NodeCommand),
     Feedback(feedback::FeedbackCommand),
-    #[command(visible_alias = "groups")]
-    Group(group::GroupCommand),
     #[command(visible_alias = "stats")]
     Monitor(monitor::MonitorCommand),
+    #[command(visible_alias = "groups")]
+    Group(group::GroupCommand),
     Cluster(cluster::ClusterCommand),
     #[command(visible_alias = "alarms")]
     Alarm(alarm::AlarmCommand),
@@ -188,8 +189,8 @@ async fn run(cli: Cli) -> Outcome {
         Command::Node(node) => interruptible(node.run(&global)).await,
         // `listen` ends by itself at a signal.
         Command::Feedback(feedback) => feedback.run(&global).await,
-        Command::Group(group) => interruptible(group.run(&global)).await,
         Command::Monitor(monitor) => interruptible(monitor.run(&global)).await,
+        Command::Group(group) => interruptible(group.run(&global)).await,
         Command::Cluster(cluster) => interruptible(cluster.run(&global)).await,
         Command::Alarm(alarm) => interruptible(alarm.run(&global)).await,
         Command::Log(log) => interruptible(log.run(&global)).await,
@@ -235,6 +236,10 @@ mod tests {
             "raftsman job describe 42.0",
             "raftsman job kill 42.0/3",
             "raftsman worker list",
+            "raftsman worker drain w1 --and-leave --wait",
+            "raftsman tasktracker slots w1 --reset",
+            "raftsman group pause trade --reason disk",
+            "raftsman job update 42.0 --priority 1 --timeout none",
             "raftsman nodes list -o json",
             "raftsman feedback drop shop --dead",
             "raftsman node history -g trade --went --since 1h",

@@ -272,8 +272,9 @@ fn row(node: &pb::Node) -> Row {
 
 fn state(node: &pb::Node) -> &'static str {
     match (node.online, node.draining) {
-        (false, _) => "offline",
-        (true, true) => "draining",
+        (false, true) => "offline, drained",
+        (false, false) => "offline",
+        (true, true) => "drained",
         (true, false) => "online",
     }
 }

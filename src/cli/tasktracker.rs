@@ -7,7 +7,7 @@ use clap::{Subcommand, ValueEnum};
 
 use super::failure::{Failure, Outcome};
 use super::logging::{self, Style};
-use super::{Global, node};
+use super::{Global, hold, node};
 use crate::domain::Millis;
 use crate::tasktracker::{
     ExitCodes, HttpRunner, RawRunner, ShellRunner, TaskTracker, TaskTrackerBuilder, Thresholds,
@@ -27,6 +27,9 @@ enum Verb {
     /// List TaskTrackers: the same as `raftsman node list --type tasktracker`
     #[command(visible_alias = "ls")]
     List(node::List),
+    Drain(hold::Drain),
+    Undrain(hold::Undrain),
+    Slots(hold::Slots),
 }
 
 /// Run a TaskTracker that executes jobs by a command or by a call
@@ -121,6 +124,9 @@ impl TaskTrackerCommand {
         match self.verb {
             Verb::Run(run) => run.run(global).await,
             Verb::List(list) => super::interruptible(list.of_tasktrackers().run(global)).await,
+            Verb::Drain(drain) => super::interruptible(drain.run(global)).await,
+            Verb::Undrain(undrain) => super::interruptible(undrain.run(global)).await,
+            Verb::Slots(slots) => super::interruptible(slots.run(global)).await,
         }
     }
 }

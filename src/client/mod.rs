@@ -28,6 +28,7 @@ mod submit;
 mod submitter;
 #[cfg(test)]
 mod tests;
+mod update;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,6 +46,7 @@ pub use handle::{CancelAnswer, JobHandle, JobRef, SubmitOutcome};
 pub use listen::{Feedback, Listen};
 pub use log_tail::LogTail;
 pub use submit::{Retry, Submit};
+pub use update::{JobUpdate, UpdateAnswer};
 
 use crate::domain::{FieldError, Identity};
 use crate::link::{Address, Link, MESSAGE_BYTES_MAX, View, identity};
@@ -387,6 +389,28 @@ impl JobClient {
         if let Some(keeper) = &self.0.batches.keeper {
             keeper.drained().await;
         }
+    }
+
+    /// Changes a live job: its next revision. What was not dispatched takes it in place, what executes keeps its own.
+    ///
+    /// # Errors
+    /// If a field is wrong or cannot be changed, or nothing answers in time.
+    pub async fn update(
+        &self,
+        job: impl Into<JobRef>,
+        update: JobUpdate,
+    ) -> Result<UpdateAnswer, ClientError> {
+        let target = match job.into() {
+            JobRef::Id(id) => pb::update_request::Target::JobId(id),
+            JobRef::Task { node_group, task_id } => {
+                pb::update_request::Target::Task(JobRef::key(node_group, task_id))
+            }
+        };
+        let call = |via, idempotency| {
+            let request = pb::UpdateRequest { target: Some(target.clone()), idempotency, ..update.request() };
+            async move { jobs(via).update(request).await }
+        };
+        Ok(update::answer(self.mutate(call).await?))
     }
 
     /// Cancels a job and says exactly what that meant.

@@ -137,6 +137,17 @@ impl JobService for FakeJobs {
         Ok(Response::new(pb::CancelResponse { outcome, job_id, finished_as, committed: None }))
     }
 
+    async fn update(
+        &self,
+        request: Request<pb::UpdateRequest>,
+    ) -> Result<Response<pb::UpdateResponse>, Status> {
+        let request = request.into_inner();
+        let paths = request.update_mask.unwrap_or_default().paths.join(",");
+        let outcome = pb::UpdateOutcome::RevisionConflict.into();
+        let revision = request.expected_revision + 1;
+        Ok(Response::new(pb::UpdateResponse { outcome, revision, job_id: paths, ..Default::default() }))
+    }
+
     async fn wait(&self, _: Request<pb::WaitRequest>) -> Result<Response<pb::WaitResponse>, Status> {
         Ok(Response::new(self.0.lock().ended.clone()))
     }
@@ -388,6 +399,18 @@ async fn a_cancel_answers_exactly() {
     assert_eq!(answer, CancelAnswer::AlreadyFinished { job_id: "trade:t1".into(), finished_as });
 }
 
+#[tokio::test]
+async fn an_update_names_what_it_changes_and_is_answered_exactly() {
+    let (_node, _jobs, client) = one_leader(&[]).await;
+    let update = JobUpdate::new().priority(1).clear_params().expect_revision(3);
+    let answer = client.update("1.0", update).await.expect("an answer");
+    assert_eq!(
+        answer,
+        UpdateAnswer::RevisionConflict { job_id: "priority,params".into(), current: 4 },
+        "the fake names the paths that it got"
+    );
+}
+
 #[test]
 fn futures_of_the_client_can_be_spawned() {
     fn spawnable<F: Future + Send>(make: impl Fn(JobClient) -> F) {
@@ -396,6 +419,7 @@ fn futures_of_the_client_can_be_spawned() {
     spawnable(async |client: JobClient| client.get("1.0").await.map(drop));
     spawnable(async |client: JobClient| client.wait("1.0", None).await.map(drop));
     spawnable(async |client: JobClient| client.cancel("1.0").await.map(drop));
+    spawnable(async |client: JobClient| client.update("1.0", JobUpdate::new()).await.map(drop));
     spawnable(async |client: JobClient| client.submit_all([client.submit_raw("k", "1")]).await.len());
     spawnable(async |client: JobClient| client.list_jobs(pb::ListJobsRequest::default()).await.map(drop));
 }

@@ -129,13 +129,13 @@ mod tests {
 
     #[test]
     fn what_is_not_named_stays_as_it_is() {
-        let hourly = Some("0 0 * * * ?".to_owned());
-        let schedule = SchedulePatch::Cron { expression: hourly.clone(), time_zone: None, dst: None };
+        let hourly = "0 0 * * * ?".to_owned();
+        let schedule = SchedulePatch::Cron { expression: Some(hourly.clone()), time_zone: None, dst: None };
         let patch = JobPatch { schedule: Some(schedule), retries_max: Some(3), ..JobPatch::default() };
         let mut wanted = cron();
         wanted.retry.retries_max = 3;
         if let Schedule::Cron(cron) = &mut wanted.schedule {
-            cron.expression = hourly.expect("set above");
+            cron.expression = hourly;
         }
         assert_eq!(patch.applied_to(&cron()), Ok(wanted));
         assert_eq!(JobPatch::default().applied_to(&cron()), Ok(cron()));

@@ -552,7 +552,7 @@ fn histories_add_up(tables: &Tables, rows: &Rows, found: &mut Vec<Violation>) {
     for (run, position) in rows.job_log.keys() {
         let at_most = rows.log_ages.range(..=(*position, *run)).rev();
         let age = at_most.into_iter().find(|((_, of), _)| of == run);
-        if !age.is_some_and(|(_, age)| age.last >= *position) {
+        if age.is_none_or(|(_, age)| age.last < *position) {
             found.push(Violation::Run(*run, format!("its log line {position} has no age")));
         }
     }

@@ -198,7 +198,7 @@ impl Key {
     }
 
     /// The tables whose rows are indexed in memory, each from its first key up to but without the second one.
-    pub fn indexed_ranges() -> [(Key, Key); 4] {
+    pub fn indexed_ranges() -> [(Key, Key); 5] {
         let end = RunId { job: JobId(Position::MAX), number: u64::MAX };
         [
             (Key::Live(RunId::default()), Key::Live(end)),
@@ -243,7 +243,7 @@ impl Key {
 
     /// After every counter of feedback.
     pub fn after_feedback_groups() -> Key {
-        Key::FeedbackGroup(NodeGroup::new("\u{10ffff}").expect("a printable character"))
+        Key::NodeEvent(Position::MIN)
     }
 
     /// For each of the three tables of series: not after any row of this minute.

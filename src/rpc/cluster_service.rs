@@ -23,6 +23,8 @@ use crate::wire::{Fault, Reason, duration, pb, timestamp};
 const ASK_WITHIN: Duration = Duration::from_millis(800);
 /// How long the first members may take to be found and to elect a leader.
 const INIT_WITHIN: Duration = Duration::from_secs(5);
+/// How long a node may take to hear who leads now.
+const HEAR_WITHIN: Duration = Duration::from_secs(2);
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 const RELAYED: &str = "x-raftsman-relayed";
 
@@ -133,11 +135,11 @@ impl ClusterService for Cluster {
         let pb::TransferLeaderRequest { node: wanted, term } = request.into_inner();
         let metrics = self.0.raft().metrics();
         if term != 0 && metrics.term != term {
-            return Ok(Response::new(self.leads_now()));
+            return Ok(Response::new(self.leads_now().await));
         }
         let to = if wanted.is_empty() { best_successor(&metrics)? } else { self.find(&wanted)? };
         self.0.raft().transfer_leader(to).await.map_err(|error| membership(&error))?;
-        Ok(Response::new(self.leads_now()))
+        Ok(Response::new(self.leads_now().await))
     }
 
     type ExportLogStream = ReceiverStream<Result<pb::ExportLogResponse, Status>>;
@@ -177,8 +179,12 @@ impl Cluster {
         !self.0.raft().metrics().voters.is_empty()
     }
 
-    fn leads_now(&self) -> pb::TransferLeaderResponse {
-        let seen = self.0.leadership().borrow().clone();
+    /// A node that has just given the leadership away may hear of its successor a moment later.
+    async fn leads_now(&self) -> pb::TransferLeaderResponse {
+        let mut leadership = self.0.leadership();
+        // After that it says what it knows: nobody.
+        let _ = tokio::time::timeout(HEAR_WITHIN, leadership.wait_for(|seen| seen.leader.is_some())).await;
+        let seen = leadership.borrow().clone();
         let leader = seen.leader.map(|leader| address(&Member { id: leader.id, node: leader.node }));
         pb::TransferLeaderResponse { leader, term: seen.term }
     }

@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status};
 use super::edge::{
     DEADLINE, command, committed, job_ref, linearize, mismatch, read, refused, request_key, storage, wrong,
 };
-use super::{job_logs, lists, page, views};
+use super::{job_logs, lists, page, update, views};
 use crate::calendar::PreparedCron;
 use crate::domain::{FieldError, Identity, JobId, JobSpec, RunId, Timestamp, share_names};
 use crate::jobtracker::{Committed, JobTracker};
@@ -147,6 +147,13 @@ impl JobService for Jobs {
         };
         let (outcome, state, committed) = (outcome.into(), state.into(), committed(&done));
         Ok(Response::new(pb::RetryResponse { outcome, state, committed, run_id: again }))
+    }
+
+    async fn update(
+        &self,
+        request: Request<pb::UpdateRequest>,
+    ) -> Result<Response<pb::UpdateResponse>, Status> {
+        update::update(&self.0, request.into_inner()).await.map(Response::new)
     }
 
     async fn get_job(
@@ -317,7 +324,7 @@ pub(super) fn parse(job: pb::Job, now: Timestamp) -> Result<Arc<JobSpec>, Vec<Fi
     }
 }
 
-fn check_cron(cron: pb::CronSchedule, now: Timestamp) -> Result<(), Vec<FieldError>> {
+pub(super) fn check_cron(cron: pb::CronSchedule, now: Timestamp) -> Result<(), Vec<FieldError>> {
     let calendar = PreparedCron::new(&super::calendar_service::schedule(cron))?.anchored_at(now);
     if planted::is(Bug::HopelessCronAccepted) {
         return Ok(());
@@ -362,7 +369,7 @@ fn refused_job(violations: Vec<FieldError>) -> pb::SubmitResult {
 }
 
 /// A reply that is none of the command's own.
-fn failed(done: &Committed) -> Status {
+pub(super) fn failed(done: &Committed) -> Status {
     match &done.reply {
         Reply::Refused(refusal) => refused(done, refusal),
         Reply::Done
@@ -381,7 +388,7 @@ fn failed(done: &Committed) -> Status {
     }
 }
 
-fn resolve(machine: &Machine, job: &JobRef) -> Result<Option<JobId>, crate::machine::BaseError> {
+pub(super) fn resolve(machine: &Machine, job: &JobRef) -> Result<Option<JobId>, crate::machine::BaseError> {
     match job {
         JobRef::Id(id) => Ok(Some(*id)),
         JobRef::Key(group, task) => machine.tables().find_job(group, task),

@@ -13,6 +13,7 @@ mod feedback;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
 mod health;
+mod holds;
 mod job_client_service;
 mod job_logs;
 mod job_service;
@@ -28,6 +29,7 @@ mod probes;
 mod session;
 mod task_tracker_service;
 mod unread;
+mod update;
 mod views;
 
 use std::time::Duration;

@@ -3,6 +3,7 @@
 use tonic::{Request, Response, Status};
 
 use super::edge::{command, committed, read, refused, wrong};
+use super::holds;
 use super::job_client_service::listeners;
 use super::lists::{self, Problems};
 use super::page::{self, Filters};
@@ -87,6 +88,41 @@ impl NodeService for Nodes {
             _ => Ok(Response::new(pb::DeleteNodeGroupResponse { committed: committed(&done) })),
         }
     }
+
+    async fn pause_group(
+        &self,
+        request: Request<pb::PauseGroupRequest>,
+    ) -> Result<Response<pb::PauseGroupResponse>, Status> {
+        holds::pause(&self.0, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn resume_group(
+        &self,
+        request: Request<pb::ResumeGroupRequest>,
+    ) -> Result<Response<pb::ResumeGroupResponse>, Status> {
+        holds::resume(&self.0, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn drain_task_tracker(
+        &self,
+        request: Request<pb::DrainTaskTrackerRequest>,
+    ) -> Result<Response<pb::DrainTaskTrackerResponse>, Status> {
+        holds::drain(&self.0, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn undrain_task_tracker(
+        &self,
+        request: Request<pb::UndrainTaskTrackerRequest>,
+    ) -> Result<Response<pb::UndrainTaskTrackerResponse>, Status> {
+        holds::undrain(&self.0, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn set_slots(
+        &self,
+        request: Request<pb::SetSlotsRequest>,
+    ) -> Result<Response<pb::SetSlotsResponse>, Status> {
+        holds::set_slots(&self.0, request.into_inner()).await.map(Response::new)
+    }
 }
 
 fn event_filter(request: &pb::ListNodeEventsRequest) -> Result<NodeEventFilter, Status> {
@@ -141,6 +177,7 @@ fn node_group(view: &GroupView) -> pb::NodeGroup {
         tasktrackers_offline: view.trackers_offline,
         slots: view.slots,
         counts: Some(lists::counts(view)),
+        paused: view.paused.as_ref().map(holds::hold),
     }
 }
 
@@ -172,7 +209,11 @@ fn tasktracker(view: &TrackerView) -> pb::Node {
         id: view.row.session.to_string(),
         online: view.row.is_online(),
         since_time: Some(timestamp(view.row.since)),
-        capacity: view.row.capacity,
+        capacity: view.row.slots.unwrap_or(view.row.capacity),
+        own_capacity: view.row.slots.map_or(0, |_| view.row.capacity),
+        draining: view.row.drained.is_some(),
+        leaving: view.row.drained.as_ref().is_some_and(|drained| drained.leave),
+        drained: view.row.drained.as_ref().map(|drained| holds::hold(&drained.hold)),
         executing: u32::try_from(view.executing).unwrap_or(u32::MAX),
         kinds: view.row.kinds.iter().map(ToString::to_string).collect(),
         ..pb::Node::default()

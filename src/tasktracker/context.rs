@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio::time::Instant;
@@ -41,6 +42,7 @@ impl fmt::Display for StopCause {
 pub(super) struct StopOrder {
     token: CancellationToken,
     cause: Arc<OnceLock<StopCause>>,
+    heard: Arc<AtomicBool>,
 }
 
 impl StopOrder {
@@ -48,6 +50,15 @@ impl StopOrder {
     pub(super) fn give(&self, cause: StopCause) {
         let _ = self.cause.set(cause);
         self.token.cancel();
+    }
+
+    /// Whether user code noticed it. What ends with an error before that has failed by itself.
+    pub(super) fn is_heard(&self) -> bool {
+        self.heard.load(Ordering::Relaxed)
+    }
+
+    fn hear(&self) {
+        self.heard.store(true, Ordering::Relaxed);
     }
 }
 
@@ -149,15 +160,16 @@ impl JobContext {
     /// Waits until the execution is told to stop; some time later its future is dropped.
     pub async fn cancelled(&self) {
         self.stop.token.cancelled().await;
+        self.stop.hear();
     }
 
     pub fn is_cancelled(&self) -> bool {
-        self.stop.token.is_cancelled()
+        self.stop_cause().is_some()
     }
 
     /// Why it is told to stop; `None` while it is not.
     pub fn stop_cause(&self) -> Option<&StopCause> {
-        self.stop.cause.get()
+        self.stop.cause.get().inspect(|_| self.stop.hear())
     }
 
     /// Tells how far it is; `total` 0 means unknown. Only the latest is sent.

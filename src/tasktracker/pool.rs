@@ -28,6 +28,8 @@ use crate::wire::{pb, read_duration, read_timestamp};
 pub(super) struct Ended {
     pub(super) execution: ExecutionId,
     pub(super) outcome: Outcome,
+    /// It was killed, or noticed that it was told to stop: an error it ended with says nothing about the job.
+    pub(super) interrupted: bool,
     pub(super) started_at: Timestamp,
     pub(super) ended_at: Timestamp,
 }
@@ -91,11 +93,15 @@ impl RunnerPool {
         let started_at = self.clock.wall();
         let kill = CancellationToken::new();
         let running = until_killed(self.run(push, stop.clone(), started_at), kill.clone());
+        let order = stop.clone();
         let (ends, clock) = (self.ends.clone(), Arc::clone(&self.clock));
         let task = tokio::spawn(async move {
-            let outcome = running.await;
+            let (outcome, killed) = running.await;
+            let interrupted = killed || order.is_heard();
             // Nobody listens only when the TaskTracker itself is gone.
-            let _ = ends.send(Ended { execution, outcome, started_at, ended_at: clock.wall() }).await;
+            let _ = ends
+                .send(Ended { execution, outcome, interrupted, started_at, ended_at: clock.wall() })
+                .await;
         });
         self.live.insert(execution, Live { stop, kill, task: task.abort_handle() });
     }
@@ -156,17 +162,17 @@ impl Drop for RunnerPool {
     }
 }
 
-/// Runs user code to its end, its panic or its kill, whichever comes first.
+/// Runs user code to its end, its panic or its kill, whichever comes first; says whether it was killed.
 async fn until_killed(
     running: impl Future<Output = JobResult<Bytes>> + Send,
     kill: CancellationToken,
-) -> Outcome {
+) -> (Outcome, bool) {
     let mut running = Box::pin(AssertUnwindSafe(async { outcome(running.await) }).catch_unwind());
     let told = tokio::select! {
         biased;
-        told = &mut running => told.unwrap_or_else(|panic| panicked(panic.as_ref())),
+        told = &mut running => (told.unwrap_or_else(|panic| panicked(panic.as_ref())), false),
         () = kill.cancelled() => {
-            ended(Action::ExecuteException, "killed: it did not stop when it was told to".into())
+            (ended(Action::ExecuteException, "killed: it did not stop when it was told to".into()), true)
         }
     };
     // What user code drops may panic as well.
@@ -278,6 +284,21 @@ mod tests {
         assert_eq!(asked.await, (Action::ExecuteException, "cancelled".into()));
         let killed = end_of("order", r#"{"what":"hang"}"#, |pool| pool.kill(ExecutionId::from_u64(7)));
         assert!(killed.await.1.starts_with("killed"));
+    }
+
+    #[tokio::test]
+    async fn only_what_noticed_its_order_was_interrupted() {
+        for (what, interrupted) in [("panic", false), ("wait", true)] {
+            let (mut pool, mut ends) = pool();
+            pool.begin(push("order", &format!(r#"{{"what":"{what}"}}"#)));
+            pool.stop(ExecutionId::from_u64(7), StopCause::CutOff);
+            let ended = ends.recv().await.expect("it ends");
+            assert_eq!(
+                (ended.outcome.action, ended.interrupted),
+                (Action::ExecuteException, interrupted),
+                "{what}"
+            );
+        }
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@ mod connections;
 mod fail_store;
 mod feedback;
 mod gates;
+mod holds;
 mod jobs;
 mod lists;
 mod log_export;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use raftsman::wire::pb;
+use raftsman::wire::pb::cluster_service_client::ClusterServiceClient;
 use raftsman::wire::pb::monitor_service_client::MonitorServiceClient;
 use raftsman::wire::pb::session_request::Message as Said;
 use raftsman::wire::pb::session_response::Message as Heard;
@@ -28,20 +29,31 @@ async fn monitor(cluster: &Cluster, node: usize) -> MonitorServiceClient<Channel
     MonitorServiceClient::new(cluster.channel(node).await)
 }
 
-/// What the points of a series add up to, as this node says.
-async fn sum(cluster: &Cluster, node: usize, scope: pb::SeriesScope, name: &str) -> u64 {
+/// What the points of a series add up to, as this node says, and at which entry.
+async fn sum(cluster: &Cluster, node: usize, scope: pb::SeriesScope, name: &str) -> (u64, u64) {
     let request =
         pb::QuerySeriesRequest { scope: scope.into(), names: vec![name.into()], ..Default::default() };
     let told = monitor(cluster, node).await.query_series(request).await.expect("an answer").into_inner();
-    told.series[0].points.iter().map(|point| point.value).sum()
+    let sum = told.series[0].points.iter().map(|point| point.value).sum();
+    (sum, told.read.expect("a read says what it reflects").read_index)
 }
 
-/// Waits until a group's series add up to this; each look is a linearizable read, so it waits for entries, not for time.
-async fn wait_for(cluster: &Cluster, node: usize, name: &str, wanted: u64) {
-    while sum(cluster, node, pb::SeriesScope::NodeGroup, name).await < wanted {
-        tokio::time::sleep(EVERY).await;
+/// Waits until a series adds up to at least this, entry by entry.
+async fn reached(cluster: &Cluster, node: usize, scope: pb::SeriesScope, name: &str, least: u64) -> u64 {
+    let mut nodes = ClusterServiceClient::new(cluster.channel(node).await);
+    loop {
+        let (sum, index) = sum(cluster, node, scope, name).await;
+        if sum >= least {
+            return sum;
+        }
+        let next = pb::DigestRequest { at_least_index: index + 1 };
+        nodes.digest(next).await.expect("another row comes");
     }
-    assert_eq!(sum(cluster, node, pb::SeriesScope::NodeGroup, name).await, wanted, "{name}");
+}
+
+/// Waits until a group's series add up to this.
+async fn wait_for(cluster: &Cluster, node: usize, name: &str, wanted: u64) {
+    assert_eq!(reached(cluster, node, pb::SeriesScope::NodeGroup, name, wanted).await, wanted, "{name}");
 }
 
 async fn submit(cluster: &Cluster, node: usize, tasks: &[&str]) {
@@ -81,9 +93,7 @@ async fn every_jobtracker_has_series_of_its_process_and_tells_of_itself() {
     let cluster = cluster_of(3).await;
     cluster.leader().await;
     for node in 0..3 {
-        while sum(&cluster, node, pb::SeriesScope::Jobtracker, "memoryBytes").await == 0 {
-            tokio::time::sleep(EVERY).await;
-        }
+        reached(&cluster, node, pb::SeriesScope::Jobtracker, "memoryBytes", 1).await;
         // Asked by name at another one, and without a name at itself.
         let name = format!("n{}", node + 1);
         let by_name = pb::GetProcessRequest { identity: name.clone(), ..Default::default() };
@@ -147,7 +157,7 @@ async fn what_a_tasktracker_tells_of_its_minutes_is_acknowledged_as_rows_of_its_
             break;
         }
     }
-    assert_eq!(sum(&cluster, 0, pb::SeriesScope::Tasktracker, "exeSuccessNum").await, 6);
+    assert_eq!(sum(&cluster, 0, pb::SeriesScope::Tasktracker, "exeSuccessNum").await.0, 6);
     let request = pb::GetProcessRequest { identity: "w1".into(), ..Default::default() };
     let told = monitor(&cluster, 0).await.get_process(request).await.expect("an answer").into_inner();
     let process = told.process.expect("a process");

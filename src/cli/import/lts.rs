@@ -122,13 +122,16 @@ impl Import {
         }
     }
 
-    fn read(&self) -> Result<Vec<(Arc<str>, Table, Vec<Record>)>, Failure> {
+    fn read(&self) -> Result<Vec<TableFile>, Failure> {
         let dialect = if self.backslash_escapes { Dialect::Backslash } else { Dialect::Doubled };
         self.files.iter().map(|argument| read_file(argument, dialect)).collect()
     }
 }
 
-fn read_file(argument: &str, dialect: Dialect) -> Result<(Arc<str>, Table, Vec<Record>), Failure> {
+/// A file's name, the table that it is of, and its rows.
+type TableFile = (Arc<str>, Table, Vec<Record>);
+
+fn read_file(argument: &str, dialect: Dialect) -> Result<TableFile, Failure> {
     let wrong = |problem: String| Failure::usage("FILE", problem);
     let named = argument.split_once('=').and_then(|(table, path)| Some((Table::of_file(table)?, path)));
     let path = named.as_ref().map_or(argument, |(_, path)| path);

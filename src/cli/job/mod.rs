@@ -4,6 +4,7 @@ mod act;
 mod logs;
 mod show;
 mod submit;
+mod update;
 mod wait;
 
 use clap::Subcommand;
@@ -34,6 +35,7 @@ enum Verb {
     List(show::List),
     Runs(show::Runs),
     Wait(wait::Wait),
+    Update(Box<update::Update>),
     Cancel(act::Cancel),
     Terminate(act::Terminate),
     Retry(act::Retry),
@@ -48,6 +50,7 @@ impl JobCommand {
             Verb::List(list) => list.run(global).await,
             Verb::Runs(runs) => runs.run(global).await,
             Verb::Wait(wait) => wait.run(global).await,
+            Verb::Update(update) => update.run(global).await,
             Verb::Cancel(cancel) => cancel.run(global).await,
             Verb::Terminate(terminate) => terminate.run(global).await,
             Verb::Retry(retry) => retry.run(global).await,

@@ -147,24 +147,24 @@ enum OnConflict {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Misfire {
+pub(super) enum Misfire {
     RunOnceLate,
     Skip,
     CatchUp(i32),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Backoff {
+pub(super) enum Backoff {
     Fixed(Millis),
     Doubling(Millis, Millis),
 }
 
-fn name_and_value(text: &str) -> Result<(String, String), String> {
+pub(super) fn name_and_value(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("give it as NAME=VALUE")?;
     Ok((name.into(), value.into()))
 }
 
-fn misfire(text: &str) -> Result<Misfire, String> {
+pub(super) fn misfire(text: &str) -> Result<Misfire, String> {
     match text.split_once('=') {
         None if text == "run-once-late" => Ok(Misfire::RunOnceLate),
         None if text == "skip" => Ok(Misfire::Skip),
@@ -175,7 +175,7 @@ fn misfire(text: &str) -> Result<Misfire, String> {
     }
 }
 
-fn backoff(text: &str) -> Result<Backoff, String> {
+pub(super) fn backoff(text: &str) -> Result<Backoff, String> {
     match text.split_once("..") {
         Some((initial, max)) => Ok(Backoff::Doubling(initial.parse()?, max.parse()?)),
         None => text.parse().map(Backoff::Fixed),

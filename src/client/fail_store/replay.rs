@@ -122,9 +122,12 @@ impl Keeper {
         let refused: BTreeMap<usize, Fault> =
             answers.iter().enumerate().filter_map(|(at, answer)| Some((at, why_dead(answer)?))).collect();
         let taken = answers.len() - refused.len();
+        let tally = Arc::clone(&self.0.tally);
         let letters: Vec<DeadLetter> = self
             .on_books(move |books| {
                 let letters = books.shelf.settle(&head, &refused, maybe_done, SystemClock.wall())?;
+                // Before anybody hears that nothing waits any more.
+                Tally::add(&tally.submit_fail_store, taken);
                 for (place, answer) in head.places().zip(answers) {
                     if let Some(fate) = books.fates.remove(&place) {
                         fate.send_replace(Some(answer));
@@ -133,7 +136,6 @@ impl Keeper {
                 Ok::<_, FailStoreError>(letters)
             })
             .await?;
-        Tally::add(&self.0.tally.submit_fail_store, taken);
         for letter in &letters {
             let (id, task_id) = (letter.id(), &letter.job.task_id);
             tracing::warn!(%id, %task_id, reason = letter.reason, message = letter.message, "a dead letter");

@@ -212,7 +212,6 @@ pub fn weight(command: &Command) -> usize {
         | Command::ResumeQueue(_)
         | Command::Undrain(_)
         | Command::SetSlots(_)
-        | Command::SetLimits(_)
         | Command::FeedbackRetry(_)
         | Command::FeedbackDrop(_) => 0,
         Command::FeedbackHeard(heard) => 16 * heard.runs.len(),

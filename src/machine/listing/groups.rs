@@ -7,7 +7,7 @@ use crate::machine::base::BaseError;
 use crate::machine::index::GroupCounts;
 use crate::machine::key::Key;
 use crate::machine::query::{RunState, RunView};
-use crate::machine::row::{GroupRow, Row};
+use crate::machine::row::{GroupRow, Hold, Row};
 use crate::machine::tables::Tables;
 
 /// A node group.
@@ -22,10 +22,12 @@ pub struct GroupView {
     pub trackers_offline: u32,
     /// Executions that its online TaskTrackers run at most.
     pub slots: u64,
+    /// Who paused it, if it is paused.
+    pub paused: Option<Hold>,
 }
 
 impl Tables {
-    /// All node groups that are known: by a job, a counter or a TaskTracker.
+    /// All node groups that are known: by a job, a counter, a TaskTracker or a pause.
     ///
     /// # Errors
     /// If the disk fails; so for all reads here.
@@ -42,13 +44,17 @@ impl Tables {
                 view.counters = *row;
             }
         }
+        for group in self.indexes().paused_groups() {
+            let view = found.entry(group.clone()).or_insert_with_key(|group| GroupView::new(group.clone()));
+            view.paused = self.paused(group)?;
+        }
         for view in self.trackers()? {
             let Some(of) = found.get_mut(&view.node_group) else { continue };
             of.live.executing += view.executing as u64;
             match view.row.is_online() {
                 true => {
                     of.trackers_online += 1;
-                    of.slots += u64::from(view.row.capacity);
+                    of.slots += u64::from(view.row.slots());
                 }
                 false => of.trackers_offline += 1,
             }
@@ -184,6 +190,7 @@ impl GroupView {
             trackers_online: 0,
             trackers_offline: 0,
             slots: 0,
+            paused: None,
         }
     }
 }

@@ -421,6 +421,8 @@ fn heard(message: Tells) -> Option<ToTracker> {
         Tells::HeartbeatAck(sequence) => ToTracker::HeartbeatAck(sequence),
         Tells::CompletedAck(answers) => ToTracker::CompletedAck(answers),
         Tells::BizLogsAck(_) | Tells::SamplesAck(_) => return None,
+        // No operator asks for these there.
+        Tells::Drain { .. } | Tells::Resize(_) => return None,
         Tells::Terminate { execution, .. } => ToTracker::Terminate(execution),
         Tells::Ask(executions) => ToTracker::Ask(executions),
     })

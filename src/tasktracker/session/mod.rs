@@ -285,6 +285,8 @@ impl Session {
             self.heartbeats.first_session(since);
         }
         self.session_id = welcome.session_id;
+        // What operators said holds if it is said again.
+        (self.slots, self.drained) = (None, false);
         self.phase = Phase::Attached;
         self.announce = true;
         self.lines_due = self.lines_due.or((!self.lines.is_empty()).then_some(Millis::ZERO));
@@ -378,7 +380,9 @@ impl Session {
         self.announce = true;
         self.add_lines(execution, lines, now);
         self.lines_due = self.lines_due.map(|_| now);
-        let own_doing = matches!(running.stopping, Some(StopCause::CutOff | StopCause::Draining));
+        // What failed before it noticed anything has failed by itself.
+        let cause = running.stopping.filter(|_| ended.interrupted);
+        let own_doing = matches!(cause, Some(StopCause::CutOff | StopCause::Draining));
         if own_doing && ended.outcome.action == Action::ExecuteException {
             self.interrupted.insert(execution);
             if self.interrupted.len() > FINISHED_MAX {
@@ -386,7 +390,7 @@ impl Session {
             }
             return self.returned.entry(pb::ReturnReason::Interrupted).or_default().push(execution);
         }
-        let outcome = with_cause(ended.outcome, running.stopping.as_ref());
+        let outcome = with_cause(ended.outcome, cause.as_ref());
         self.samples.ended(outcome.action, ended.ended_at.since(ended.started_at));
         let result = pb::ExecutionResult {
             start_time: Some(timestamp(ended.started_at)),

@@ -83,12 +83,18 @@ impl Story {
         self.heard(FromCluster::Push(pb::Push { jobs: vec![job] }))
     }
 
+    /// It noticed what it was told before it ended.
     fn ends(&mut self, n: u64, action: Action) -> String {
+        self.ends_so(n, action, true)
+    }
+
+    fn ends_so(&mut self, n: u64, action: Action, interrupted: bool) -> String {
         let error = if action == Action::ExecuteSuccess { String::new() } else { "why".into() };
         let outcome = Outcome { action, result: Bytes::new(), error, retry_after: None };
         let (started_at, ended_at) = (Timestamp::from_millis(1), Timestamp::from_millis(2));
         let execution = ExecutionId::from_u64(e(n));
-        self.on(Event::Ended(Ended { execution, outcome, started_at, ended_at }, Vec::new()))
+        let ended = Ended { execution, outcome, interrupted, started_at, ended_at };
+        self.on(Event::Ended(ended, Vec::new()))
     }
 
     fn acked(&mut self, n: u64) -> String {
@@ -299,6 +305,15 @@ fn an_execution_that_was_interrupted_without_a_stream_is_given_back_when_it_is_p
     assert_eq!(story.heard(FromCluster::HeartbeatAck(pb::HeartbeatAck { sequence: u64::MAX })), "pull 1");
     assert_eq!(story.push(5, 2), "returned [5] INTERRUPTED", "its fence is used up");
     assert_eq!(story.push(7, 2), "begin 7");
+}
+
+#[test]
+fn what_failed_by_itself_when_it_was_told_to_stop_is_reported() {
+    let mut story = Story::attached(1);
+    story.push(5, 1);
+    story.until(7000);
+    let failed = story.ends_so(5, Action::ExecuteException, false);
+    assert_eq!(failed, "keep 5; completed [5 EXCEPTION why] free 0");
 }
 
 #[test]

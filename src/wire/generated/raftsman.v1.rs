@@ -784,6 +784,67 @@ pub struct RetryResponse {
     #[prost(string, tag = "4")]
     pub run_id: ::prost::alloc::string::String,
 }
+/// See JobService.Update.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateRequest {
+    /// The new values of the fields that `update_mask` names; what it names and this has not is cleared, or is the default
+    /// again. The other fields are not looked at.
+    #[prost(message, optional, tag = "3")]
+    pub job: ::core::option::Option<Job>,
+    /// Which fields change, such as `priority`, `params` (all of them), `cron.expression` or `retry.retries_max`. Those that
+    /// may: node_group, kind, content_type, payload, params, priority, trigger_time, trigger_delay, cron (and its fields),
+    /// repeat (and its fields), retry (and its fields), run_timeout, start_deadline, rely_on_previous_cycle, misfire,
+    /// misfire_after. The type of the job stays: it changes by submitting it again with on_conflict REPLACE.
+    #[prost(message, optional, tag = "4")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+    /// The revision that its caller saw; 0 takes any.
+    #[prost(uint64, tag = "5")]
+    pub expected_revision: u64,
+    /// For people; shown in the job log.
+    #[prost(string, tag = "6")]
+    pub reason: ::prost::alloc::string::String,
+    /// Makes the call safe to repeat.
+    #[prost(message, optional, tag = "7")]
+    pub idempotency: ::core::option::Option<Idempotency>,
+    /// Which job.
+    #[prost(oneof = "update_request::Target", tags = "1, 2")]
+    pub target: ::core::option::Option<update_request::Target>,
+}
+/// Nested message and enum types in `UpdateRequest`.
+pub mod update_request {
+    /// Which job.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Target {
+        /// By its id.
+        #[prost(string, tag = "1")]
+        JobId(::prost::alloc::string::String),
+        /// By its task key.
+        #[prost(message, tag = "2")]
+        Task(super::TaskKey),
+    }
+}
+/// See JobService.Update.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateResponse {
+    /// What became of it.
+    #[prost(enumeration = "UpdateOutcome", tag = "1")]
+    pub outcome: i32,
+    /// The job that was found; empty for NOT_FOUND.
+    #[prost(string, tag = "2")]
+    pub job_id: ::prost::alloc::string::String,
+    /// UPDATED: its revision now. REVISION_CONFLICT: the revision that it has.
+    #[prost(uint64, tag = "3")]
+    pub revision: u64,
+    /// With ALREADY_FINISHED: how it had ended.
+    #[prost(enumeration = "JobState", tag = "4")]
+    pub finished_as: i32,
+    /// With KEY_TAKEN: the live job that has the task id in the other node group.
+    #[prost(string, tag = "5")]
+    pub holder_job_id: ::prost::alloc::string::String,
+    /// Where it was committed.
+    #[prost(message, optional, tag = "6")]
+    pub committed: ::core::option::Option<Committed>,
+}
 /// See JobService.GetJob.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetJobRequest {
@@ -1606,6 +1667,51 @@ impl RetryOutcome {
         }
     }
 }
+/// What became of an update. Unless it is UPDATED, nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum UpdateOutcome {
+    /// Not known to this version.
+    Unspecified = 0,
+    /// The job has a new revision.
+    Updated = 1,
+    /// The job is not at the expected revision.
+    RevisionConflict = 2,
+    /// It had ended before.
+    AlreadyFinished = 3,
+    /// No such job is known.
+    NotFound = 4,
+    /// In the node group to which it would move, a live job has its task id.
+    KeyTaken = 5,
+}
+impl UpdateOutcome {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "UPDATE_OUTCOME_UNSPECIFIED",
+            Self::Updated => "UPDATE_OUTCOME_UPDATED",
+            Self::RevisionConflict => "UPDATE_OUTCOME_REVISION_CONFLICT",
+            Self::AlreadyFinished => "UPDATE_OUTCOME_ALREADY_FINISHED",
+            Self::NotFound => "UPDATE_OUTCOME_NOT_FOUND",
+            Self::KeyTaken => "UPDATE_OUTCOME_KEY_TAKEN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "UPDATE_OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
+            "UPDATE_OUTCOME_UPDATED" => Some(Self::Updated),
+            "UPDATE_OUTCOME_REVISION_CONFLICT" => Some(Self::RevisionConflict),
+            "UPDATE_OUTCOME_ALREADY_FINISHED" => Some(Self::AlreadyFinished),
+            "UPDATE_OUTCOME_NOT_FOUND" => Some(Self::NotFound),
+            "UPDATE_OUTCOME_KEY_TAKEN" => Some(Self::KeyTaken),
+            _ => None,
+        }
+    }
+}
 /// What a list goes over, and in which order. In a queue of runs each row is one run of a job: `run` is that run, `state` its
 /// state, and a job may be there with several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -2052,6 +2158,29 @@ pub mod job_service_client {
                 .insert(GrpcMethod::new("raftsman.v1.JobService", "Retry"));
             self.inner.unary(req, path, codec).await
         }
+        /// Changes a live job, as one command: its next revision. What was not dispatched takes it in place; what executes keeps
+        /// its own, and a retry takes the newest.
+        pub async fn update(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateRequest>,
+        ) -> std::result::Result<tonic::Response<super::UpdateResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.JobService/Update",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.JobService", "Update"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Reads one job.
         pub async fn get_job(
             &mut self,
@@ -2294,6 +2423,12 @@ pub mod job_service_server {
             &self,
             request: tonic::Request<super::RetryRequest>,
         ) -> std::result::Result<tonic::Response<super::RetryResponse>, tonic::Status>;
+        /// Changes a live job, as one command: its next revision. What was not dispatched takes it in place; what executes keeps
+        /// its own, and a retry takes the newest.
+        async fn update(
+            &self,
+            request: tonic::Request<super::UpdateRequest>,
+        ) -> std::result::Result<tonic::Response<super::UpdateResponse>, tonic::Status>;
         /// Reads one job.
         async fn get_job(
             &self,
@@ -2639,6 +2774,49 @@ pub mod job_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RetrySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.JobService/Update" => {
+                    #[allow(non_camel_case_types)]
+                    struct UpdateSvc<T: JobService>(pub Arc<T>);
+                    impl<T: JobService> tonic::server::UnaryService<super::UpdateRequest>
+                    for UpdateSvc<T> {
+                        type Response = super::UpdateResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UpdateRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as JobService>::update(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UpdateSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -7751,6 +7929,158 @@ pub struct Node {
     /// Of a JobTracker: leader, follower or learner.
     #[prost(string, tag = "13")]
     pub role: ::prost::alloc::string::String,
+    /// Of a TaskTracker that an operator drained: who, why, since when.
+    #[prost(message, optional, tag = "34")]
+    pub drained: ::core::option::Option<Hold>,
+    /// Of a TaskTracker: whether its drain says that its process shall end.
+    #[prost(bool, tag = "35")]
+    pub leaving: bool,
+    /// Of a TaskTracker whose slots an operator set: how many it would run by itself; else 0.
+    #[prost(uint32, tag = "36")]
+    pub own_capacity: u32,
+}
+/// Who holds something back, why, and since when.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Hold {
+    /// Since when, by the cluster's time.
+    #[prost(message, optional, tag = "1")]
+    pub since_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Who, in their own words.
+    #[prost(string, tag = "2")]
+    pub by: ::prost::alloc::string::String,
+    /// Why, in their own words.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// See NodeService.PauseGroup.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PauseGroupRequest {
+    /// The node group; it need not have been heard of.
+    #[prost(string, tag = "1")]
+    pub node_group: ::prost::alloc::string::String,
+    /// Who asks, for people: at most 128 characters.
+    #[prost(string, tag = "2")]
+    pub by: ::prost::alloc::string::String,
+    /// Why, for people: at most 512 characters.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// See NodeService.PauseGroup.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PauseGroupResponse {
+    /// False if it was paused before; that pause stays.
+    #[prost(bool, tag = "1")]
+    pub changed: bool,
+    /// The pause that holds.
+    #[prost(message, optional, tag = "2")]
+    pub hold: ::core::option::Option<Hold>,
+    /// Where it was committed.
+    #[prost(message, optional, tag = "3")]
+    pub committed: ::core::option::Option<Committed>,
+}
+/// See NodeService.ResumeGroup.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeGroupRequest {
+    /// The node group.
+    #[prost(string, tag = "1")]
+    pub node_group: ::prost::alloc::string::String,
+}
+/// See NodeService.ResumeGroup.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeGroupResponse {
+    /// False if it was not paused.
+    #[prost(bool, tag = "1")]
+    pub changed: bool,
+    /// Where it was committed.
+    #[prost(message, optional, tag = "2")]
+    pub committed: ::core::option::Option<Committed>,
+}
+/// See NodeService.DrainTaskTracker.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DrainTaskTrackerRequest {
+    /// The TaskTracker.
+    #[prost(string, tag = "1")]
+    pub identity: ::prost::alloc::string::String,
+    /// Its node group; may be empty if only one has a TaskTracker of this identity.
+    #[prost(string, tag = "2")]
+    pub node_group: ::prost::alloc::string::String,
+    /// Who asks, for people: at most 128 characters.
+    #[prost(string, tag = "3")]
+    pub by: ::prost::alloc::string::String,
+    /// Why, for people: at most 512 characters.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// Its process shall end when nothing executes; refused if it is offline. A later start of it stays, drained.
+    #[prost(bool, tag = "5")]
+    pub leave: bool,
+}
+/// See NodeService.DrainTaskTracker.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DrainTaskTrackerResponse {
+    /// False if it was drained before; that drain stays.
+    #[prost(bool, tag = "1")]
+    pub changed: bool,
+    /// The TaskTracker's node group.
+    #[prost(string, tag = "2")]
+    pub node_group: ::prost::alloc::string::String,
+    /// The drain that holds.
+    #[prost(message, optional, tag = "3")]
+    pub hold: ::core::option::Option<Hold>,
+    /// Where it was committed.
+    #[prost(message, optional, tag = "4")]
+    pub committed: ::core::option::Option<Committed>,
+}
+/// See NodeService.UndrainTaskTracker.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UndrainTaskTrackerRequest {
+    /// The TaskTracker.
+    #[prost(string, tag = "1")]
+    pub identity: ::prost::alloc::string::String,
+    /// Its node group; may be empty if only one has a TaskTracker of this identity.
+    #[prost(string, tag = "2")]
+    pub node_group: ::prost::alloc::string::String,
+}
+/// See NodeService.UndrainTaskTracker.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UndrainTaskTrackerResponse {
+    /// False if it was not drained.
+    #[prost(bool, tag = "1")]
+    pub changed: bool,
+    /// The TaskTracker's node group.
+    #[prost(string, tag = "2")]
+    pub node_group: ::prost::alloc::string::String,
+    /// Where it was committed.
+    #[prost(message, optional, tag = "3")]
+    pub committed: ::core::option::Option<Committed>,
+}
+/// See NodeService.SetSlots.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetSlotsRequest {
+    /// The TaskTracker.
+    #[prost(string, tag = "1")]
+    pub identity: ::prost::alloc::string::String,
+    /// Its node group; may be empty if only one has a TaskTracker of this identity.
+    #[prost(string, tag = "2")]
+    pub node_group: ::prost::alloc::string::String,
+    /// 1 to 4,096; absent leaves it to the TaskTracker again.
+    #[prost(uint32, optional, tag = "3")]
+    pub slots: ::core::option::Option<u32>,
+}
+/// See NodeService.SetSlots.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetSlotsResponse {
+    /// False if it was so before.
+    #[prost(bool, tag = "1")]
+    pub changed: bool,
+    /// The TaskTracker's node group.
+    #[prost(string, tag = "2")]
+    pub node_group: ::prost::alloc::string::String,
+    /// How many executions it runs at a time now, unless it is drained.
+    #[prost(uint32, tag = "3")]
+    pub slots: u32,
+    /// Where it was committed.
+    #[prost(message, optional, tag = "4")]
+    pub committed: ::core::option::Option<Committed>,
 }
 /// See NodeService.ListNodeEvents.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -7859,6 +8189,9 @@ pub struct NodeGroup {
     /// What is in its queues.
     #[prost(message, optional, tag = "5")]
     pub counts: ::core::option::Option<JobCounts>,
+    /// If it is paused: who paused it, why, since when.
+    #[prost(message, optional, tag = "34")]
+    pub paused: ::core::option::Option<Hold>,
 }
 /// See NodeService.DeleteNodeGroup.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -7959,7 +8292,8 @@ pub mod node_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Lists nodes, their history and their groups.
+    /// Lists nodes, their history and their groups, and holds back what they are given. Each hold is one replicated flag that
+    /// survives failovers and restarts; setting what is set already changes nothing and says so, so a repetition is safe.
     #[derive(Debug, Clone)]
     pub struct NodeServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -8141,6 +8475,134 @@ pub mod node_service_client {
                 .insert(GrpcMethod::new("raftsman.v1.NodeService", "DeleteNodeGroup"));
             self.inner.unary(req, path, codec).await
         }
+        /// Nothing of a node group is dispatched until it is resumed. What is ready gathers, what is due ripens (a pause is no
+        /// misfire, but start deadlines count), what executes goes on.
+        pub async fn pause_group(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PauseGroupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PauseGroupResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.NodeService/PauseGroup",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.NodeService", "PauseGroup"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The pause is over.
+        pub async fn resume_group(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResumeGroupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResumeGroupResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.NodeService/ResumeGroup",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.NodeService", "ResumeGroup"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// A TaskTracker gets nothing new, through reconnects and restarts, until it is undrained. What it executes goes on.
+        pub async fn drain_task_tracker(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DrainTaskTrackerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DrainTaskTrackerResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.NodeService/DrainTaskTracker",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.NodeService", "DrainTaskTracker"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// It gets work again.
+        pub async fn undrain_task_tracker(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UndrainTaskTrackerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UndrainTaskTrackerResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.NodeService/UndrainTaskTracker",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("raftsman.v1.NodeService", "UndrainTaskTracker"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// How many executions a TaskTracker runs at a time. A smaller number interrupts nothing.
+        pub async fn set_slots(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetSlotsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetSlotsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.NodeService/SetSlots",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.NodeService", "SetSlots"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -8190,8 +8652,50 @@ pub mod node_service_server {
             tonic::Response<super::DeleteNodeGroupResponse>,
             tonic::Status,
         >;
+        /// Nothing of a node group is dispatched until it is resumed. What is ready gathers, what is due ripens (a pause is no
+        /// misfire, but start deadlines count), what executes goes on.
+        async fn pause_group(
+            &self,
+            request: tonic::Request<super::PauseGroupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PauseGroupResponse>,
+            tonic::Status,
+        >;
+        /// The pause is over.
+        async fn resume_group(
+            &self,
+            request: tonic::Request<super::ResumeGroupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResumeGroupResponse>,
+            tonic::Status,
+        >;
+        /// A TaskTracker gets nothing new, through reconnects and restarts, until it is undrained. What it executes goes on.
+        async fn drain_task_tracker(
+            &self,
+            request: tonic::Request<super::DrainTaskTrackerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DrainTaskTrackerResponse>,
+            tonic::Status,
+        >;
+        /// It gets work again.
+        async fn undrain_task_tracker(
+            &self,
+            request: tonic::Request<super::UndrainTaskTrackerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UndrainTaskTrackerResponse>,
+            tonic::Status,
+        >;
+        /// How many executions a TaskTracker runs at a time. A smaller number interrupts nothing.
+        async fn set_slots(
+            &self,
+            request: tonic::Request<super::SetSlotsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetSlotsResponse>,
+            tonic::Status,
+        >;
     }
-    /// Lists nodes, their history and their groups.
+    /// Lists nodes, their history and their groups, and holds back what they are given. Each hold is one replicated flag that
+    /// survives failovers and restarts; setting what is set already changes nothing and says so, so a repetition is safe.
     #[derive(Debug)]
     pub struct NodeServiceServer<T> {
         inner: Arc<T>,
@@ -8433,6 +8937,233 @@ pub mod node_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DeleteNodeGroupSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.NodeService/PauseGroup" => {
+                    #[allow(non_camel_case_types)]
+                    struct PauseGroupSvc<T: NodeService>(pub Arc<T>);
+                    impl<
+                        T: NodeService,
+                    > tonic::server::UnaryService<super::PauseGroupRequest>
+                    for PauseGroupSvc<T> {
+                        type Response = super::PauseGroupResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PauseGroupRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NodeService>::pause_group(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PauseGroupSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.NodeService/ResumeGroup" => {
+                    #[allow(non_camel_case_types)]
+                    struct ResumeGroupSvc<T: NodeService>(pub Arc<T>);
+                    impl<
+                        T: NodeService,
+                    > tonic::server::UnaryService<super::ResumeGroupRequest>
+                    for ResumeGroupSvc<T> {
+                        type Response = super::ResumeGroupResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ResumeGroupRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NodeService>::resume_group(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ResumeGroupSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.NodeService/DrainTaskTracker" => {
+                    #[allow(non_camel_case_types)]
+                    struct DrainTaskTrackerSvc<T: NodeService>(pub Arc<T>);
+                    impl<
+                        T: NodeService,
+                    > tonic::server::UnaryService<super::DrainTaskTrackerRequest>
+                    for DrainTaskTrackerSvc<T> {
+                        type Response = super::DrainTaskTrackerResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DrainTaskTrackerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NodeService>::drain_task_tracker(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DrainTaskTrackerSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.NodeService/UndrainTaskTracker" => {
+                    #[allow(non_camel_case_types)]
+                    struct UndrainTaskTrackerSvc<T: NodeService>(pub Arc<T>);
+                    impl<
+                        T: NodeService,
+                    > tonic::server::UnaryService<super::UndrainTaskTrackerRequest>
+                    for UndrainTaskTrackerSvc<T> {
+                        type Response = super::UndrainTaskTrackerResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UndrainTaskTrackerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NodeService>::undrain_task_tracker(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UndrainTaskTrackerSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.NodeService/SetSlots" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetSlotsSvc<T: NodeService>(pub Arc<T>);
+                    impl<
+                        T: NodeService,
+                    > tonic::server::UnaryService<super::SetSlotsRequest>
+                    for SetSlotsSvc<T> {
+                        type Response = super::SetSlotsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetSlotsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NodeService>::set_slots(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetSlotsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -8961,8 +9692,8 @@ pub struct ExecutionStanding {
     #[prost(enumeration = "Standing", tag = "2")]
     pub standing: i32,
 }
-/// An operator drains a TaskTracker: it gets nothing new until a Drain with `draining = false` comes, on whatever stream.
-/// What it executes goes on.
+/// An operator drains a TaskTracker: it gets nothing new until a Drain with `draining = false` comes, or a Welcome after which
+/// no Drain comes. What it executes goes on.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Drain {
     /// Whether nothing new comes.

@@ -12,8 +12,24 @@ use crate::checker::reply::{CancelAnswer, CompleteAnswer, Fate, Reply, SubmitAns
 use crate::checker::words::{At, Id, RunRef};
 
 /// What the model says it does not follow; of requests that come again it cannot tell whether they are the same, since no log
-/// export shows payloads.
-const BEYOND: &[&str] = &["a_millisecond_after_an_hour.story", "expiry.story", "w15_requests.story"];
+/// export shows payloads. No workload updates jobs, pauses groups, drains TaskTrackers or asks for alarms, so the model knows
+/// nothing of those; nor does it keep the job log and the history of nodes, of which the stories here tell.
+const BEYOND: &[&str] = &[
+    "a_millisecond_after_an_hour.story",
+    "alarms.story",
+    "drain_and_slots.story",
+    "e5_a_group_in_use_is_not_deleted.story",
+    "expiry.story",
+    "job_log.story",
+    "job_log_retention.story",
+    "node_history.story",
+    "pause_a_group.story",
+    "update_a_schedule.story",
+    "update_keys_and_ends.story",
+    "update_moves_a_job.story",
+    "w14_update.story",
+    "w15_requests.story",
+];
 
 #[test]
 fn the_model_tells_every_story_as_the_product_does() {
@@ -63,8 +79,12 @@ impl Story<'_> {
         for script in commands.split(" + ") {
             let command = self.command(script);
             let written_down = matches!(command, Command::BizLog(_)).then_some(Reply::Done {});
-            let refused = told.contains("limits refused").then(|| Reply::refused("bad_limits"));
-            let recorded = written_down.or(refused);
+            let bad = told.contains("limits refused").then(|| Reply::refused("bad_limits"));
+            let refused =
+                bad.or(told.contains("limits were changed").then(|| Reply::refused("limits_changed")));
+            // An act before it in the entry may have written a line of the job log, whose id the model does not make.
+            let pushed = matches!(command, Command::Dispatch { .. }).then(|| pushed(told)).flatten();
+            let recorded = written_down.or(refused).or(pushed);
             let reply = self.model.apply(&command, recorded.as_ref());
             let reply = reply.unwrap_or_else(|beyond| panic!("{}: {line}: {beyond}", self.name));
             self.remember(script, &reply);
@@ -162,6 +182,21 @@ impl Story<'_> {
         let client = self.clients.get(client).map_or(client, String::as_str);
         json!({"client": client, "sequence": number(sequence)})
     }
+}
+
+/// The executions that a dispatch made, as the story tells them; the model takes nothing but their ids from it.
+fn pushed(told: &str) -> Option<Reply> {
+    let push = |told: &str| {
+        let (execution, rest) = told.strip_prefix("push ")?.split_once(" of ")?;
+        let run = rest.split_whitespace().next()?;
+        Some(json!({
+            "execution": execution, "run": run, "task_id": "", "due": "1970-01-01T00:00:00.000Z", "attempt": 1,
+            "retries": 0, "reclaims": 0,
+        }))
+    };
+    let pushes: Vec<Value> = told.split(", ").filter_map(push).collect();
+    let recorded = json!({"dispatched": {"session": "0.0", "pushes": pushes}});
+    Some(serde_json::from_value(recorded).unwrap_or_else(|why| panic!("{told}: {why}")))
 }
 
 fn option<'a>(words: &[&'a str], name: &str) -> Option<&'a str> {
@@ -315,6 +350,7 @@ fn reason(word: &str) -> String {
         ("is outdated", "plan_outdated"),
         ("another kind", "request_mismatch"),
         ("limits refused", "bad_limits"),
+        ("limits were changed", "limits_changed"),
     ];
     let reason = reasons.iter().find(|(part, _)| text.contains(part)).unwrap_or_else(|| panic!("{text}"));
     format!("refused: {}", reason.1)

@@ -259,8 +259,13 @@ impl Leading {
         let held: BTreeSet<ExecutionId> = hello.running.union(&hello.owed).copied().collect();
         send(&outbox, ToTracker::Welcome { session, term: self.term });
         if let Some(row) = machine.tables().tracker_row(&hello.node_group, &hello.identity)? {
-            for message in holds(&row) {
-                send(&outbox, message);
+            // A welcome takes back what was said before, so only what holds is to be told.
+            let [drain, resize] = holds(&row);
+            if row.drained.is_some() {
+                send(&outbox, drain);
+            }
+            if row.slots.is_some() {
+                send(&outbox, resize);
             }
         }
         for execution in &hello.running {
@@ -356,7 +361,7 @@ pub(super) fn send(outbox: &Outbox, message: ToTracker) -> bool {
     }
 }
 
-/// What operators say of a TaskTracker: always all of it, since what it heard before may be over.
+/// What operators say of a TaskTracker, and what they say no longer.
 fn holds(row: &TrackerRow) -> [ToTracker; 2] {
     let drained = row.drained.as_ref();
     let drain = ToTracker::Drain {
