@@ -56,7 +56,7 @@ pub(crate) struct Mix {
 }
 
 impl Workload {
-    pub(crate) const ALL: [Workload; 10] = [
+    pub(crate) const ALL: [Workload; 11] = [
         Workload::Submit,
         Workload::Cron,
         Workload::Executions,
@@ -71,7 +71,7 @@ impl Workload {
     ];
 
     /// Those that take turns in a soak: a marathon's executions outlast its runs.
-    pub(crate) const SOAKED: [Workload; 9] = [
+    pub(crate) const SOAKED: [Workload; 10] = [
         Workload::Submit,
         Workload::Cron,
         Workload::Executions,

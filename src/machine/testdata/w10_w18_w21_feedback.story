@@ -70,3 +70,27 @@ at 9999 expire -> ok
 at 99999 expire -> ok
 show feedback shop
     | FeedbackGroupRow { made: 8, pending: 0, dead: 0, heard: 4, dropped: 1, expired: 1, discarded: 2, failed: 11 }
+# What executes tells whom its own revision names, the next one whom the newest names, also in another node group. Feedback
+# outlasts the run and its node group.
+at 100000 limits feedback=100 unheard=999999 -> ok
+at 100000 online w1 trade 9 -> session 1.0
+at 100000 submit v1 trade feedback=shop + dispatch w1 9 -> accepted 32.0, push 32.1 of 32.0/0 due 100000, ready trade
+at 100001 submit v1 trade replace feedback=mall -> replaced 32.0 rev 2
+at 100002 update trade/v1 group=stock -> UPDATED 32.0 rev 3
+at 100003 complete 32.1 success -> accepted, feedback shop, 32.0/0 succeeded, ready stock
+at 100004 offline w1 left + online w2 stock 9 -> ok, session 36.1
+at 100005 dispatch w2 9 -> push 37.0 of 32.0/1 due 100003
+at 100006 complete 37.0 success -> accepted, feedback mall, 32.0/1 succeeded
+at 100006 offline w2 left -> ok
+at 100006 limits kept=1000 -> ok
+at 102000 expire -> ok
+at 102000 delete-group trade + delete-group stock -> ok, ok
+show feedback shop
+    | FeedbackGroupRow { made: 9, pending: 1, dead: 0, heard: 4, dropped: 1, expired: 1, discarded: 2, failed: 11 }
+    | 32.0/0 trade/v1 due 100000 succeeded at 100003 execution 32.1 pending from 100003 tries 0
+show feedback mall
+    | FeedbackGroupRow { made: 1, pending: 1, dead: 0, heard: 0, dropped: 0, expired: 0, discarded: 0, failed: 0 }
+    | 32.0/1 stock/v1 due 100003 succeeded at 100006 execution 37.0 pending from 100006 tries 0
+at 102001 heard shop 32.0/0 + heard mall 32.0/1 -> ok, ok
+show rows
+    | FeedbackGroup 2, LogAge 4, NodeEvent 4

@@ -957,7 +957,7 @@ impl Model {
         let online = trackers().filter(|(_, it)| it.online).count() as u64;
         // A run that executed while its job moved stays of the group that it was of.
         let runs: Vec<&Run> = self.jobs.values().flat_map(|job| job.runs.values()).collect();
-        let of_group = |run: &&&Run| run.spec.node_group == *group;
+        let of_group = |run: &&&Run| run.group == *group;
         let live_runs = runs.iter().filter(of_group).filter(|run| run.is_live()).count();
         let jobs: Vec<&Job> = self.jobs.values().filter(|job| job.spec.node_group == *group).collect();
         let live = (live_runs + jobs.iter().filter(|job| job.rhythm.is_some()).count()) as u64;
