@@ -362,6 +362,8 @@ fn patch(patch: &JobPatch) -> Value {
     add("rely_on_prev_cycle", patch.rely_on_previous_cycle.map(Value::from));
     add("misfire", patch.misfire.map(misfire));
     add("misfire_after_ms", patch.misfire_after.map(|span| span.get().into()));
+    add("need_feedback", patch.need_feedback.map(Value::from));
+    add("submit_node_group", patch.submit_node_group.as_ref().map(|group| json!(group.as_ref().map(text))));
     Value::Object(fields)
 }
 

@@ -237,6 +237,8 @@ impl Seen {
             rely_on_previous_cycle: source.flag().then_some(job.rely_on_previous_cycle),
             misfire: source.flag().then_some(job.misfire),
             misfire_after: source.flag().then_some(job.misfire_after),
+            need_feedback: source.flag().then_some(job.need_feedback),
+            submit_node_group: source.flag().then_some(job.submit_node_group),
             ..JobPatch::default()
         };
         let expected_revision = u32::from(source.byte() % 4);

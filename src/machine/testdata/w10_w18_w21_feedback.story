@@ -94,3 +94,17 @@ show feedback mall
 at 102001 heard shop 32.0/0 + heard mall 32.0/1 -> ok, ok
 show rows
     | FeedbackGroup 2, LogAge 4, NodeEvent 4
+# An update names others for what does not execute and for retries, or nobody.
+at 110000 online w1 trade 9 -> session 44.0
+at 110000 submit x1 trade feedback=shop retries=1 , x2 trade feedback=shop , x3 trade + dispatch w1 1 -> accepted 45.0, accepted 45.1, accepted 45.2, push 45.3 of 45.0/0 due 110000, ready trade
+at 110001 update trade/x1 feedback=mall + update trade/x2 feedback=none + update trade/x3 feedback=none -> UPDATED 45.0 rev 2, UPDATED 45.1 rev 2, UPDATED 45.2 rev 2, ready trade
+at 110002 complete 45.3 later + dispatch w1 9 -> accepted, push 47.0 of 45.1/0 due 110000, push 47.1 of 45.2/0 due 110000
+at 150000 tick + dispatch w1 9 -> ok, push 48.0 of 45.0/0 due 110000 attempt 2 retries 1 reclaims 0, ready trade
+show feedback mall
+    | FeedbackGroupRow { made: 1, pending: 0, dead: 0, heard: 1, dropped: 0, expired: 0, discarded: 0, failed: 0 }
+at 150001 complete 48.0 success , 47.0 success , 47.1 success -> accepted, accepted, accepted, feedback mall, 45.0/0 succeeded, 45.1/0 succeeded, 45.2/0 succeeded
+show feedback mall
+    | FeedbackGroupRow { made: 2, pending: 1, dead: 0, heard: 1, dropped: 0, expired: 0, discarded: 0, failed: 0 }
+    | 45.0/0 trade/x1 due 110000 succeeded at 150001 execution 48.0 pending from 150001 tries 0
+show feedback shop
+    | FeedbackGroupRow { made: 9, pending: 0, dead: 0, heard: 5, dropped: 1, expired: 1, discarded: 2, failed: 11 }

@@ -444,7 +444,7 @@ fn schedule_patch() -> BoxedStrategy<SchedulePatch> {
 
 fn patch() -> BoxedStrategy<JobPatch> {
     let what = (spec(), any::<[bool; 7]>(), option::of(schedule_patch()));
-    let rest = (option::of(option::of(span())), option::of(option::of(span())), any::<[bool; 4]>());
+    let rest = (option::of(option::of(span())), option::of(option::of(span())), any::<[bool; 5]>());
     (what, rest)
         .prop_map(|((spec, has, schedule), (run_timeout, start_deadline, more))| JobPatch {
             node_group: has[0].then(|| spec.node_group.clone()),
@@ -461,6 +461,8 @@ fn patch() -> BoxedStrategy<JobPatch> {
             rely_on_previous_cycle: more[1].then_some(spec.rely_on_previous_cycle),
             misfire: more[2].then_some(spec.misfire),
             misfire_after: more[3].then_some(spec.misfire_after),
+            need_feedback: more[4].then_some(spec.need_feedback),
+            submit_node_group: more[4].then(|| spec.submit_node_group.clone()),
         })
         .boxed()
 }

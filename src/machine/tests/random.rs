@@ -408,6 +408,7 @@ impl World {
                 first: chance.one_in(3).then_some(it.first),
             },
         };
+        let tells = chance.one_in(3);
         let patch = JobPatch {
             node_group: chance.one_in(2).then_some(other.node_group),
             kind: chance.one_in(3).then_some(other.kind),
@@ -418,6 +419,8 @@ impl World {
             rely_on_previous_cycle: chance.one_in(3).then_some(other.rely_on_previous_cycle),
             misfire: chance.one_in(4).then_some(other.misfire),
             misfire_after: chance.one_in(4).then_some(other.misfire_after),
+            need_feedback: tells.then_some(other.need_feedback),
+            submit_node_group: tells.then_some(other.submit_node_group),
             ..JobPatch::default()
         };
         let wrong = chance.one_in(20).then_some(Some(Millis::ZERO));

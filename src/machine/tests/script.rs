@@ -294,6 +294,7 @@ impl<'a> Words<'a> {
             Some((name, value)) => [(name.to_owned(), value.to_owned())].into(),
             None => BTreeMap::new(),
         });
+        let feedback = self.option("feedback");
         let patch = JobPatch {
             node_group: self.option("group").map(|group| NodeGroup::new(group).unwrap()),
             kind: self.option("kind").map(|kind| Kind::new(kind).unwrap()),
@@ -308,6 +309,8 @@ impl<'a> Words<'a> {
             rely_on_previous_cycle: (self.has("norely") || self.has("rely")).then(|| self.has("rely")),
             misfire: self.option("misfire").map(|_| self.spec_words().misfire),
             misfire_after: self.span("misfire_after"),
+            need_feedback: feedback.map(|group| group != "none"),
+            submit_node_group: feedback.map(|group| NodeGroup::new(group).ok().filter(|_| group != "none")),
             ..JobPatch::default()
         };
         let patch = (!self.has("refused")).then(|| Box::new(patch));

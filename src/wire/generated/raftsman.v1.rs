@@ -794,7 +794,8 @@ pub struct UpdateRequest {
     /// Which fields change, such as `priority`, `params` (all of them), `cron.expression` or `retry.retries_max`. Those that
     /// may: node_group, kind, content_type, payload, params, priority, trigger_time, trigger_delay, cron (and its fields),
     /// repeat (and its fields), retry (and its fields), run_timeout, start_deadline, rely_on_previous_cycle, misfire,
-    /// misfire_after. The type of the job stays: it changes by submitting it again with on_conflict REPLACE.
+    /// misfire_after, need_feedback, submit_node_group. The type of the job stays: it changes by submitting it again with
+    /// on_conflict REPLACE.
     #[prost(message, optional, tag = "4")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
     /// The revision that its caller saw; 0 takes any.
