@@ -41,6 +41,8 @@ pub mod wire;
 #[cfg(feature = "sdk")]
 pub use client::{ClientError, JobClient, JobHandle, Retry};
 #[cfg(feature = "sdk")]
+pub use domain::BizLogLevel;
+#[cfg(feature = "sdk")]
 pub use tasktracker::{
     BizLogger, JobContext, JobError, JobResult, JobRunner, RawRunner, TaskTracker, shutdown_signal,
 };

@@ -26,6 +26,7 @@ mod job;
 #[cfg(feature = "server")]
 mod jobtracker;
 mod json;
+mod level;
 mod limits;
 mod log;
 mod logging;

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::{Subcommand, ValueEnum};
 
 use super::failure::{Failure, Outcome};
+use super::level::Level;
 use super::logging::{self, Style};
 use super::{Global, hold, node};
 use crate::domain::Millis;
@@ -93,6 +94,9 @@ struct Run {
     /// shell: exit codes that are EXECUTE_FAILED, never retried; all others are EXECUTE_EXCEPTION
     #[arg(long, value_delimiter = ',', value_name = "CODES")]
     exit_failed: Vec<i32>,
+    /// What jobs log below this level does not go into the job log; the shell runner logs output as INFO and WARN
+    #[arg(long, value_enum, default_value_t = Level::Info, value_name = "LEVEL")]
+    biz_log_level: Level,
     /// Take nothing new while the processors are busier than so many percent
     #[arg(long, value_name = "PERCENT")]
     cpu_max: Option<f64>,
@@ -138,6 +142,7 @@ impl Run {
             .addresses(&global.connect.addr)
             .concurrency(self.concurrency)
             .drain_timeout(self.drain_timeout.into())
+            .biz_log_level(self.biz_log_level.into())
             .thresholds(self.thresholds());
         if let Some(address) = &self.http {
             builder = builder.http(address);

@@ -21,7 +21,7 @@ const LINE_BYTES_MAX: usize = 8 << 10;
 /// What a line costs beside its text.
 const LINE_OVERHEAD: u64 = 16;
 
-/// Writes lines into the job log of one execution.
+/// Writes lines into the job log of one execution; those below the TaskTracker's level are not written.
 #[derive(Clone, Debug)]
 pub struct BizLogger {
     execution: ExecutionId,
@@ -50,7 +50,9 @@ impl BizLogger {
     }
 
     pub fn log(&self, level: BizLogLevel, text: impl Display) {
-        self.journal.line(self.execution, level, text.to_string());
+        if level >= self.journal.level {
+            self.journal.line(self.execution, level, text.to_string());
+        }
     }
 }
 
@@ -58,6 +60,8 @@ impl BizLogger {
 #[derive(Debug)]
 pub(super) struct Journal {
     clock: Arc<dyn Clock>,
+    /// Lines below it are not kept.
+    level: BizLogLevel,
     bytes_max: AtomicU64,
     pages: Mutex<Pages>,
     written: Notify,
@@ -88,9 +92,10 @@ pub(super) struct Said {
 }
 
 impl Journal {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Journal {
+    /// Keeps lines of `level` and above.
+    pub(super) fn new(clock: Arc<dyn Clock>, level: BizLogLevel) -> Journal {
         let bytes_max = AtomicU64::new(LINES_BYTES_DEFAULT);
-        Journal { clock, bytes_max, pages: Mutex::default(), written: Notify::new() }
+        Journal { clock, level, bytes_max, pages: Mutex::default(), written: Notify::new() }
     }
 
     pub(super) fn set_bytes_max(&self, bytes: u64) {
@@ -175,7 +180,7 @@ mod tests {
 
     #[test]
     fn lines_are_numbered_bounded_and_what_was_dropped_is_said_once() {
-        let journal = Arc::new(Journal::new(Arc::new(SystemClock)));
+        let journal = Arc::new(Journal::new(Arc::new(SystemClock), BizLogLevel::Debug));
         journal.set_bytes_max(50);
         let execution = ExecutionId::from_u64(7);
         journal.open(execution);
@@ -191,8 +196,36 @@ mod tests {
     }
 
     #[test]
+    fn e4_lines_belong_to_the_execution_whose_logger_wrote_them() {
+        let journal = Arc::new(Journal::new(Arc::new(SystemClock), BizLogLevel::Debug));
+        let [five, six] = [5, 6].map(ExecutionId::from_u64);
+        journal.open(five);
+        journal.open(six);
+        let [of_five, of_six] = [five, six].map(|execution| BizLogger::new(execution, Arc::clone(&journal)));
+        // The other one began last.
+        of_six.info("six begins");
+        of_five.info("five goes on");
+        of_six.info("six goes on");
+        assert_eq!(texts(&journal.close(five)), [(1, "five goes on")]);
+        assert_eq!(texts(&journal.close(six)), [(1, "six begins"), (2, "six goes on")]);
+    }
+
+    #[test]
+    fn lines_below_the_level_are_not_written() {
+        let journal = Arc::new(Journal::new(Arc::new(SystemClock), BizLogLevel::Warn));
+        let execution = ExecutionId::from_u64(7);
+        journal.open(execution);
+        let logger = BizLogger::new(execution, Arc::clone(&journal));
+        logger.debug("one");
+        logger.info("two");
+        logger.warn("three");
+        logger.error("four");
+        assert_eq!(texts(&journal.close(execution)), [(1, "three"), (2, "four")]);
+    }
+
+    #[test]
     fn only_the_latest_progress_is_fetched() {
-        let journal = Journal::new(Arc::new(SystemClock));
+        let journal = Journal::new(Arc::new(SystemClock), BizLogLevel::Debug);
         let execution = ExecutionId::from_u64(7);
         journal.open(execution);
         journal.progress(execution, 1, 10);

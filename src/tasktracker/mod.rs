@@ -56,7 +56,7 @@ pub use runner::{JobError, JobResult, JobRunner, RawRun, RawRunner};
 pub use shell::{ExitCodes, ShellRunner};
 
 use crate::domain::limits::CAPACITY_MAX;
-use crate::domain::{Clock, FieldError, Identity, Kind, NodeGroup, SystemClock};
+use crate::domain::{BizLogLevel, Clock, FieldError, Identity, Kind, NodeGroup, SystemClock};
 use crate::link::{Address, FailStore, FailStoreError, Leader, Link, identity};
 use crate::process::Probe;
 use crate::wire::{Payload, Reason};
@@ -109,6 +109,7 @@ impl TaskTracker {
             drain_timeout: DRAIN_TIMEOUT_DEFAULT,
             hooks: Hooks::default(),
             thresholds: Thresholds::default(),
+            biz_log_level: BizLogLevel::Info,
             machine: None,
             http: None,
             handle: TaskTrackerHandle(orders_sender),
@@ -161,6 +162,7 @@ pub struct TaskTrackerBuilder {
     drain_timeout: Duration,
     hooks: Hooks,
     thresholds: Thresholds,
+    biz_log_level: BizLogLevel,
     /// What stands for the machine, in tests.
     machine: Option<run::MachineLook>,
     http: Option<String>,
@@ -239,6 +241,12 @@ impl TaskTrackerBuilder {
         self
     }
 
+    /// What user code says below this level does not go into the job log; INFO unless told.
+    pub fn biz_log_level(mut self, level: BizLogLevel) -> TaskTrackerBuilder {
+        self.biz_log_level = level;
+        self
+    }
+
     /// Takes nothing new while the machine is busier than this: LTS's machine resource check. What runs goes on.
     pub fn thresholds(mut self, thresholds: Thresholds) -> TaskTrackerBuilder {
         self.thresholds = thresholds;
@@ -309,7 +317,7 @@ impl TaskTrackerBuilder {
         };
         let seed = fastrand::u64(..);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let journal = Arc::new(Journal::new(Arc::clone(&clock)));
+        let journal = Arc::new(Journal::new(Arc::clone(&clock), self.biz_log_level));
         let slots = usize::try_from(self.concurrency).expect("at most 4,096");
         let (ends_sender, ends) = mpsc::channel(slots);
         let me = Me {

@@ -193,7 +193,7 @@ fn panicked(panic: &(dyn Any + Send)) -> Outcome {
 mod tests {
     use super::super::{JobRunner, runner::Typed};
     use super::*;
-    use crate::domain::{Millis, SystemClock};
+    use crate::domain::{BizLogLevel, Millis, SystemClock};
     use crate::wire::{Payload, timestamp};
 
     #[derive(serde::Serialize, serde::Deserialize)]
@@ -233,7 +233,10 @@ mod tests {
         let runner: Arc<dyn RawRunner> = Arc::new(Typed::<Order, _>::new(handle));
         let runners = Runners { by_kind: [("order".to_owned(), runner)].into(), any: None };
         let (ends, ended) = mpsc::channel(8);
-        (RunnerPool::new(runners, Arc::new(Journal::new(clock.clone())), clock, ends), ended)
+        (
+            RunnerPool::new(runners, Arc::new(Journal::new(clock.clone(), BizLogLevel::Debug)), clock, ends),
+            ended,
+        )
     }
 
     fn push(kind: &str, payload: &str) -> pb::JobPush {

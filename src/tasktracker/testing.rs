@@ -30,7 +30,7 @@ use tokio::sync::mpsc;
 use super::pool::{Ended, RunnerPool, Runners};
 use super::runner::Typed;
 use super::{JobRunner, Journal, RawRunner, StopCause, TaskTrackerBuilder};
-use crate::domain::{Action, Clock, ExecutionId, Millis, Outcome, SystemClock};
+use crate::domain::{Action, BizLogLevel, Clock, ExecutionId, Millis, Outcome, SystemClock};
 use crate::wire::{JSON, Payload, duration, pb};
 
 /// The execution that a tester makes.
@@ -87,7 +87,7 @@ impl Tester {
     /// If there is no tokio runtime.
     pub async fn run(&self, job: TestJob) -> TestOutcome {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let journal = Arc::new(Journal::new(Arc::clone(&clock)));
+        let journal = Arc::new(Journal::new(Arc::clone(&clock), BizLogLevel::Debug));
         let (ends, mut ended) = mpsc::channel(1);
         let mut pool = RunnerPool::new(self.runners.clone(), Arc::clone(&journal), clock, ends);
         let execution = ExecutionId::from_u64(EXECUTION);

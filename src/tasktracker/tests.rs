@@ -38,7 +38,8 @@ pub(super) fn context_with(params: &[(&str, &str)]) -> (JobContext, Arc<Journal>
         attempt: 1,
         ..Default::default()
     };
-    let (journal, stop) = (Arc::new(Journal::new(Arc::new(SystemClock))), StopOrder::default());
+    let (journal, stop) =
+        (Arc::new(Journal::new(Arc::new(SystemClock), BizLogLevel::Debug)), StopOrder::default());
     journal.open(crate::domain::ExecutionId::from_u64(push.execution));
     (JobContext::new(Arc::new(push), stop.clone(), Arc::clone(&journal), None), journal, stop)
 }

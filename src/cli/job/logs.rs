@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use super::super::Global;
 use super::super::failure::{Failure, Outcome};
 use super::super::json;
+use super::super::level::Level;
 use super::super::output::{Column, Output, Row, Shape, column, say, wide};
 use super::super::span::{When, between};
 use super::NODE_GROUP_DEFAULT;
@@ -68,25 +69,6 @@ pub(super) struct Logs {
     /// Go on showing what is written later
     #[arg(short, long)]
     follow: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Level {
-    Debug,
-    Info,
-    Warn,
-    Error,
-}
-
-impl From<Level> for pb::LogLevel {
-    fn from(level: Level) -> pb::LogLevel {
-        match level {
-            Level::Debug => pb::LogLevel::Debug,
-            Level::Info => pb::LogLevel::Info,
-            Level::Warn => pb::LogLevel::Warn,
-            Level::Error => pb::LogLevel::Error,
-        }
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
