@@ -1,8 +1,8 @@
 //! Feedback as messages, and a JobClient's words as the leader's.
 
-use crate::dispatch::client_notifier::{Listening, WINDOW_DEFAULT, WINDOW_MAX};
 use crate::domain::{ExecutionId, FieldError, Identity, NodeGroup, RunId, Timestamp};
 use crate::jobtracker::session::FromClient;
+use crate::jobtracker::{Listening, WINDOW_DEFAULT, WINDOW_MAX};
 use crate::machine::command::{FeedbackFailure, FeedbackWhich};
 use crate::machine::limits::{FEEDBACK_BATCH_MAX, HANDLER_ERROR_BYTES_MAX};
 use crate::machine::row::{Fate, FeedbackRow, FeedbackState};

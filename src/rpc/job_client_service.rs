@@ -18,7 +18,7 @@ use super::task_tracker_service::{HELLO_WITHIN, LEADER_WITHIN, not_leader};
 use crate::domain::{FieldError, NodeGroup};
 use crate::jobtracker::leader::{Lane, LeaderHandle, ToLeader};
 use crate::jobtracker::session::{FromClient, ToClient};
-use crate::jobtracker::{Committed, JobTracker};
+use crate::jobtracker::{Committed, JobTracker, Listening};
 use crate::machine::command::{FeedbackDrop, FeedbackRetry};
 use crate::machine::limits::FEEDBACK_BATCH_MAX;
 use crate::machine::{Command, Reply};
@@ -241,7 +241,7 @@ fn weight(what: &FromClient) -> usize {
 const SHOW_WITHIN: Duration = Duration::from_secs(1);
 
 /// The JobClients that listen, if this node leads: nobody else knows them.
-pub(super) async fn listeners(tracker: &JobTracker) -> Vec<crate::dispatch::client_notifier::Listening> {
+pub(super) async fn listeners(tracker: &JobTracker) -> Vec<Listening> {
     let Some(leader) = tracker.leader() else { return Vec::new() };
     let (asked, answer) = tokio::sync::oneshot::channel();
     if leader.messages.send(ToLeader::Listeners(asked)).is_err() {
