@@ -177,5 +177,5 @@ fn completion(execution: ExecutionId) -> Completion {
         error: String::new(),
         retry_after: None,
     };
-    Completion { execution, run: RunId::default(), outcome }
+    Completion { execution, run: RunId::default(), outcome, resent: false }
 }

@@ -147,6 +147,12 @@ bugs! {
         "Only the first leader looks for TaskTrackers that are silent; a later one never does.";
     RetryAfterCancel "retry_after_cancel" promise 5 lts "" World "C1":
         "A cancelled run that fails is tried again (LTS queued it).";
+    RetryOfSuspended "retry_of_suspended" promise 5 lts "" World "C5":
+        "A run of a suspended job that fails or is taken back is tried again at once.";
+    SuspendLeavesReady "suspend_leaves_ready" promise 5 lts "W14" World "C5":
+        "A suspend is written down, and the job's ready run stays in its queue.";
+    ReplaceRevives "replace_revives" promise 5 lts "" World "C5":
+        "A resubmit that replaces a suspended job revives it (LTS did).";
     CancelledWhileExecuting "cancelled_while_executing" promise 5 lts "" World "C3":
         "CANCELLED is answered though the run executes.";
     CancelledRunStays "cancelled_run_stays" promise 5 lts "" World "C1":

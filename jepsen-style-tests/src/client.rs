@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
+use crate::act::{Act, Acted};
 use crate::admin::channel;
 use crate::generator::answer;
 use crate::generator::spec::to_json;
@@ -183,10 +184,28 @@ impl Client {
             (json!({ "answer": answer::retried(response) }), position(response.committed.as_ref()), None)
         };
         self.call(op, answered, |channel, idempotency| {
-            let request = pb::RetryRequest { run_id: run_id.into(), idempotency };
+            let request = pb::RetryRequest { run_id: run_id.into(), idempotency, ..Default::default() };
             async move { jobs(channel).retry(timed(request)).await }
         })
         .await
+    }
+
+    /// Suspend, resume, trigger or delete.
+    pub(crate) async fn act(&mut self, act: Act, task: Task) -> Ended<Value> {
+        let op = Op { f: act.word(), job: Some(&task.task_id), v: task.to_json(), reads: false };
+        let answered =
+            |answer: &Acted| (json!({ "answer": answer.word }), position(answer.committed.as_ref()), None);
+        let ended = self
+            .call(op, answered, |channel, idempotency| {
+                let task = task.clone();
+                async move { act.call(&mut jobs(channel), &task, idempotency).await.map(Response::new) }
+            })
+            .await;
+        match ended {
+            Ended::Answered { node, answer } => Ended::Answered { node, answer: answer.word },
+            Ended::Refused(fault) => Ended::Refused(fault),
+            Ended::Unknown(fault) => Ended::Unknown(fault),
+        }
     }
 
     /// A linearizable read of one job; `None` if there is none.
@@ -424,7 +443,7 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    fn key(&self) -> pb::TaskKey {
+    pub(crate) fn key(&self) -> pb::TaskKey {
         pb::TaskKey { node_group: self.node_group.clone(), task_id: self.task_id.clone() }
     }
 
@@ -441,7 +460,7 @@ fn jobs(channel: Channel) -> JobServiceClient<Channel> {
 }
 
 /// Tells the JobTracker how long the caller will wait.
-fn timed<T>(message: T) -> Request<T> {
+pub(crate) fn timed<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.set_timeout(TRY_PATIENCE);
     request

@@ -1,5 +1,6 @@
 //! `jst`: real clusters under faults, checked exactly.
 
+mod act;
 mod admin;
 mod armed;
 mod canary;

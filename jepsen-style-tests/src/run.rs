@@ -13,6 +13,7 @@ use raftsman::wire::pb::job_client_service_client::JobClientServiceClient;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+use crate::act::Act;
 use crate::canary::Canaries;
 use crate::client::{Client, Door, Ended, Mortality, Shared, Task};
 use crate::cluster::{CLIENTS, Cluster};
@@ -347,7 +348,7 @@ impl ClosingWords<'_> {
         Ok(began.elapsed())
     }
 
-    /// Cancels what would never end by itself.
+    /// Cancels what would never end by itself, and resumes what rests.
     async fn end_recurring(&mut self) -> anyhow::Result<()> {
         let mut client = self.client("close".into(), &self.cluster.nodes[0]);
         let mut cancelled = 0;
@@ -361,6 +362,17 @@ impl ClosingWords<'_> {
                 cancelled += 1;
             }
         }
+        for job in all(&mut client, &[pb::JobState::Suspended]).await? {
+            let recurs = matches!(job.job_type(), pb::JobType::Cron | pb::JobType::Repeat);
+            let task_id = job.spec.map(|spec| spec.task_id).unwrap_or_default();
+            let task = Task { node_group: GROUP.into(), task_id, job_id: Some(job.job_id) };
+            if recurs {
+                client.cancel(task).await;
+                cancelled += 1;
+            } else {
+                client.act(Act::Resume, task).await;
+            }
+        }
         if cancelled > 0 {
             println!("  {cancelled} recurring jobs cancelled");
         }
@@ -372,9 +384,13 @@ impl ClosingWords<'_> {
         let began = Instant::now();
         let mut client = self.client("drain".into(), &self.cluster.nodes[1]);
         loop {
-            let live =
-                all(&mut client, &[pb::JobState::Waiting, pb::JobState::Ready, pb::JobState::Executing])
-                    .await;
+            let states = [
+                pb::JobState::Waiting,
+                pb::JobState::Ready,
+                pb::JobState::Executing,
+                pb::JobState::Suspended,
+            ];
+            let live = all(&mut client, &states).await;
             match live {
                 Ok(live) if live.is_empty() => {
                     println!("  drained after {:.1?}", began.elapsed());

@@ -43,7 +43,7 @@ enum Verb {
     },
 }
 
-const COLUMNS: [Column; 19] = [
+const COLUMNS: [Column; 20] = [
     column("NODE_GROUP"),
     column("ONLINE"),
     column("SLOTS"),
@@ -54,6 +54,7 @@ const COLUMNS: [Column; 19] = [
     column("REPEAT"),
     column("FINISHED"),
     wide("OFFLINE"),
+    wide("SUSPENDED"),
     wide("SUBMITTED"),
     wide("SUCCEEDED"),
     wide("FAILED"),
@@ -103,6 +104,7 @@ fn row(group: &pb::NodeGroup) -> Row {
         counts.repeat,
         counts.finished,
         u64::from(group.tasktrackers_offline),
+        counts.suspended,
         counts.submitted,
         counts.succeeded,
         counts.failed,

@@ -226,7 +226,7 @@ pub(super) fn node_group(group: &pb::NodeGroup) -> Value {
         "node_group": group.name, "tasktrackers_online": group.tasktrackers_online,
         "tasktrackers_offline": group.tasktrackers_offline, "slots": group.slots,
         "waiting": counts.waiting, "ready": counts.ready, "executing": counts.executing,
-        "cron": counts.cron, "repeat": counts.repeat, "ending": counts.ending,
+        "suspended": counts.suspended, "cron": counts.cron, "repeat": counts.repeat, "ending": counts.ending,
         "finished": counts.finished, "submitted": counts.submitted, "dispatched": counts.dispatched,
         "succeeded": counts.succeeded, "failed": counts.failed, "dead": counts.dead,
         "cancelled": counts.cancelled, "skipped": counts.skipped, "retried": counts.retried,

@@ -14,6 +14,7 @@
 //! is done once. An error says whether the call was surely not done or may have been. With a
 //! [FailStore](FailStoreOptions) a submission that nobody answers is saved on disk and sent later.
 
+mod acts;
 mod batches;
 mod caller;
 mod counters;
@@ -39,6 +40,7 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Response, Status};
 
+pub use acts::Act;
 pub use counters::ClientCounters;
 pub use error::ClientError;
 pub use fail_store::{DeadLetter, FailStoreContents, FailStoreOptions, FailStoreStats, SavedJob};
@@ -432,7 +434,7 @@ impl JobClient {
         Ok(handle::cancel_answer(self.mutate(call).await?))
     }
 
-    /// Tells the TaskTracker that executes a run to stop it; the retry policy then decides.
+    /// Tells the TaskTracker that executes a run to stop it: asked, then killed; there is no further attempt.
     ///
     /// # Errors
     /// If the cluster cannot be asked; whether it was done is told apart.
@@ -444,13 +446,30 @@ impl JobClient {
         self.mutate(call).await
     }
 
-    /// Makes a dead run ready again.
+    /// Runs a finished run again, as a new run of its job.
     ///
     /// # Errors
     /// If the cluster cannot be asked; whether it was done is told apart.
     pub async fn retry(&self, run_id: &str) -> Result<pb::RetryResponse, ClientError> {
+        self.retry_with(pb::RetryRequest { run_id: run_id.into(), ..Default::default() }).await
+    }
+
+    /// Runs the last dead run of a job again, as a new run.
+    ///
+    /// # Errors
+    /// If the cluster cannot be asked; whether it was done is told apart.
+    pub async fn retry_last_dead(&self, job: impl Into<JobRef>) -> Result<pb::RetryResponse, ClientError> {
+        use pb::retry_request::LastDeadOf;
+        let last_dead_of = Some(match job.into() {
+            JobRef::Id(id) => LastDeadOf::JobId(id),
+            JobRef::Task { node_group, task_id } => LastDeadOf::Task(JobRef::key(node_group, task_id)),
+        });
+        self.retry_with(pb::RetryRequest { last_dead_of, ..Default::default() }).await
+    }
+
+    async fn retry_with(&self, request: pb::RetryRequest) -> Result<pb::RetryResponse, ClientError> {
         let call = |via, idempotency| {
-            let request = pb::RetryRequest { run_id: run_id.into(), idempotency };
+            let request = pb::RetryRequest { idempotency, ..request.clone() };
             async move { jobs(via).retry(request).await }
         };
         self.mutate(call).await

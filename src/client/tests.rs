@@ -167,6 +167,22 @@ impl JobService for FakeJobs {
         Err(Status::unimplemented("not in these stories"))
     }
 
+    async fn suspend(&self, _: Request<pb::SuspendRequest>) -> Result<Response<pb::SuspendResponse>, Status> {
+        Err(Status::unimplemented("not in these stories"))
+    }
+
+    async fn resume(&self, _: Request<pb::ResumeRequest>) -> Result<Response<pb::ResumeResponse>, Status> {
+        Err(Status::unimplemented("not in these stories"))
+    }
+
+    async fn trigger(&self, _: Request<pb::TriggerRequest>) -> Result<Response<pb::TriggerResponse>, Status> {
+        Err(Status::unimplemented("not in these stories"))
+    }
+
+    async fn delete(&self, _: Request<pb::DeleteRequest>) -> Result<Response<pb::DeleteResponse>, Status> {
+        Err(Status::unimplemented("not in these stories"))
+    }
+
     async fn list_jobs(
         &self,
         _: Request<pb::ListJobsRequest>,

@@ -44,6 +44,8 @@ pub fn plan(unplanned: &Unplanned, now: Timestamp) -> Option<JobPlan> {
     let calendar = calendar.anchored_at(job.schedule_since);
     let from_clock = planted::is(Bug::PlanFromTheClock) && row.planned_until() < now;
     let after = if from_clock { now } else { row.planned_until() };
+    let suspended = row.resumed.and_then(|resumed| all_between(&calendar, after, resumed));
+    let after = row.resumed.map_or(after, |resumed| resumed.max(after));
     let missed_until = now - job.spec.misfire_after - Millis::new(1);
     let skipped = skipped(&calendar, after, missed_until, job.spec.misfire);
     let from = skipped.map_or(after, |range| range.last);
@@ -62,12 +64,28 @@ pub fn plan(unplanned: &Unplanned, now: Timestamp) -> Option<JobPlan> {
         }
         instants.push(instant);
     }
-    Some(JobPlan { skipped, instants, ended, ..empty(*id, row) })
+    Some(JobPlan { suspended, skipped, instants, ended, ..empty(*id, row) })
 }
 
 fn empty(job: JobId, row: &PeriodicRow) -> JobPlan {
-    let (revision, after) = (row.revision, row.planned_until());
-    JobPlan { job, revision, after, skipped: None, instants: Vec::new(), ended: false }
+    JobPlan {
+        job,
+        revision: row.revision,
+        after: row.planned_until(),
+        resumed: row.resumed,
+        suspended: None,
+        skipped: None,
+        instants: Vec::new(),
+        ended: false,
+    }
+}
+
+/// The instants that fell due while the job was suspended.
+fn all_between(calendar: &PreparedCron, after: Timestamp, until: Timestamp) -> Option<SkippedRange> {
+    let count = calendar.count_between(after, until);
+    let first = *calendar.next_after(after, 1).first().filter(|_| count > 0)?;
+    let last = *calendar.last_between(after, until, 1).first()?;
+    Some(SkippedRange { first, last, count })
 }
 
 /// The instants that were missed and that the policy drops: all but the last few.
@@ -111,6 +129,8 @@ mod tests {
             created: settled,
             updated: settled,
             next_number: 0,
+            suspended: None,
+            end_marked: None,
             schedule_revision: 1,
             schedule_since: settled,
             spec: Arc::new(spec),
@@ -124,6 +144,8 @@ mod tests {
             next_number: 0,
             live: 0,
             last_skip: None,
+            suspended: false,
+            resumed: None,
         };
         Unplanned { id: JobId::default(), job: Arc::new(job), row: Arc::new(row) }
     }
@@ -164,5 +186,24 @@ mod tests {
             assert_eq!(plan.instants.first(), Some(&at(4940 - kept)));
             assert_eq!(plan.instants.last(), Some(&at(5011)));
         }
+    }
+
+    #[test]
+    fn what_fell_due_while_suspended_is_told_apart_from_what_was_missed_since() {
+        let resumed = |settled, resumed, now| {
+            let mut unplanned = unplanned("* * * * * ?", MisfirePolicy::Skip, settled);
+            let row = PeriodicRow { resumed: Some(at(resumed)), ..PeriodicRow::clone(&unplanned.row) };
+            unplanned.row = Arc::new(row);
+            plan(&unplanned, at(now)).unwrap()
+        };
+        let at_once = resumed(1000, 5000, 5000);
+        let range = at_once.suspended.expect("an hour of seconds");
+        assert_eq!((range.first, range.last, range.count), (at(1001), at(5000), 4000));
+        assert_eq!((at_once.resumed, at_once.skipped), (Some(at(5000)), None));
+        assert_eq!(at_once.instants.first(), Some(&at(5001)));
+        let late = resumed(1000, 5000, 5100);
+        assert_eq!(late.skipped.map(|range| (range.first, range.count)), Some((at(5001), 39)));
+        let short = resumed(1000, 1000, 1000);
+        assert_eq!((short.suspended, short.instants.first()), (None, Some(&at(1001))));
     }
 }

@@ -82,6 +82,8 @@ pub struct ExecutionResult {
     /// Where to write down a stale result, if the TaskTracker said it.
     pub run: Option<RunId>,
     pub outcome: Outcome,
+    /// It was sent before and not acknowledged.
+    pub resent: bool,
     /// From begin to end, by the TaskTracker's clock, if it said both.
     pub took: Option<Millis>,
 }

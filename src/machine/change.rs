@@ -290,6 +290,20 @@ impl Change<'_> {
         self.put(Key::Ledger(run), Row::Ledger(Arc::new(row)))
     }
 
+    /// A run that ended before: whoever follows the job log hears only what is new of it.
+    pub(super) fn put_ledger_again(
+        &mut self,
+        run: RunId,
+        old: Arc<LedgerRow>,
+        row: LedgerRow,
+    ) -> Result<(), BaseError> {
+        self.put_ledger(run, row)?;
+        if let Some(write) = self.writes.get_mut(&Key::Ledger(run)) {
+            write.old.get_or_insert(Row::Ledger(old));
+        }
+        Ok(())
+    }
+
     pub(super) fn put_tracker(
         &mut self,
         group: &NodeGroup,
@@ -319,6 +333,11 @@ impl Change<'_> {
     pub(super) fn put_request(&mut self, request: &RequestId, row: RequestRow) -> Result<(), BaseError> {
         self.put(Key::RequestAge(row.at, request.clone()), Row::RequestAge)?;
         self.put(Key::Request(request.clone()), Row::Request(Box::new(row)))
+    }
+
+    /// Rows of the job are left for `Expire`.
+    pub(super) fn put_deleted(&mut self, job: JobId, group: NodeGroup) -> Result<(), BaseError> {
+        self.put(Key::Deleted(job), Row::Deleted(group))
     }
 
     pub(super) fn job_log(
@@ -414,6 +433,16 @@ impl Change<'_> {
             return Ok(Arc::clone(&newest.spec));
         }
         self.body(job, revision)?.map(|old| old.spec).ok_or_else(missing)
+    }
+
+    /// Whether the index of finished runs has this one in this group.
+    pub(super) fn has_finished(
+        &self,
+        group: &NodeGroup,
+        at: Timestamp,
+        run: RunId,
+    ) -> Result<bool, BaseError> {
+        self.get(&Key::Finished(group.clone(), at, run)).map(|row| row.is_some())
     }
 
     /// Whether a job of this group is known, live or not.

@@ -95,6 +95,8 @@ pub(super) fn check(tables: &Tables) -> Result<Vec<Violation>, BaseError> {
         task_keys_point_at_jobs_and_back,
         periodic_rows_count_their_runs,
         bodies_are_used,
+        what_is_suspended_rests,
+        what_is_deleted_is_unknown,
         instants_are_settled_once_and_in_order,
         the_finished_index_mirrors_the_ledger,
         the_job_log_is_about_what_is_known,
@@ -134,6 +136,7 @@ struct Rows {
     request_ages: BTreeSet<(Timestamp, RequestId)>,
     feedback: BTreeMap<(NodeGroup, RunId), Arc<FeedbackRow>>,
     feedback_groups: BTreeMap<NodeGroup, FeedbackGroupRow>,
+    deleted: BTreeMap<JobId, NodeGroup>,
     node_events: BTreeMap<Position, NodeEventRow>,
     log_ages: BTreeMap<(Position, RunId), LogAgeRow>,
     stats: Vec<(Timestamp, Key)>,
@@ -189,6 +192,7 @@ impl Rows {
             (Key::FeedbackGroup(group), Row::FeedbackGroup(row)) => {
                 self.feedback_groups.insert(group, *row);
             }
+            (Key::Deleted(job), Row::Deleted(group)) => drop(self.deleted.insert(job, group)),
             (Key::NodeEvent(position), Row::NodeEvent(row)) => {
                 self.node_events.insert(position, *row);
             }
@@ -237,6 +241,7 @@ fn runs_have_one_place(rows: &Rows, found: &mut Vec<Violation>) {
         let next = match (rows.periodic.get(&run.job), rows.jobs.get(&run.job)) {
             (Some(periodic), Some(_)) => periodic.next_number,
             (None, Some(job)) => job.next_number,
+            (_, None) if rows.deleted.contains_key(&run.job) && rows.ledger.contains_key(run) => continue,
             (_, None) => {
                 found.push(Violation::Run(*run, "its job is unknown".into()));
                 continue;
@@ -409,6 +414,42 @@ fn bodies_are_used(rows: &Rows, found: &mut Vec<Violation>) {
     }
 }
 
+/// Of a suspended job nothing waits, is ready or ripens, but for what was asked for by hand since.
+fn what_is_suspended_rests(rows: &Rows, found: &mut Vec<Violation>) {
+    for (id, job) in &rows.jobs {
+        let suspended = job.suspended.is_some();
+        if suspended && !rows.is_alive(*id) {
+            found.push(Violation::Job(*id, "it has ended and is suspended".into()));
+        }
+        if let Some(row) = rows.periodic.get(id) {
+            if row.suspended != suspended {
+                found.push(Violation::Job(*id, "its rhythm does not know whether it is suspended".into()));
+            }
+            let planned = matches!(&row.rhythm, Rhythm::Planned { ahead, .. } if !ahead.is_empty());
+            if planned && (suspended || row.resumed.is_some()) {
+                found.push(Violation::Job(*id, "it was suspended and has planned instants".into()));
+            }
+        }
+        for (run, live) in rows.live_of(*id) {
+            let rests = matches!(live.state, LiveState::Suspended { .. });
+            if rests && (!suspended || live.periodic || live.despite_suspend) {
+                found.push(Violation::Run(*run, "it is held without a reason".into()));
+            }
+            if suspended && !rests && live.execution().is_none() && !live.despite_suspend {
+                found.push(Violation::Run(*run, "its job is suspended and it may be dispatched".into()));
+            }
+        }
+    }
+}
+
+fn what_is_deleted_is_unknown(rows: &Rows, found: &mut Vec<Violation>) {
+    for job in rows.deleted.keys() {
+        if rows.jobs.contains_key(job) || rows.is_alive(*job) {
+            found.push(Violation::Job(*job, "it was deleted and is still there".into()));
+        }
+    }
+}
+
 /// What one run or skipped range settled.
 struct Settled {
     number: u64,
@@ -502,12 +543,13 @@ fn grid_has_no_hole(id: JobId, job: &JobRow, settled: &[Settled], rows: &Rows, f
     }
 }
 
-/// One entry for each ledger row, in the group in which its run ended; a run with the greatest number stands for the end of the job itself.
+/// One entry for each ledger row, in the group in which its run ended; a run with the greatest number stands for the end
+/// of the job itself.
 fn the_finished_index_mirrors_the_ledger(rows: &Rows, found: &mut Vec<Violation>) {
     let mut kept = BTreeMap::<NodeGroup, u64>::new();
     let mut expected = BTreeSet::new();
     for (run, row) in &rows.ledger {
-        if rows.jobs.contains_key(&run.job) {
+        if rows.jobs.contains_key(&run.job) || rows.deleted.contains_key(&run.job) {
             expected.insert((row.ended, *run));
         }
     }
@@ -516,6 +558,12 @@ fn the_finished_index_mirrors_the_ledger(rows: &Rows, found: &mut Vec<Violation>
         *kept.entry(group.clone()).or_default() += 1;
         if !actual.insert((*ended, *run)) {
             found.push(Violation::Run(*run, "it is in the index of finished runs twice".into()));
+        }
+    }
+    for (group, at, end) in rows.finished.iter().filter(|(_, _, run)| run.is_whole()) {
+        let marked = rows.jobs.get(&end.job).and_then(|job| job.end_marked.as_ref());
+        if marked != Some(&(group.clone(), *at)) {
+            found.push(Violation::Job(end.job, format!("it does not know of its end at {at}")));
         }
     }
     for (_, run) in expected.symmetric_difference(&actual) {
@@ -535,7 +583,7 @@ fn the_job_log_is_about_what_is_known(rows: &Rows, found: &mut Vec<Violation>) {
     let mut lines = BTreeMap::<JobId, usize>::new();
     of_jobs.iter().for_each(|(run, _)| *lines.entry(run.job).or_default() += 1);
     for (job, lines) in lines {
-        match rows.jobs.contains_key(&job) {
+        match rows.jobs.contains_key(&job) || rows.deleted.contains_key(&job) {
             true if lines <= JOB_LINES_MAX => {}
             true => found.push(Violation::Job(job, format!("its log has {lines} lines about itself"))),
             false => found.push(Violation::Job(job, format!("it is unknown and has {lines} log lines"))),

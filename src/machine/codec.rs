@@ -64,6 +64,10 @@ mod command_tag {
     pub(super) const BIZ_LOG: u8 = 14;
     pub(super) const EXPIRE: u8 = 15;
     pub(super) const SET_LIMITS: u8 = 16;
+    pub(super) const SUSPEND: u8 = 20;
+    pub(super) const RESUME: u8 = 21;
+    pub(super) const TRIGGER: u8 = 22;
+    pub(super) const DELETE: u8 = 23;
     pub(super) const FEEDBACK_HEARD: u8 = 26;
     pub(super) const FEEDBACK_FAILED: u8 = 27;
     pub(super) const FEEDBACK_RETRY: u8 = 28;
@@ -93,6 +97,7 @@ mod reply_tag {
     pub(super) const COMPLETED: u8 = 9;
     pub(super) const REFUSED: u8 = 10;
     pub(super) const AGAIN: u8 = 11;
+    pub(super) const ACTED: u8 = 20;
     pub(super) const FEEDBACK_MOVED: u8 = 26;
     pub(super) const UPDATED: u8 = 34;
     pub(super) const SWITCHED: u8 = 35;
@@ -165,6 +170,10 @@ fn put_command(out: &mut BytesMut, command: &Command) {
         Command::BizLog(c) => put_frame(out, t::BIZ_LOG, c, &[]),
         Command::Expire => put_frame(out, t::EXPIRE, &(), &[]),
         Command::SetLimits(c) => put_frame(out, t::SET_LIMITS, c, &[]),
+        Command::Suspend(c) => put_frame(out, t::SUSPEND, c, &[]),
+        Command::Resume(c) => put_frame(out, t::RESUME, c, &[]),
+        Command::Trigger(c) => put_frame(out, t::TRIGGER, c, &[]),
+        Command::Delete(c) => put_frame(out, t::DELETE, c, &[]),
         Command::FeedbackHeard(c) => put_frame(out, t::FEEDBACK_HEARD, c, &[]),
         Command::FeedbackFailed(c) => put_frame(out, t::FEEDBACK_FAILED, c, &[]),
         Command::FeedbackRetry(c) => put_frame(out, t::FEEDBACK_RETRY, c, &[]),
@@ -203,6 +212,10 @@ fn take_command(bytes: &mut Bytes) -> Result<Command, CodecError> {
         t::BIZ_LOG => Command::BizLog(frame.body()?),
         t::EXPIRE => frame.body::<()>().map(|()| Command::Expire)?,
         t::SET_LIMITS => Command::SetLimits(frame.body()?),
+        t::SUSPEND => Command::Suspend(frame.body()?),
+        t::RESUME => Command::Resume(frame.body()?),
+        t::TRIGGER => Command::Trigger(frame.body()?),
+        t::DELETE => Command::Delete(frame.body()?),
         t::FEEDBACK_HEARD => Command::FeedbackHeard(frame.body()?),
         t::FEEDBACK_FAILED => Command::FeedbackFailed(frame.body()?),
         t::FEEDBACK_RETRY => Command::FeedbackRetry(frame.body()?),
@@ -235,6 +248,7 @@ pub fn encode_reply(reply: &Reply) -> Bytes {
         Reply::Cancelled(r) => put_frame(&mut out, t::CANCELLED, r, &[]),
         Reply::Terminating(r) => put_frame(&mut out, t::TERMINATING, r, &[]),
         Reply::Retried(r) => put_frame(&mut out, t::RETRIED, r, &[]),
+        Reply::Acted(r) => put_frame(&mut out, t::ACTED, r, &[]),
         Reply::Online(r) => put_frame(&mut out, t::ONLINE, r, &[]),
         Reply::Completed(r) => put_frame(&mut out, t::COMPLETED, r, &[]),
         Reply::Refused(r) => put_frame(&mut out, t::REFUSED, r, &[]),
@@ -261,6 +275,7 @@ pub fn decode_reply(mut bytes: Bytes) -> Result<Reply, CodecError> {
         t::CANCELLED => Reply::Cancelled(frame.body()?),
         t::TERMINATING => Reply::Terminating(frame.body()?),
         t::RETRIED => Reply::Retried(frame.body()?),
+        t::ACTED => Reply::Acted(frame.body()?),
         t::ONLINE => Reply::Online(frame.body()?),
         t::COMPLETED => Reply::Completed(frame.body()?),
         t::REFUSED => Reply::Refused(frame.body()?),
@@ -301,6 +316,7 @@ pub fn put_row(out: &mut BytesMut, row: &Row) {
         Row::Answer(r) => put_frame(out, tag::ANSWER, r.as_ref(), &[]),
         Row::Request(r) => put_frame(out, tag::REQUEST, r.as_ref(), &[]),
         Row::RequestAge => put_frame(out, tag::REQUEST_AGE, &(), &[]),
+        Row::Deleted(r) => put_frame(out, tag::DELETED, r, &[]),
         Row::NodeEvent(r) => put_frame(out, tag::NODE_EVENT, r.as_ref(), &[]),
         Row::LogAge(r) => put_frame(out, tag::LOG_AGE, r, &[]),
         Row::Paused(r) => put_frame(out, tag::PAUSED, r.as_ref(), &[]),
@@ -339,6 +355,7 @@ pub fn decode_row(mut bytes: Bytes) -> Result<Row, CodecError> {
         tag::ANSWER => Row::Answer(Box::new(frame.body()?)),
         tag::REQUEST => Row::Request(Box::new(frame.body()?)),
         tag::REQUEST_AGE => frame.body::<()>().map(|()| Row::RequestAge)?,
+        tag::DELETED => Row::Deleted(frame.body()?),
         tag::NODE_EVENT => Row::NodeEvent(Box::new(frame.body()?)),
         tag::LOG_AGE => Row::LogAge(frame.body()?),
         tag::PAUSED => Row::Paused(Box::new(frame.body()?)),

@@ -30,6 +30,10 @@ pub enum Command {
     Cancel(Cancel),
     Terminate(Terminate),
     Retry(Retry),
+    Suspend(OnJob),
+    Resume(OnJob),
+    Trigger(OnJob),
+    Delete(OnJob),
     Update(Update),
     TrackerOnline(TrackerOnline),
     TrackerOffline(TrackerOffline),
@@ -125,7 +129,28 @@ pub struct Terminate {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retry {
     pub request: RequestKey,
-    pub run: RunId,
+    pub of: RetryOf,
+    /// For the job log; at most [`super::limits::REASON_CHARS_MAX`] characters.
+    pub reason: String,
+}
+
+/// Which run is to run again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RetryOf {
+    Run(RunId),
+    /// The last dead run of a job.
+    LastDead(JobRef),
+}
+
+/// An act on one job: Suspend, Resume, Trigger or Delete.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnJob {
+    pub request: RequestKey,
+    pub job: JobRef,
+    /// Refused unless the job has this revision; 0 is any.
+    pub expected_revision: u32,
+    /// For the job log; at most [`super::limits::REASON_CHARS_MAX`] characters.
+    pub reason: String,
 }
 
 /// Changes some of what was submitted, for all that was not dispatched yet.
@@ -241,6 +266,8 @@ pub struct Completion {
     /// Where to write down a stale completion.
     pub run: RunId,
     pub outcome: Outcome,
+    /// It was sent before, and whether that arrived is not known to its sender.
+    pub resent: bool,
 }
 
 /// Why an execution is taken back.
@@ -280,6 +307,10 @@ pub struct JobPlan {
     pub revision: u32,
     /// The last instant that is settled or planned.
     pub after: Timestamp,
+    /// When the job was resumed, if it has had no plan since.
+    pub resumed: Option<Timestamp>,
+    /// With `resumed`: the instants after `after` up to and including it, which fell due while the job was suspended.
+    pub suspended: Option<SkippedRange>,
     /// Instants that are past and that the misfire policy drops, as one range before `instants`.
     pub skipped: Option<SkippedRange>,
     /// Strictly increasing, later than `after` and than the skipped range.

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::base::BaseError;
 use super::key::Key;
 use super::query::{LogView, LogWhat};
-use super::row::{LedgerRow, LiveRun, Row, Stop};
+use super::row::{Attempt, LedgerRow, LiveRun, Row, Stop};
 use super::tables::{Tables, Write};
 use crate::domain::{ExecutionId, Position, RunId};
 
@@ -34,6 +34,7 @@ enum Line {
     Sent(ExecutionId),
     Ended(ExecutionId),
     StopRequested(Stop),
+    Resent(ExecutionId),
     Fate,
     Written(Position),
 }
@@ -120,6 +121,9 @@ impl Feed {
                 (Key::Live(run), Some(Row::Live(old)), None) => {
                     executed = old.execution().map(|it| (*run, it.0))
                 }
+                (Key::Ledger(run), Some(Row::Ledger(old)), Some(Row::Ledger(row))) => {
+                    self.resent(index, *run, &old.attempts, &row.attempts);
+                }
                 (Key::Ledger(run), _, Some(Row::Ledger(row))) => {
                     let ended = executed.filter(|(of, _)| of == run).map(|(_, execution)| execution);
                     self.ended(index, *run, row, ended);
@@ -139,6 +143,7 @@ impl Feed {
         if ended.is_some() && ended != old.attempts.last().map(|attempt| attempt.execution) {
             ended.into_iter().for_each(|execution| self.push(index, run, Line::Ended(execution)));
         }
+        self.resent(index, run, &old.attempts, &new.attempts);
         if let Some(stop) = new.stop.filter(|_| old.stop.is_none()) {
             self.push(index, run, Line::StopRequested(stop));
         }
@@ -156,8 +161,16 @@ impl Feed {
         let last = row.attempts.last().map(|attempt| attempt.execution);
         if executed.is_some() && executed == last {
             last.into_iter().for_each(|execution| self.push(index, run, Line::Ended(execution)));
+            self.resent(index, run, &[], row.attempts.last().map_or(&[], std::slice::from_ref));
         }
         self.push(index, run, Line::Fate);
+    }
+
+    fn resent(&mut self, index: u64, run: RunId, old: &[Attempt], new: &[Attempt]) {
+        let was_told = |of: &Attempt| old.iter().any(|old| old.execution == of.execution && old.resent);
+        for attempt in new.iter().filter(|attempt| attempt.resent && !was_told(attempt)) {
+            self.push(index, run, Line::Resent(attempt.execution));
+        }
     }
 
     fn push(&mut self, index: u64, run: RunId, line: Line) {
@@ -191,9 +204,9 @@ impl Tables {
         let is_meant = |line: &LogView| match (of.line, &line.what) {
             (Line::Written(position), _) => line.position == Some(position),
             (Line::Received, LogWhat::Received) | (Line::Fate, LogWhat::Fate(..)) => true,
-            (Line::Sent(execution), LogWhat::Sent) | (Line::Ended(execution), LogWhat::Ended(..)) => {
-                line.execution == Some(execution)
-            }
+            (Line::Sent(execution), LogWhat::Sent)
+            | (Line::Ended(execution), LogWhat::Ended(..))
+            | (Line::Resent(execution), LogWhat::Resent) => line.execution == Some(execution),
             (Line::StopRequested(stop), LogWhat::StopRequested(is)) => stop == *is,
             _ => false,
         };

@@ -72,6 +72,7 @@ impl FeedbackGroup {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct OfGroup {
     waiting: u64,
+    suspended: u64,
     cron: u64,
     repeat: u64,
     /// Periodic jobs of which only executing runs are left.
@@ -85,6 +86,8 @@ pub struct GroupCounts {
     pub waiting: u64,
     pub ready: u64,
     pub executing: u64,
+    /// Runs that are held because their job is suspended.
+    pub suspended: u64,
     /// Cron jobs that still have instants.
     pub cron: u64,
     /// Repeat jobs that still have instants.
@@ -96,7 +99,8 @@ pub struct GroupCounts {
 impl GroupCounts {
     /// Live runs and periodic jobs: nothing lives if it is 0.
     pub fn live(&self) -> u64 {
-        self.waiting + self.ready + self.executing + self.cron + self.repeat + self.ending
+        let runs = self.waiting + self.ready + self.executing + self.suspended;
+        runs + self.cron + self.repeat + self.ending
     }
 }
 
@@ -250,9 +254,10 @@ impl Indexes {
 
     /// The same without what executes, at once.
     pub fn group_but_for_executing(&self, group: &NodeGroup) -> GroupCounts {
-        let OfGroup { waiting, cron, repeat, ending } = self.by_group.get(group).copied().unwrap_or_default();
+        let of = self.by_group.get(group).copied().unwrap_or_default();
+        let OfGroup { waiting, suspended, cron, repeat, ending } = of;
         let ready = self.ready.get(group).map_or(0, ReadyGroup::len) as u64;
-        GroupCounts { waiting, ready, executing: 0, cron, repeat, ending }
+        GroupCounts { waiting, ready, executing: 0, suspended, cron, repeat, ending }
     }
 
     /// How many executions the session may have at a time; none if it is drained or unknown.
@@ -377,6 +382,7 @@ impl Indexes {
             | Key::TrackerStats(..)
             | Key::JobTrackerStats(..)
             | Key::Sampled(_)
+            | Key::Deleted(_)
             | Key::Alarm(..)
             | Key::Silence(..) => {}
         }
@@ -400,6 +406,7 @@ impl Indexes {
                     self.start_by.insert((start_by, run));
                 }
             }
+            LiveState::Suspended { .. } => self.count(&live.node_group, |of| of.suspended += 1),
             LiveState::Executing { execution, session, .. } => {
                 self.executing.insert(*execution, (run, *session));
                 self.by_session.entry(*session).or_default().insert(*execution);
@@ -421,6 +428,7 @@ impl Indexes {
             }
             LiveState::Ready { .. } if planted::is(Bug::ReadyEntryStays) => {}
             LiveState::Ready { .. } => self.remove_ready(run, live),
+            LiveState::Suspended { .. } => self.count(&live.node_group, |of| of.suspended -= 1),
             LiveState::Executing { execution, session, .. } => {
                 if !planted::is(Bug::StaleExecutionIndex) {
                     self.executing.remove(execution);
@@ -523,9 +531,10 @@ impl PeriodicRow {
         }
     }
 
-    /// Its next instant, if one is known.
+    /// Its next instant, if one is known and its job is not suspended.
     pub fn next_instant(&self) -> Option<Timestamp> {
         match &self.rhythm {
+            _ if self.suspended => None,
             Rhythm::Planned { ahead, .. } => ahead.front().copied(),
             Rhythm::Grid { remaining: Some(0), .. } | Rhythm::Stopped { .. } => None,
             Rhythm::Grid { next, .. } => Some(*next),
@@ -535,6 +544,7 @@ impl PeriodicRow {
     /// Whether the leader's calendar should go on.
     pub fn needs_plan(&self) -> bool {
         match &self.rhythm {
+            _ if self.suspended => false,
             Rhythm::Planned { ahead, ended, stalled } => !ended && (*stalled || ahead.len() < PLAN_AHEAD_MIN),
             Rhythm::Grid { .. } | Rhythm::Stopped { .. } => false,
         }

@@ -32,6 +32,8 @@ pub enum Key {
     Answer(ClientId, u64),
     Request(RequestId),
     RequestAge(Timestamp, RequestId),
+    /// A job that was deleted or forgotten, as long as rows of it are left.
+    Deleted(JobId),
     /// By the group of JobClients that shall hear it.
     Feedback(NodeGroup, RunId),
     FeedbackGroup(NodeGroup),
@@ -70,6 +72,7 @@ pub(crate) mod tag {
     pub(crate) const ANSWER: u8 = 14;
     pub(crate) const REQUEST: u8 = 15;
     pub(crate) const REQUEST_AGE: u8 = 16;
+    pub(crate) const DELETED: u8 = 20;
     pub(crate) const FEEDBACK: u8 = 22;
     pub(crate) const FEEDBACK_GROUP: u8 = 23;
     pub(crate) const NODE_EVENT: u8 = 26;
@@ -102,6 +105,7 @@ impl Key {
             Key::Answer(..) => tag::ANSWER,
             Key::Request(_) => tag::REQUEST,
             Key::RequestAge(..) => tag::REQUEST_AGE,
+            Key::Deleted(_) => tag::DELETED,
             Key::Feedback(..) => tag::FEEDBACK,
             Key::FeedbackGroup(_) => tag::FEEDBACK_GROUP,
             Key::NodeEvent(_) => tag::NODE_EVENT,
@@ -128,7 +132,7 @@ impl Key {
         match self {
             Key::Mark(which) => out.push(*which),
             Key::Meta => {}
-            Key::Job(job) | Key::Periodic(job) => number(out, job.as_u64()),
+            Key::Job(job) | Key::Periodic(job) | Key::Deleted(job) => number(out, job.as_u64()),
             Key::Body(job, revision) => {
                 number(out, job.as_u64());
                 out.extend_from_slice(&revision.to_be_bytes());
@@ -319,6 +323,7 @@ impl Key {
             tag::ANSWER => Key::Answer(ClientId::from_u64(rest.number()?), rest.number()?),
             tag::REQUEST => Key::Request(RequestId::new(rest.name()?).ok()?),
             tag::REQUEST_AGE => Key::RequestAge(rest.time()?, RequestId::new(rest.name()?).ok()?),
+            tag::DELETED => Key::Deleted(JobId::from_u64(rest.number()?)),
             tag::FEEDBACK => Key::Feedback(NodeGroup::new(rest.name()?).ok()?, rest.run_id()?),
             tag::FEEDBACK_GROUP => Key::FeedbackGroup(NodeGroup::new(rest.name()?).ok()?),
             tag::NODE_EVENT => Key::NodeEvent(Position::from_u64(rest.number()?)),
@@ -452,6 +457,7 @@ mod tests {
             (any::<u64>(), any::<u64>()).prop_map(|(id, seq)| Key::Answer(ClientId::from_u64(id), seq)),
             any_name().prop_map(|r| Key::Request(RequestId::new(r).unwrap())),
             (any_time(), any_name()).prop_map(|(at, r)| Key::RequestAge(at, RequestId::new(r).unwrap())),
+            any::<u64>().prop_map(|id| Key::Deleted(JobId::from_u64(id))),
             (any_name(), any_run()).prop_map(|(g, run)| Key::Feedback(NodeGroup::new(g).unwrap(), run)),
             any_name().prop_map(|g| Key::FeedbackGroup(NodeGroup::new(g).unwrap())),
             any::<u64>().prop_map(|at| Key::NodeEvent(Position::from_u64(at))),

@@ -116,6 +116,7 @@ fn payload_bytes(row: &Row) -> usize {
             super::row::Answer::Cancelled(_)
             | super::row::Answer::Terminating(_)
             | super::row::Answer::Retried(_)
+            | super::row::Answer::Acted(_)
             | super::row::Answer::Updated(_)
             | super::row::Answer::Refused(_) => 0,
         },
@@ -129,6 +130,7 @@ fn payload_bytes(row: &Row) -> usize {
         | Row::Client(_)
         | Row::Request(_)
         | Row::RequestAge
+        | Row::Deleted(_)
         | Row::NodeEvent(_)
         | Row::LogAge(_)
         | Row::Paused(_)

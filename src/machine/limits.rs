@@ -18,6 +18,8 @@ pub const PLAN_AHEAD_MAX: usize = 1100;
 pub const PLAN_AHEAD_MIN: usize = 4;
 /// Live runs of one job whose cycles may overlap; further instants are skipped.
 pub const LIVE_RUNS_MAX: u32 = 1024;
+/// Runs among which a retry looks for the last dead one.
+pub const LAST_RUNS_SEEN: u64 = 256;
 /// Ended attempts that a run remembers; older ones are counted only.
 pub const ATTEMPTS_KEPT: usize = 16;
 /// Characters of the reason that somebody gives for an act.

@@ -31,6 +31,8 @@ pub enum JobState {
     Waiting,
     Ready,
     Executing,
+    /// Nothing of it is dispatched until it is resumed; what executes runs out.
+    Suspended,
     Ended(Fate),
 }
 
@@ -88,6 +90,8 @@ pub enum LogWhat {
     Fate(Fate, String),
     Biz(BizLogLevel, String),
     BizDropped(u64),
+    /// Its result came again, or came only when it was sent again.
+    Resent,
     Stale,
     /// Somebody did something to the job or to the run.
     Act(JobAct, Why),
@@ -193,6 +197,8 @@ impl Tables {
             return Ok(Some(RunView { id, state: RunState::Live(live) }));
         }
         match self.get(&Key::Ledger(id))? {
+            // Rows of a deleted job are left for a while.
+            Some(Row::Ledger(_)) if self.job_row(id.job)?.is_none() => Ok(None),
             Some(Row::Ledger(row)) => Ok(Some(RunView { id, state: RunState::Ended(row) })),
             Some(_) | None => Ok(None),
         }
@@ -228,6 +234,7 @@ impl Tables {
             None => self.last_ended(id, &row, periodic.as_deref())?,
         };
         let state = match (&run, &periodic) {
+            _ if row.suspended.is_some() => JobState::Suspended,
             (Some(RunView { state: RunState::Live(live), .. }), _) => JobState::of_live(live),
             (_, Some(_)) => JobState::Waiting,
             (Some(RunView { state: RunState::Ended(row), .. }), None) => JobState::Ended(row.fate),
@@ -378,6 +385,7 @@ impl JobState {
             LiveState::Waiting { .. } => JobState::Waiting,
             LiveState::Ready { .. } => JobState::Ready,
             LiveState::Executing { .. } => JobState::Executing,
+            LiveState::Suspended { .. } => JobState::Suspended,
         }
     }
 }
@@ -398,7 +406,7 @@ impl LogView {
             LogWhat::StopRequested(_) | LogWhat::Act(..) => 3,
             LogWhat::Ended(..) => 4,
             LogWhat::Fate(..) => 5,
-            LogWhat::Stale => 6,
+            LogWhat::Stale | LogWhat::Resent => 6,
         }
     }
 }
@@ -459,7 +467,9 @@ fn attempts_log(run: RunId, attempts: &[Attempt]) -> Vec<LogView> {
     };
     let of_attempt = |attempt: &Attempt| {
         let ended = LogWhat::Ended(attempt.end, attempt.error.clone());
-        [line(attempt, attempt.started, LogWhat::Sent), line(attempt, attempt.ended, ended)]
+        let lines = [line(attempt, attempt.started, LogWhat::Sent), line(attempt, attempt.ended, ended)];
+        let resent = attempt.resent.then(|| line(attempt, attempt.ended, LogWhat::Resent));
+        lines.into_iter().chain(resent)
     };
     attempts.iter().flat_map(of_attempt).collect()
 }

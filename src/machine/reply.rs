@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::limits::{LAST_RUNS_SEEN, LIVE_RUNS_MAX};
 use super::row::Fate;
 use crate::domain::{
     ClientId, ExecutionId, FieldError, Identity, JobId, JobSpec, NodeGroup, RunId, SessionId, Timestamp,
@@ -20,6 +21,8 @@ pub enum Reply {
     Cancelled(CancelAnswer),
     Terminating(ExecutionId),
     Retried(RunId),
+    /// What became of Suspend, Resume, Trigger or Delete.
+    Acted(ActAnswer),
     Updated(UpdateAnswer),
     /// Whether a pause, a drain or a number of slots changed anything; else it was so before.
     Switched(bool),
@@ -66,6 +69,34 @@ pub enum CancelAnswer {
     /// Something executes, or was executed and waits for a retry: asked to stop, no further attempt.
     CancelRequested(JobId),
     /// It had ended like this.
+    AlreadyFinished(JobId, Fate),
+    NotFound,
+}
+
+/// What became of an act on a job. docs/operations-by-state.md has all of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ActAnswer {
+    /// What executes finishes; nothing else of it is dispatched until it is resumed.
+    Suspended(JobId),
+    AlreadySuspended(JobId),
+    /// It goes on from now.
+    Resumed(JobId),
+    NotSuspended(JobId),
+    /// It was suspended or resumed, and nothing of it is left to come: it has ended.
+    Ended(JobId),
+    /// This run of it is ready now.
+    Triggered(RunId),
+    /// A one-shot job whose run may be dispatched already; nothing changed.
+    AlreadyReady(RunId),
+    /// A one-shot job whose run executes; nothing changed.
+    AlreadyRunning(RunId),
+    /// It is forgotten, with its history.
+    Deleted(JobId),
+    /// This run executes: cancel its job or terminate it first; nothing changed.
+    StillExecuting(RunId),
+    /// It was cancelled, and what executes was asked to stop; nothing changed.
+    CancelRequested(JobId),
+    /// It had ended like this; nothing changed.
     AlreadyFinished(JobId, Fate),
     NotFound,
 }
@@ -145,6 +176,17 @@ pub enum Refusal {
     RequestMismatch,
     /// The limits would break a promise.
     BadLimits(String),
+    /// The job has this revision, not the expected one.
+    RevisionDiffers {
+        job: JobId,
+        revision: u32,
+    },
+    /// None of the job's last runs is dead.
+    NoDeadRun(JobId),
+    /// The job is unknown: never accepted, forgotten or deleted.
+    UnknownJob,
+    /// So many runs of the job live that none is added by hand.
+    TooManyLive(JobId),
     /// The limits are not those that were to be replaced.
     LimitsChanged,
     UnknownGroup(NodeGroup),
@@ -192,6 +234,14 @@ impl fmt::Display for Refusal {
             Refusal::RequestMismatch => {
                 f.write_str("the sequence or request id was used for another request")
             }
+            Refusal::RevisionDiffers { job, revision } => {
+                write!(f, "job {job} has revision {revision}, not the expected one")
+            }
+            Refusal::NoDeadRun(job) => {
+                write!(f, "none of the last {LAST_RUNS_SEEN} runs of job {job} is dead")
+            }
+            Refusal::UnknownJob => f.write_str("no such job is known"),
+            Refusal::TooManyLive(job) => write!(f, "job {job} has {LIVE_RUNS_MAX} live runs already"),
             Refusal::BadLimits(problem) => write!(f, "limits refused: {problem}"),
             Refusal::LimitsChanged => f.write_str("the limits were changed meanwhile"),
             Refusal::UnknownGroup(group) => write!(f, "no node group {group} is known"),

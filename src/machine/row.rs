@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::alarm::{AlarmRow, SilenceRow};
 use super::command::{Fingerprint, OfflineReason, ReclaimReason, RequestKey};
 use super::limits::Limits;
-use super::reply::{CancelAnswer, Refusal, SubmitAnswer, UpdateAnswer};
+use super::reply::{ActAnswer, CancelAnswer, Refusal, SubmitAnswer, UpdateAnswer};
 use super::stats::{GroupStats, JobTrackerStats, TrackerStats};
 use crate::domain::{
     Action, BizLogLevel, ClientId, ExecutionId, Identity, JobId, JobSpec, Kind, Millis, NodeGroup, Position,
@@ -35,6 +35,8 @@ pub enum Row {
     Answer(Box<AnswerRow>),
     Request(Box<RequestRow>),
     RequestAge,
+    /// The node group of a job that was deleted or forgotten, as long as rows of it are left.
+    Deleted(NodeGroup),
     NodeEvent(Box<NodeEventRow>),
     LogAge(LogAgeRow),
     Paused(Box<Hold>),
@@ -63,6 +65,10 @@ pub struct JobRow {
     pub updated: Timestamp,
     /// The number of the next run, unless a periodic row knows it.
     pub next_number: u64,
+    /// Since when it is suspended; only a job that lives is.
+    pub suspended: Option<Timestamp>,
+    /// Where the index of finished runs has its end, if it ended without a run that would be found there.
+    pub end_marked: Option<(NodeGroup, Timestamp)>,
     /// The revision that brought its schedule and misfire policy: an update of something else leaves its plan alone.
     pub schedule_revision: u32,
     /// When its schedule came: what an expression such as `@every 90s` counts from.
@@ -114,6 +120,8 @@ pub struct LiveRun {
     pub reclaims: u32,
     /// Set by Cancel and Terminate: there is no further attempt.
     pub stop: Option<Stop>,
+    /// Asked for by hand while its job was suspended: that does not hold it.
+    pub despite_suspend: bool,
     /// Executions so far, the current one included.
     pub executions: u32,
     /// The last ones that ended, oldest first, at most [`super::limits::ATTEMPTS_KEPT`].
@@ -152,6 +160,10 @@ pub enum LiveState {
     Ready {
         since: Timestamp,
     },
+    /// Of a one-shot job that is suspended: when it is resumed it waits until then, or is ready if it was.
+    Suspended {
+        until: Option<Timestamp>,
+    },
     Executing {
         execution: ExecutionId,
         session: SessionId,
@@ -175,6 +187,8 @@ pub struct Attempt {
     pub started: Timestamp,
     pub ended: Timestamp,
     pub end: AttemptEnd,
+    /// Its result came again, or came only when it was sent again.
+    pub resent: bool,
     /// What the runner said went wrong; cut to fit.
     pub error: String,
 }
@@ -202,6 +216,10 @@ pub struct PeriodicRow {
     pub live: u32,
     /// The ledger row of the last settled instants if they were skipped, so that the next skip extends it.
     pub last_skip: Option<(u64, SkipReason)>,
+    /// Its job is suspended: no instant ripens and none is planned.
+    pub suspended: bool,
+    /// When its cron job was resumed: the next plan says which instants until then fell due while it was suspended.
+    pub resumed: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -267,6 +285,8 @@ pub enum SkipReason {
     Superseded,
     /// Too many runs of the job were live.
     TooManyLive,
+    /// The job was suspended.
+    Suspended,
 }
 
 /// One line of the job log that is not a view of another row: about a run, or about the job itself.
@@ -502,6 +522,7 @@ pub enum Answer {
     Terminating(ExecutionId),
     Retried(RunId),
     Refused(Refusal),
+    Acted(ActAnswer),
     Updated(UpdateAnswer),
 }
 
@@ -628,7 +649,7 @@ impl LiveRun {
     pub fn execution(&self) -> Option<(ExecutionId, SessionId)> {
         match &self.state {
             LiveState::Executing { execution, session, .. } => Some((*execution, *session)),
-            LiveState::Waiting { .. } | LiveState::Ready { .. } => None,
+            LiveState::Waiting { .. } | LiveState::Ready { .. } | LiveState::Suspended { .. } => None,
         }
     }
 }

@@ -13,10 +13,12 @@ use crate::domain::{Backoff, DstRule, OnConflict, RepeatSchedule};
 use crate::machine::alarm::AlarmNews;
 use crate::machine::command::{
     AlarmChange, AlarmState, AlarmTold, Completion, ExecutionLines, FeedbackFailure, FeedbackWhich, JobPlan,
-    JobRef, OfflineReason, ReclaimReason, RequestKey,
+    JobRef, OfflineReason, OnJob, ReclaimReason, RequestKey, RetryOf, SkippedRange,
 };
 use crate::machine::limits::{FIELDS, LimitField, LimitUnit, Limits};
-use crate::machine::reply::{CancelAnswer, CompleteAnswer, Push, Refusal, SubmitAnswer, UpdateAnswer};
+use crate::machine::reply::{
+    ActAnswer, CancelAnswer, CompleteAnswer, Push, Refusal, SubmitAnswer, UpdateAnswer,
+};
 use crate::machine::row::{Fate, SkipReason};
 use crate::machine::{Command, Reply};
 use crate::store::AppliedEntry;
@@ -64,8 +66,18 @@ fn command(command: &Command) -> Value {
             }})
         }
         Command::Retry(asked) => {
-            json!({"retry": {"request": request(&asked.request), "run": text(asked.run)}})
+            let (run, job) = match &asked.of {
+                RetryOf::Run(run) => (json!(text(run)), Value::Null),
+                RetryOf::LastDead(job) => (Value::Null, job_ref(job)),
+            };
+            json!({"retry": {
+                "request": request(&asked.request), "run": run, "last_dead_of": job, "reason": asked.reason,
+            }})
         }
+        Command::Suspend(act) => json!({"suspend": on_job(act)}),
+        Command::Resume(act) => json!({"resume": on_job(act)}),
+        Command::Trigger(act) => json!({"trigger": on_job(act)}),
+        Command::Delete(act) => json!({"delete": on_job(act)}),
         Command::TrackerOnline(online) => json!({"tracker_online": {
             "node_group": text(&online.node_group), "identity": text(&online.identity),
             "start": online.start.to_string(), "capacity": online.capacity,
@@ -183,6 +195,7 @@ fn reply(reply: &Reply) -> Value {
         Reply::Cancelled(answer) => json!({"cancelled": cancel_answer(answer)}),
         Reply::Terminating(id) => json!({"terminating": execution(*id)}),
         Reply::Retried(run) => json!({"retried": text(run)}),
+        Reply::Acted(answer) => json!({"acted": act_answer(answer)}),
         Reply::Updated(answer) => json!({"updated": update_answer(answer)}),
         Reply::Switched(changed) => json!({"switched": changed}),
         Reply::Online(session) => json!({"online": text(session)}),
@@ -197,6 +210,33 @@ fn reply(reply: &Reply) -> Value {
         Reply::Refused(refusal) => json!({"refused": self::refusal(refusal)}),
         // It is the first answer, and the command beside it says that it is the same request.
         Reply::Again(first) => self::reply(first),
+    }
+}
+
+fn on_job(act: &OnJob) -> Value {
+    json!({
+        "request": request(&act.request), "job": job_ref(&act.job),
+        "expected_revision": act.expected_revision, "reason": act.reason,
+    })
+}
+
+fn act_answer(answer: &ActAnswer) -> Value {
+    match answer {
+        ActAnswer::Suspended(job) => json!({"suspended": text(job)}),
+        ActAnswer::AlreadySuspended(job) => json!({"already_suspended": text(job)}),
+        ActAnswer::Resumed(job) => json!({"resumed": text(job)}),
+        ActAnswer::NotSuspended(job) => json!({"not_suspended": text(job)}),
+        ActAnswer::Ended(job) => json!({"ended": text(job)}),
+        ActAnswer::Triggered(run) => json!({"triggered": text(run)}),
+        ActAnswer::AlreadyReady(run) => json!({"already_ready": text(run)}),
+        ActAnswer::AlreadyRunning(run) => json!({"already_running": text(run)}),
+        ActAnswer::Deleted(job) => json!({"deleted": text(job)}),
+        ActAnswer::StillExecuting(run) => json!({"still_executing": text(run)}),
+        ActAnswer::CancelRequested(job) => json!({"cancel_requested": text(job)}),
+        ActAnswer::AlreadyFinished(job, how) => {
+            json!({"already_finished": {"job": text(job), "fate": fate(*how)}})
+        }
+        ActAnswer::NotFound => json!("not_found"),
     }
 }
 
@@ -251,20 +291,20 @@ fn schedule(schedule: &Schedule) -> Value {
 }
 
 fn completion(result: &Completion) -> Value {
-    let Completion { execution: id, run, outcome } = result;
+    let Completion { execution: id, run, outcome, resent } = result;
     json!({
         "execution": execution(*id), "run": text(run), "action": action(outcome.action),
         "retry_after_ms": outcome.retry_after.map(Millis::get),
-        "result": {"bytes": outcome.result.len()}, "error": outcome.error,
+        "result": {"bytes": outcome.result.len()}, "error": outcome.error, "resent": resent,
     })
 }
 
 fn job_plan(plan: &JobPlan) -> Value {
-    let skipped = plan
-        .skipped
-        .map(|range| json!({"first": text(range.first), "last": text(range.last), "count": range.count}));
+    let range = |range: SkippedRange| json!({"first": text(range.first), "last": text(range.last), "count": range.count});
     json!({
-        "job": text(plan.job), "revision": plan.revision, "after": text(plan.after), "skipped": skipped,
+        "job": text(plan.job), "revision": plan.revision, "after": text(plan.after),
+        "resumed": plan.resumed.map(text), "suspended": plan.suspended.map(range),
+        "skipped": plan.skipped.map(range),
         "instants": plan.instants.iter().map(text).collect::<Vec<_>>(), "ended": plan.ended,
     })
 }
@@ -413,6 +453,12 @@ fn refusal(refusal: &Refusal) -> Value {
         Refusal::KeyTaken(job) => json!({"reason": "key_taken", "job": text(job)}),
         Refusal::PlanOutdated(job) => json!({"reason": "plan_outdated", "job": text(job)}),
         Refusal::RequestMismatch => json!({"reason": "request_mismatch"}),
+        Refusal::RevisionDiffers { job, revision } => {
+            json!({"reason": "revision_differs", "job": text(job), "revision": revision})
+        }
+        Refusal::NoDeadRun(job) => json!({"reason": "no_dead_run", "job": text(job)}),
+        Refusal::UnknownJob => json!({"reason": "unknown_job"}),
+        Refusal::TooManyLive(job) => json!({"reason": "too_many_live", "job": text(job)}),
         Refusal::BadLimits(problem) => json!({"reason": "bad_limits", "problem": problem}),
         Refusal::LimitsChanged => json!({"reason": "limits_changed"}),
         Refusal::UnknownGroup(group) => json!({"reason": "unknown_group", "node_group": text(group)}),
@@ -459,6 +505,7 @@ const fn skip_reason(reason: SkipReason) -> &'static str {
         SkipReason::DeadlinePassed => "deadline_passed",
         SkipReason::Superseded => "superseded",
         SkipReason::TooManyLive => "too_many_live",
+        SkipReason::Suspended => "suspended",
     }
 }
 

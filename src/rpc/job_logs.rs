@@ -164,6 +164,7 @@ fn is_success(what: &LogWhat) -> bool {
         | LogWhat::Sent
         | LogWhat::StopRequested(_)
         | LogWhat::Biz(..)
+        | LogWhat::Resent
         | LogWhat::Act(..) => true,
         LogWhat::Ended(AttemptEnd::Completed(action), _) => *action == crate::domain::Action::ExecuteSuccess,
         LogWhat::Fate(fate, _) => {

@@ -9,14 +9,14 @@ use tonic::{Request, Response, Status};
 use super::edge::{
     DEADLINE, command, committed, job_ref, linearize, mismatch, read, refused, request_key, storage, wrong,
 };
-use super::{job_logs, lists, page, update, views};
+use super::{acts, job_logs, lists, page, update, views};
 use crate::calendar::PreparedCron;
 use crate::domain::{FieldError, Identity, JobId, JobSpec, RunId, Timestamp, share_names};
 use crate::jobtracker::{Committed, JobTracker};
-use crate::machine::command::{Cancel, ClientOpen, JobRef, RequestKey, Retry, Submit, Terminate};
+use crate::machine::command::{Cancel, ClientOpen, JobRef, RequestKey, Submit};
 use crate::machine::limits::{CLIENT_WINDOW, REASON_CHARS_MAX, SUBMIT_JOBS_MAX};
-use crate::machine::reply::{CancelAnswer, Refusal, SubmitAnswer};
-use crate::machine::{Command, JobState, Machine, Reply, RunState, RunView};
+use crate::machine::reply::{CancelAnswer, SubmitAnswer};
+use crate::machine::{Command, JobState, Machine, Reply, RunState};
 use crate::planted::{self, Bug};
 use crate::wire::pb::job_service_server::JobService;
 use crate::wire::{Fault, Reason, parse_id, parse_job, pb, read_duration};
@@ -111,42 +111,39 @@ impl JobService for Jobs {
         &self,
         request: Request<pb::TerminateRequest>,
     ) -> Result<Response<pb::TerminateResponse>, Status> {
-        let mut request = request.into_inner();
-        let run: RunId = parse_id("run_id", &request.run_id).map_err(|e| wrong(vec![e]))?;
-        let reason = reason(&request.reason)?;
-        let key = request_key(request.idempotency.take(), "terminate", &request)?;
-        let done = command(&self.0, Command::Terminate(Terminate { request: key, run, reason })).await?;
-        let (outcome, execution) = match &done.reply {
-            Reply::Terminating(execution) => (pb::TerminateOutcome::Requested, execution.as_u64()),
-            Reply::Refused(Refusal::UnknownRun(_)) => (pb::TerminateOutcome::NotFound, 0),
-            Reply::Refused(Refusal::NotExecuting(_)) => {
-                let ended = self.look_at(done.index, |machine| is_ended(machine, run)).await?;
-                let finished = pb::TerminateOutcome::AlreadyFinished;
-                (if ended { finished } else { pb::TerminateOutcome::NotExecuting }, 0)
-            }
-            _ => return Err(failed(&done)),
-        };
-        let outcome = outcome.into();
-        Ok(Response::new(pb::TerminateResponse { outcome, execution, committed: committed(&done) }))
+        acts::terminate(&self.0, request.into_inner()).await.map(Response::new)
     }
 
     async fn retry(&self, request: Request<pb::RetryRequest>) -> Result<Response<pb::RetryResponse>, Status> {
-        let mut request = request.into_inner();
-        let run: RunId = parse_id("run_id", &request.run_id).map_err(|e| wrong(vec![e]))?;
-        let key = request_key(request.idempotency.take(), "retry", &request)?;
-        let done = command(&self.0, Command::Retry(Retry { request: key, run })).await?;
-        let (outcome, state, again) = match &done.reply {
-            Reply::Retried(again) => (pb::RetryOutcome::Accepted, pb::RunState::Ready, again.to_string()),
-            Reply::Refused(Refusal::UnknownRun(_)) => {
-                (pb::RetryOutcome::NotFound, pb::RunState::Unspecified, String::new())
-            }
-            Reply::Refused(Refusal::StillLive(_)) => {
-                (pb::RetryOutcome::NotDead, pb::RunState::Unspecified, String::new())
-            }
-            _ => return Err(failed(&done)),
-        };
-        let (outcome, state, committed) = (outcome.into(), state.into(), committed(&done));
-        Ok(Response::new(pb::RetryResponse { outcome, state, committed, run_id: again }))
+        acts::retry(&self.0, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn suspend(
+        &self,
+        request: Request<pb::SuspendRequest>,
+    ) -> Result<Response<pb::SuspendResponse>, Status> {
+        acts::suspend(&self.0, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn resume(
+        &self,
+        request: Request<pb::ResumeRequest>,
+    ) -> Result<Response<pb::ResumeResponse>, Status> {
+        acts::resume(&self.0, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn trigger(
+        &self,
+        request: Request<pb::TriggerRequest>,
+    ) -> Result<Response<pb::TriggerResponse>, Status> {
+        acts::trigger(&self.0, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn delete(
+        &self,
+        request: Request<pb::DeleteRequest>,
+    ) -> Result<Response<pb::DeleteResponse>, Status> {
+        acts::delete(&self.0, request.into_inner()).await.map(Response::new)
     }
 
     async fn update(
@@ -270,23 +267,23 @@ impl JobService for Jobs {
 }
 
 impl Jobs {
-    /// Looks at the tables as they are after an entry, which a follower may not have applied yet.
-    async fn look_at<T>(
-        &self,
-        index: u64,
-        look: impl FnOnce(&Machine) -> Result<T, crate::machine::BaseError>,
-    ) -> Result<T, Status> {
-        let applied = self.0.raft().wait_applied(index, DEADLINE).await;
-        applied.map_err(|error| Status::from(Fault::unknown(Reason::OutcomeUnknown, error.to_string())))?;
-        self.0.look(look).map_err(|error| storage(&error))
-    }
-
     async fn stale<T>(
         &self,
         look: impl FnOnce(&Machine) -> Result<T, crate::machine::BaseError>,
     ) -> Result<(T, Option<pb::ReadMark>), Status> {
         read(&self.0, pb::Consistency::Stale.into(), look).await
     }
+}
+
+/// Looks at the tables as they are after an entry, which a follower may not have applied yet.
+pub(super) async fn after_entry<T>(
+    tracker: &JobTracker,
+    index: u64,
+    look: impl FnOnce(&Machine) -> Result<T, crate::machine::BaseError>,
+) -> Result<T, Status> {
+    let applied = tracker.raft().wait_applied(index, DEADLINE).await;
+    applied.map_err(|error| Status::from(Fault::unknown(Reason::OutcomeUnknown, error.to_string())))?;
+    tracker.look(look).map_err(|error| storage(&error))
 }
 
 /// A retry asks for the same jobs, though it may be traced as another call.
@@ -379,6 +376,7 @@ pub(super) fn failed(done: &Committed) -> Status {
         | Reply::Terminating(_)
         | Reply::Retried(_)
         | Reply::FeedbackMoved(_)
+        | Reply::Acted(_)
         | Reply::Updated(_)
         | Reply::Switched(_)
         | Reply::Online(_)
@@ -405,10 +403,6 @@ fn not_found(job: &JobRef) -> Status {
 
 fn run_not_found(run: RunId) -> Status {
     Fault::not_applied(Reason::RunNotFound, format!("run {run} is unknown or expired")).into()
-}
-
-fn is_ended(machine: &Machine, run: RunId) -> Result<bool, crate::machine::BaseError> {
-    Ok(matches!(machine.tables().run(run)?, Some(RunView { state: RunState::Ended(_), .. })))
 }
 
 pub(super) enum WaitFor {

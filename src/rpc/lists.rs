@@ -114,6 +114,7 @@ pub(super) fn counts(view: &GroupView) -> pb::JobCounts {
         waiting: live.waiting,
         ready: live.ready,
         executing: live.executing,
+        suspended: live.suspended,
         cron: live.cron,
         repeat: live.repeat,
         ending: live.ending,
@@ -134,6 +135,7 @@ fn add(total: &mut pb::JobCounts, one: &pb::JobCounts) {
     total.waiting += one.waiting;
     total.ready += one.ready;
     total.executing += one.executing;
+    total.suspended += one.suspended;
     total.cron += one.cron;
     total.repeat += one.repeat;
     total.ending += one.ending;

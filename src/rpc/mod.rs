@@ -2,6 +2,7 @@
 //!
 //! An edge only: wire to domain, one call, domain to wire. Each handler fits a screen.
 
+mod acts;
 mod alarm_service;
 mod calendar_service;
 mod cluster_service;

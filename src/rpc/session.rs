@@ -117,7 +117,8 @@ fn result(result: pb::ExecutionResult) -> Result<ExecutionResult, Vec<FieldError
     let run: Option<RunId> = result.run_id.parse().ok();
     let read = |at: Option<prost_types::Timestamp>| at.and_then(|at| read_timestamp(at).ok());
     let took = read(result.end_time).zip(read(result.start_time)).map(|(end, start)| end.since(start));
-    parse_result(result).map(|(execution, outcome)| ExecutionResult { execution, run, outcome, took })
+    let resent = result.resent;
+    parse_result(result).map(|(execution, outcome)| ExecutionResult { execution, run, outcome, resent, took })
 }
 
 /// The lines of one execution; they are numbered without gaps, since a lost one is sent again.

@@ -26,6 +26,7 @@ pub(super) fn job_state(state: JobState) -> pb::JobState {
         JobState::Waiting => pb::JobState::Waiting,
         JobState::Ready => pb::JobState::Ready,
         JobState::Executing => pb::JobState::Executing,
+        JobState::Suspended => pb::JobState::Suspended,
         JobState::Ended(fate) => fate_as_job_state(fate),
     }
 }
@@ -44,7 +45,8 @@ pub(super) fn wanted_state(state: pb::JobState) -> Option<JobState> {
         pb::JobState::Skipped => {
             Some(JobState::Ended(Fate::Skipped { reason: SkipReason::Misfired, last: any, count: 0 }))
         }
-        pb::JobState::Unspecified | pb::JobState::Suspended => None,
+        pb::JobState::Suspended => Some(JobState::Suspended),
+        pb::JobState::Unspecified => None,
     }
 }
 
@@ -64,6 +66,7 @@ fn skip_reason(reason: SkipReason) -> pb::SkipReason {
         SkipReason::Misfired => pb::SkipReason::Misfire,
         SkipReason::DeadlinePassed => pb::SkipReason::StartDeadline,
         SkipReason::Superseded => pb::SkipReason::Replaced,
+        SkipReason::Suspended => pb::SkipReason::Suspended,
     }
 }
 
@@ -78,6 +81,7 @@ fn live_run(id: RunId, live: &LiveRun) -> pb::Run {
     let (state, due) = match &live.state {
         LiveState::Waiting { until } => (pb::RunState::Waiting, *until),
         LiveState::Ready { .. } => (pb::RunState::Ready, live.due),
+        LiveState::Suspended { until } => (pb::RunState::Suspended, until.unwrap_or(live.due)),
         LiveState::Executing { .. } => (pb::RunState::Executing, live.due),
     };
     let mut attempts: Vec<pb::Attempt> = live.attempts.iter().map(attempt).collect();
@@ -193,6 +197,7 @@ pub(super) fn job(machine: &Machine, view: &JobView) -> Result<pb::StoredJob, Ba
         run: view.run.as_ref().map(run),
         counts: None,
         why_waiting: why_waiting(machine, view)?,
+        suspend_time: view.row.suspended.map(timestamp),
     })
 }
 
@@ -209,11 +214,11 @@ pub(super) fn counts(fates: &BTreeMap<&'static str, u64>) -> pb::RunCounts {
 }
 
 /// When something of the job falls due next.
-fn next_time(view: &JobView) -> Option<Timestamp> {
+pub(super) fn next_time(view: &JobView) -> Option<Timestamp> {
     let waits = match &view.run {
         Some(RunView { state: RunState::Live(live), .. }) => match live.state {
             LiveState::Waiting { until } => Some(until),
-            LiveState::Ready { .. } | LiveState::Executing { .. } => None,
+            LiveState::Ready { .. } | LiveState::Executing { .. } | LiveState::Suspended { .. } => None,
         },
         Some(_) | None => None,
     };
@@ -223,8 +228,22 @@ fn next_time(view: &JobView) -> Option<Timestamp> {
 /// What stands between the job and its next execution, in a sentence.
 fn why_waiting(machine: &Machine, view: &JobView) -> Result<String, BaseError> {
     let live = match &view.run {
-        Some(RunView { state: RunState::Live(live), .. }) => live,
-        Some(_) | None => {
+        Some(RunView { state: RunState::Live(live), .. }) => Some(live),
+        Some(_) | None => None,
+    };
+    if let Some(since) = view.row.suspended {
+        let then = match live.map(|live| &live.state) {
+            Some(LiveState::Executing { .. }) => "what executes runs out",
+            Some(LiveState::Ready { .. } | LiveState::Waiting { .. }) => {
+                "only what was asked for by hand runs"
+            }
+            Some(LiveState::Suspended { .. }) | None => "nothing of it runs",
+        };
+        return Ok(format!("it is suspended since {since}: {then} until `raftsman job resume {}`", view.id));
+    }
+    let live = match live {
+        Some(live) => live,
+        None => {
             let next = view.periodic.as_ref().map(|row| row.next_instant());
             return Ok(match next {
                 Some(Some(at)) => format!("its next instant is {at}"),
@@ -238,6 +257,7 @@ fn why_waiting(machine: &Machine, view: &JobView) -> Result<String, BaseError> {
         LiveState::Waiting { until } if live.executions > 0 => Ok(format!("its next retry is at {until}")),
         LiveState::Waiting { until } => Ok(format!("it is due at {until}")),
         LiveState::Ready { .. } => why_ready(machine, live),
+        LiveState::Suspended { .. } => Ok("it is held while its job is suspended".to_owned()),
     }
 }
 
@@ -289,6 +309,9 @@ pub(super) fn log_entry(line: &LogView) -> pb::JobLogEntry {
         LogWhat::Biz(level, text) => (pb::JobLogType::Biz, pb::LogLevel::from(*level), text.clone()),
         LogWhat::BizDropped(lines) => {
             (pb::JobLogType::Biz, pb::LogLevel::Warn, format!("{lines} lines were dropped"))
+        }
+        LogWhat::Resent => {
+            (pb::JobLogType::Resend, pb::LogLevel::Info, "its TaskTracker sent the result again".to_owned())
         }
         LogWhat::Stale => {
             let text = "a result of an older execution came late and changed nothing".to_owned();
@@ -363,6 +386,7 @@ fn skip_text(reason: SkipReason) -> &'static str {
         SkipReason::DeadlinePassed => "could not start before the start deadline",
         SkipReason::Superseded => "a newer revision of the job came",
         SkipReason::TooManyLive => "too many runs of the job were live",
+        SkipReason::Suspended => "the job was suspended",
     }
 }
 

@@ -10,7 +10,9 @@ use super::tracker::{Ms, RECLAIM_AFTER};
 use super::world::{Happening, SKEW, World};
 use crate::domain::{JobId, NodeGroup, Position, RunId, Schedule, TaskId};
 use crate::machine::Command;
-use crate::machine::command::{Cancel, JobRef, RequestKey, Retry, SetLimits, Submit, Terminate};
+use crate::machine::command::{
+    Cancel, JobRef, OnJob, RequestKey, Retry, RetryOf, SetLimits, Submit, Terminate,
+};
 use crate::machine::limits::Limits;
 
 impl World {
@@ -61,6 +63,12 @@ impl World {
             843..=942 => {
                 let node = self.rng.below(NODES);
                 self.cluster.replicas[node].flush();
+            }
+            943..=982 => self.act_on_a_job(),
+            983..=992 => {
+                // It leaves while something is on its way to it.
+                self.submit(1);
+                self.tracker_drains()?;
             }
             _ => {}
         }
@@ -117,8 +125,39 @@ impl World {
     }
 
     fn cancel(&mut self) {
+        let job = self.some_job();
+        self.cancel_at(2, job);
+    }
+
+    /// Suspend, resume, trigger or delete. What is suspended meets what came shortly before, and is resumed, or
+    /// submitted anew, or asked for by hand.
+    fn act_on_a_job(&mut self) {
+        let job = self.some_job();
+        let what = self.rng.between(0, 99);
+        let of = |request| OnJob { request, job: job.clone(), expected_revision: 0, reason: String::new() };
+        let command = |what: u64, act: OnJob| match what {
+            0..=59 => Command::Suspend(act),
+            60..=74 => Command::Resume(act),
+            75..=89 => Command::Trigger(act),
+            _ => Command::Delete(act),
+        };
+        let mut ask = vec![(2, what)];
+        if what < 60 {
+            let soon = self.rng.between(5, 400);
+            ask.extend(self.rng.percent(25).then_some((soon, 80)));
+            let later = self.rng.between(200, 6_000);
+            ask.extend(self.rng.percent(70).then_some((later, 60)));
+        }
+        for (delay, what) in ask {
+            let request = self.key();
+            let has_key = request != RequestKey::None;
+            self.ask(delay, command(what, of(request)), has_key);
+        }
+    }
+
+    fn some_job(&mut self) -> JobRef {
         let recent = self.calls.known.len().saturating_sub(30);
-        let job = match self.calls.known.get(recent..).filter(|known| !known.is_empty()) {
+        match self.calls.known.get(recent..).filter(|known| !known.is_empty()) {
             _ if self.rng.percent(5) => JobRef::Id(JobId(Position::new(9_999_999, 0))),
             Some(known) => {
                 let (job, group, task) = self.rng.pick(known).clone();
@@ -128,8 +167,7 @@ impl World {
                 NodeGroup::new(jobs::GROUPS[0]).expect("a short name"),
                 TaskId::new("nobody").expect("a short name"),
             ),
-        };
-        self.cancel_at(2, job);
+        }
     }
 
     fn terminate(&mut self) {
@@ -145,10 +183,13 @@ impl World {
     fn retry_by_hand(&mut self) {
         if !self.calls.known.is_empty() {
             let (job, _, _) = self.rng.pick(&self.calls.known).clone();
-            let run = RunId { job, number: self.rng.between(0, 2) };
+            let of = match self.rng.percent(30) {
+                true => RetryOf::LastDead(JobRef::Id(job)),
+                false => RetryOf::Run(RunId { job, number: self.rng.between(0, 2) }),
+            };
             let request = self.key();
             let has_key = request != RequestKey::None;
-            self.ask(2, Command::Retry(Retry { request, run }), has_key);
+            self.ask(2, Command::Retry(Retry { request, of, reason: String::new() }), has_key);
         }
     }
 

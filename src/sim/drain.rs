@@ -6,7 +6,7 @@ use super::history::Broken;
 use super::promises;
 use super::world::{Happening, World};
 use crate::domain::{Identity, JobId};
-use crate::machine::command::{Cancel, JobRef, RequestKey};
+use crate::machine::command::{Cancel, JobRef, OnJob, RequestKey};
 use crate::machine::{Command, Machine};
 
 /// All must be over so soon after the world has healed.
@@ -65,6 +65,7 @@ impl World {
             && all_heard
             && self.calls.is_quiet()
             && self.rhythms().is_empty()
+            && self.held().is_empty()
     }
 
     fn what_is_left(&self) -> String {
@@ -96,8 +97,23 @@ impl World {
         self.history.jobs.keys().copied().filter(has_rhythm).collect()
     }
 
+    /// One-shot jobs that are suspended.
+    fn held(&self) -> Vec<JobId> {
+        let tables = self.machine().tables();
+        let rests = |job: &JobId| {
+            let row = tables.job_row(*job).expect("memory");
+            let is_periodic = tables.periodic_row(*job).expect("memory").is_some();
+            row.is_some_and(|row| row.suspended.is_some()) && !is_periodic
+        };
+        self.history.jobs.keys().copied().filter(rests).collect()
+    }
+
     fn cancel_rhythms(&mut self) {
         if self.calls.is_quiet() {
+            for job in self.held() {
+                let (request, job, reason) = (RequestKey::None, JobRef::Id(job), String::new());
+                self.ask(1, Command::Resume(OnJob { request, job, expected_revision: 0, reason }), true);
+            }
             for job in self.rhythms() {
                 let (request, job) = (RequestKey::None, JobRef::Id(job));
                 self.ask(1, Command::Cancel(Cancel { request, job, reason: String::new() }), true);

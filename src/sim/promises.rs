@@ -1,7 +1,7 @@
 //! The promises over a whole history, when all has healed and drained: what the tables say in the end against what was
 //! committed, acknowledged and begun.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::history::{Broken, End, History, Revision};
@@ -28,7 +28,14 @@ pub(super) fn check(history: &mut History, machine: &Machine) -> Result<(), Brok
     }
     let mut groups = Groups::new();
     let mut rare = Vec::new();
+    let mut gone = Groups::new();
     for (id, revisions) in &history.jobs {
+        if history.deleted.contains(id) {
+            deleted(machine, *id)?;
+            let group = revisions.last().map(|revision| revision.spec.node_group.clone());
+            group.into_iter().for_each(|group| gone.entry(group).or_default().submitted += 1);
+            continue;
+        }
         let row = machine.tables().job_row(*id).map_err(|error| error.to_string())?;
         let row = row.ok_or_else(|| format!("job {id} was accepted and is unknown"))?;
         let runs = ended_runs(machine, *id)?;
@@ -39,14 +46,16 @@ pub(super) fn check(history: &mut History, machine: &Machine) -> Result<(), Brok
             tally(groups.entry(row.spec.node_group.clone()).or_default(), history, run, ledger);
         }
         for revision in revisions {
-            instants(*id, revision, &runs, &mut rare)
+            let triggered =
+                runs.keys().any(|number| history.was_triggered(RunId { job: *id, number: *number }));
+            instants(*id, revision, &runs, triggered, &mut rare)
                 .and_then(|()| misfires(&history.ticks, revision, &runs))
                 .map_err(|broken| format!("job {id} revision {}: {broken}", revision.number))?;
         }
         let group = groups.entry(row.spec.node_group.clone()).or_default();
         group.submitted += 1;
     }
-    counters(&groups, machine)?;
+    counters(&groups, &gone, machine)?;
     feedback(history, machine)?;
     let stale: u64 = history.stale;
     let counted: u64 = groups_of(machine)?.values().map(|row| row.stale).sum();
@@ -57,12 +66,23 @@ pub(super) fn check(history: &mut History, machine: &Machine) -> Result<(), Brok
     Ok(())
 }
 
-/// Each run that wanted feedback and was executed, or given up, was heard or waits to be; and no other.
+/// Each run that wanted feedback and was executed, or given up, was heard or waits to be; and no other. Of a deleted job
+/// nobody knows the runs any more, but what they had to tell is told.
 fn feedback(history: &History, machine: &Machine) -> Result<(), Broken> {
     let mut unheard = history.heard.clone();
     let (mut told, mut waiting) = (0, 0);
     let group = super::jobs::client_group();
+    let page =
+        machine.tables().feedback(&group, None, None, usize::MAX).map_err(|error| error.to_string())?;
+    let waits: BTreeSet<RunId> = page.rows.iter().map(|(run, _)| *run).collect();
     for (id, revisions) in &history.jobs {
+        if history.deleted.contains(id) {
+            let before = unheard.len();
+            unheard.retain(|run| run.job != *id);
+            told += (before - unheard.len()) as u64;
+            waiting += waits.iter().filter(|run| run.job == *id).count() as u64;
+            continue;
+        }
         for (number, row) in &ended_runs(machine, *id)? {
             let run = RunId { job: *id, number: *number };
             let spec = revisions.iter().find(|revision| revision.number == row.revision);
@@ -73,12 +93,9 @@ fn feedback(history: &History, machine: &Machine) -> Result<(), Broken> {
                 Fate::Skipped { .. } => false,
             };
             match (wanted && ran, unheard.remove(&run)) {
+                (true, false) if waits.contains(&run) => waiting += 1,
                 (true, false) => {
-                    let waits =
-                        machine.tables().feedback_row(&group, run).map_err(|error| error.to_string())?;
-                    waits
-                        .ok_or_else(|| format!("run {run} is {:?}, and nobody heard it or will", row.fate))?;
-                    waiting += 1;
+                    return Err(format!("run {run} is {:?}, and nobody heard it or will", row.fate));
                 }
                 (false, true) => return Err(format!("run {run} was heard and is {:?}", row.fate)),
                 (heard, _) => told += u64::from(heard),
@@ -93,6 +110,15 @@ fn feedback(history: &History, machine: &Machine) -> Result<(), Broken> {
         None if (made, heard) != (told + waiting, told) => Err(format!(
             "{told} runs were heard and {waiting} wait, {made} are counted as made and {heard} as heard"
         )),
+        None => Ok(()),
+    }
+}
+
+/// Nobody sees anything of a deleted job.
+fn deleted(machine: &Machine, job: JobId) -> Result<(), Broken> {
+    let known = machine.tables().job_view(job).map_err(|error| error.to_string())?;
+    match known {
+        Some(view) => Err(format!("job {job} was deleted and is {:?}", view.state)),
         None => Ok(()),
     }
 }
@@ -215,6 +241,7 @@ fn skipped(reason: SkipReason) -> Rare {
         SkipReason::Misfired => Rare::SkippedMisfired,
         SkipReason::DeadlinePassed => Rare::SkippedDeadline,
         SkipReason::Superseded => Rare::Superseded,
+        SkipReason::Suspended => Rare::SkippedSuspended,
     }
 }
 
@@ -252,10 +279,19 @@ fn groups_of(machine: &Machine) -> Result<Groups, Broken> {
 }
 
 /// The groups' counters are what a scan gives.
-fn counters(expected: &Groups, machine: &Machine) -> Result<(), Broken> {
+fn counters(expected: &Groups, gone: &Groups, machine: &Machine) -> Result<(), Broken> {
     for (name, row) in groups_of(machine)? {
         let counted = GroupRow { stale: 0, log_lines_dropped: 0, ..row };
         let scanned = expected.get(&name).copied().unwrap_or_default();
+        if let Some(gone) = gone.get(&name) {
+            // Of the runs of deleted jobs nothing is left to scan.
+            if counted.submitted != scanned.submitted + gone.submitted || counted.kept < scanned.kept {
+                return Err(format!(
+                    "group {name} counts {counted:?}, a scan gives {scanned:?} and {gone:?}"
+                ));
+            }
+            continue;
+        }
         if counted != scanned {
             return Err(format!("group {name} counts {counted:?}, a scan gives {scanned:?}"));
         }
@@ -275,11 +311,19 @@ fn settled(revision: &Revision, runs: &Runs) -> Vec<(Timestamp, Timestamp, u64)>
 }
 
 /// The ledger has exactly the instants that the calendar has, each once, from the beginning to the end.
-fn instants(id: JobId, revision: &Revision, runs: &Runs, rare: &mut Vec<(Rare, u64)>) -> Result<(), Broken> {
+fn instants(
+    id: JobId,
+    revision: &Revision,
+    runs: &Runs,
+    triggered: bool,
+    rare: &mut Vec<(Rare, u64)>,
+) -> Result<(), Broken> {
     let settled = settled(revision, runs);
     let end = settled.last().map_or(revision.from, |(_, last, _)| *last);
     let until = revision.until;
     match &revision.spec.schedule {
+        // Somebody may have asked for it before its time.
+        Schedule::RealTime | Schedule::TriggerTime(_) if triggered && settled.len() == 1 => return Ok(()),
         Schedule::RealTime | Schedule::TriggerTime(_) => return one_shot(revision, &settled),
         Schedule::Cron(cron) => {
             let calendar =

@@ -59,6 +59,12 @@ rare! {
     NotFound: 2_000 per mille, "cancels answered NOT_FOUND";
     Terminated: 5_000 per mille, "executions terminated";
     RetriedByHand: 1_000 per mille, "runs retried by hand";
+    Suspended: 1_500 per mille, "suspends answered SUSPENDED";
+    SuspendedWhileExecuting: 300 per mille, "suspends while executing";
+    Resumed: 500 per mille, "suspended jobs that were resumed";
+    SkippedSuspended: 1_000 per mille, "instants skipped because the job was suspended";
+    Triggered: 1_000 per mille, "runs triggered by hand";
+    Deleted: 300 per mille, "jobs that were deleted";
     Exists: 7_000 per mille, "submits answered EXISTS";
     Replaced: 3_000 per mille, "submits that replaced a job";
     ReplacedWhileExecuting: 500 per mille, "replacements while executing";

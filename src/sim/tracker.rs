@@ -307,7 +307,7 @@ impl Tracker {
             self.interrupted.push(execution);
             self.given_up.insert(execution);
         } else {
-            self.owed.insert(execution, Completion { execution, run: running.run, outcome });
+            self.owed.insert(execution, Completion { execution, run: running.run, outcome, resent: false });
             self.unsent.insert(execution);
         }
         self.report(acts);

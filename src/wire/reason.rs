@@ -93,6 +93,12 @@ reasons! {
     JobExists "JOB_EXISTS" AlreadyExists 409 Never exit 6:
         "A live job has this task id in this node group, and the submit said REJECT."
         fix "Cancel the live job, take another task id, or submit with IGNORE or REPLACE."
+    RevisionConflict "REVISION_CONFLICT" Aborted 409 Never exit 6:
+        "The job has another revision than the expected one; the message names it."
+        fix "Read the job, and decide anew on what it is now."
+    TooManyRuns "TOO_MANY_RUNS" FailedPrecondition 409 Never exit 6:
+        "So many runs of the job are live that none is added by hand."
+        fix "Wait until some of them have ended, or cancel the job."
     IdempotencyMismatch "IDEMPOTENCY_MISMATCH" AlreadyExists 409 Never exit 6:
         "The sequence or request id was used for another request."
         fix "Use a new one for each new request and the old one only for a retry."

@@ -118,6 +118,7 @@ pub fn result_to_wire(execution: ExecutionId, outcome: Outcome) -> pb::Execution
         start_time: None,
         end_time: None,
         run_id: String::new(),
+        resent: false,
     }
 }
 

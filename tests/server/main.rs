@@ -2,6 +2,7 @@
 //!
 //! One binary for all of them: each binary that names openraft costs a minute to build.
 
+mod acts;
 mod alarms;
 mod bad_input;
 mod cluster;

@@ -58,7 +58,7 @@ fn acknowledged_jobs_ended(case: &Case<'_>, finding: &mut Finding, begun: &BTree
             let SubmitAnswer::Accepted(id) = answer else { continue };
             let Some(job) = case.trace.jobs.get(id) else { continue };
             let one_shot = matches!(job.spec().job_type, JobType::RealTime | JobType::TriggerTime);
-            if !one_shot || job.revisions.len() > 1 {
+            if !one_shot || job.revisions.len() > 1 || job.deleted.is_some() {
                 continue;
             }
             finding.checked(1);
@@ -83,7 +83,9 @@ fn acknowledged_jobs_ended(case: &Case<'_>, finding: &mut Finding, begun: &BTree
                 Some(State::Waiting { until }) if until > case.replay.model.now => {
                     finding.count("not due yet", 1);
                 }
-                Some(State::Waiting { .. } | State::Ready | State::Executing(_)) => {
+                Some(
+                    State::Waiting { .. } | State::Ready | State::Suspended { .. } | State::Executing(_),
+                ) => {
                     finding.violation(format!(
                         "{id} ({}) was acknowledged and has not ended: {first:?}",
                         job.spec().task_id

@@ -91,7 +91,7 @@ pub(super) fn judge_truth(case: &Case<'_>) -> Finding {
 fn one_shot(case: &Case<'_>, id: Id) -> bool {
     case.trace.jobs.get(&id).is_some_and(|job| {
         let once = matches!(job.spec().job_type, JobType::RealTime | JobType::TriggerTime);
-        once && job.revisions.len() == 1 && job.retried.is_empty()
+        once && job.revisions.len() == 1 && !job.was_acted_on()
     })
 }
 
@@ -104,11 +104,13 @@ fn not_found(case: &Case<'_>, finding: &mut Finding, cancel: &Cancelled) {
             .iter()
             .find(|(_, job)| {
                 let (index, _, spec) = &job.revisions[0];
-                *index < cancel.index && spec.task_id == *task_id && spec.node_group == *node_group
+                let named = spec.task_id == *task_id && spec.node_group == *node_group;
+                *index < cancel.index && named && job.deleted.is_none()
             })
             .map(|(id, _)| *id),
     };
-    if let Some(id) = known.filter(|id| id.index() < cancel.index) {
+    let deleted = |id: &Id| case.trace.jobs[id].deleted.is_some_and(|(deleted, _)| deleted <= cancel.index);
+    if let Some(id) = known.filter(|id| id.index() < cancel.index && !deleted(id)) {
         finding.violation(format!("index {}: {:?} was not found and is {id}", cancel.index, cancel.target));
     }
 }

@@ -23,8 +23,14 @@ pub(crate) enum Command {
     },
     Retry {
         request: Option<Request>,
-        run: RunRef,
+        run: Option<RunRef>,
+        #[serde(default)]
+        last_dead_of: Option<JobRef>,
     },
+    Suspend(OnJob),
+    Resume(OnJob),
+    Trigger(OnJob),
+    Delete(OnJob),
     TrackerOnline {
         node_group: String,
         identity: String,
@@ -92,6 +98,9 @@ impl Command {
             | Command::Cancel { request, .. }
             | Command::Terminate { request, .. }
             | Command::Retry { request, .. } => request.as_ref(),
+            Command::Suspend(act) | Command::Resume(act) | Command::Trigger(act) | Command::Delete(act) => {
+                act.request.as_ref()
+            }
             _ => None,
         }
     }
@@ -119,6 +128,16 @@ impl Request {
 pub(crate) enum JobRef {
     Id { id: Id },
     Key { node_group: String, task_id: String },
+}
+
+/// Suspend, resume, trigger or delete.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(crate) struct OnJob {
+    pub(crate) request: Option<Request>,
+    pub(crate) job: JobRef,
+    /// 0 is any.
+    #[serde(default)]
+    pub(crate) expected_revision: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -166,6 +185,12 @@ pub(crate) struct JobPlan {
     pub(crate) job: Id,
     pub(crate) revision: u64,
     pub(crate) after: At,
+    /// When the job was resumed, if no plan came since.
+    #[serde(default)]
+    pub(crate) resumed: Option<At>,
+    /// What fell due while it was suspended.
+    #[serde(default)]
+    pub(crate) suspended: Option<Skipped>,
     #[serde(default)]
     pub(crate) skipped: Option<Skipped>,
     pub(crate) instants: Vec<At>,

@@ -16,7 +16,7 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
     }
     for (id, job) in &case.trace.jobs {
         // Runs by hand are due when they are asked for, and a new revision begins anew.
-        if !job.spec().is_periodic() || job.revisions.len() > 1 || !job.retried.is_empty() {
+        if !job.spec().is_periodic() || job.revisions.len() > 1 || job.was_acted_on() {
             continue;
         }
         let (made, _, spec) = &job.revisions[0];

@@ -37,6 +37,7 @@ mod replay;
 mod reply;
 mod saved_once;
 mod strict_order;
+mod suspend;
 mod trace;
 mod words;
 
@@ -147,6 +148,12 @@ pub(crate) const RULES: &[Rule] = &[
         name: "interrupt told",
         promise: "after CANCEL_REQUESTED the TaskTracker is told to stop",
         judge: interrupt_told::judge,
+    },
+    Rule {
+        id: "C5",
+        name: "suspended rests",
+        promise: "between a suspend and its resume nothing of the job is dispatched, and nothing of a deleted one",
+        judge: suspend::judge,
     },
     Rule {
         id: "L1",

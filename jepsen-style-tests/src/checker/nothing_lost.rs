@@ -64,7 +64,8 @@ fn left_out(case: &Case<'_>, finding: &mut Finding) {
         }
         finding.count("lists of everything", 1);
         for (id, req) in acknowledged_before(case, begun) {
-            if !listed.contains(&id) {
+            let deleted = case.trace.jobs.get(&id).is_some_and(|job| job.deleted.is_some());
+            if !listed.contains(&id) && !deleted {
                 finding.violation(format!("{req}: {id} was acknowledged and is in no page of {}", read.req));
             }
         }
@@ -111,6 +112,7 @@ fn acknowledged(
         _ => {}
     }
     match last_reads.get(&id) {
+        _ if made.is_some_and(|job| job.deleted.is_some()) => finding.count("deleted since", 1),
         Some((_, Some(_))) => finding.count("read at the end", 1),
         Some((t, None)) => finding.violation(format!(
             "{}: {task} was acknowledged as {id} and was not found at {}",

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::command::Spec;
-use super::reply::{CancelAnswer, Fate, SubmitAnswer};
+use super::reply::{ActAnswer, CancelAnswer, Fate, SubmitAnswer};
 use super::words::{At, Id, RunRef};
 use crate::history::{Event, EventKind};
 
@@ -39,6 +39,7 @@ pub(crate) enum Answer {
     None,
     Submitted(Vec<SubmitAnswer>),
     Cancelled(CancelAnswer),
+    Acted(ActAnswer),
     Refused(String),
     Got(Option<JobSeen>),
     Listed(Page),
@@ -225,6 +226,9 @@ fn answer(operation: &Operation, v: &Value) -> Answer {
         "submit" | "submit_batch" => of.ok_or("no answer".into()).and_then(submitted),
         "cancel" => of.ok_or("no answer".into()).and_then(|of| {
             CancelAnswer::deserialize(of).map(Answer::Cancelled).map_err(|why| format!("{why}: {of}"))
+        }),
+        "suspend" | "resume" | "trigger" | "delete" => of.ok_or("no answer".into()).and_then(|of| {
+            ActAnswer::deserialize(of).map(Answer::Acted).map_err(|why| format!("{why}: {of}"))
         }),
         "get" => got(v),
         "list" => listed(v),

@@ -57,15 +57,17 @@ fn calls(case: &Case<'_>, finding: &mut Finding) -> BTreeMap<String, Vec<Call>> 
         for (i, task) in tasks.iter().enumerate() {
             match Op::of(operation, i) {
                 Some(op) => all.entry(task.clone()).or_default().push(call(operation, op)),
-                // Runs by hand bring an ended job back.
-                None if operation.f == "retry" => {
+                // Runs by hand bring an ended job back; a job that is deleted was never there.
+                None if ["retry", "suspend", "resume", "trigger", "delete"]
+                    .contains(&operation.f.as_str()) =>
+                {
                     beyond.insert(task.clone());
                 }
                 None => {}
             }
         }
     }
-    finding.count("jobs with runs by hand, not judged", beyond.len());
+    finding.count("jobs with acts by hand, not judged", beyond.len());
     all.retain(|task, _| !beyond.contains(task));
     all
 }

@@ -6,16 +6,17 @@
 //! where the ledger of a job was read at the end, each must stand there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter::Peekable;
 
 use serde_json::Value;
 
 use super::calendar::{cron_instants, grid_instants, never_fires};
 use super::case::Case;
-use super::command::{JobType, Spec};
+use super::command::{JobType, Skipped, Spec};
 use super::finding::Finding;
 use super::operation::{Answer, Ledger};
 use super::reply::CancelAnswer;
-use super::trace::JobTrace;
+use super::trace::{JobTrace, Rest};
 use super::words::{At, Id};
 
 /// How far beyond the end of a run plans are read.
@@ -31,8 +32,10 @@ struct Era<'a> {
     to: i64,
     /// Ticks before this index were its own; one that shares the entry of its end may stand behind it.
     to_index: u64,
-    /// A cancel or another revision ended it, and not the end of the log.
+    /// A cancel, a delete or another revision ended it, or a suspend from which it was not resumed: not the end of the log.
     was_ended: bool,
+    /// When it was resumed last.
+    resumed: i64,
 }
 
 /// A leader that has just come plans what it finds within this.
@@ -78,10 +81,16 @@ fn demanded(
     let Some(job) = planned.filter(|_| era.was_ended) else { return due };
     let plans = job.plans.iter().filter(|(index, plan)| *index < era.to_index && plan.revision == era.number);
     let ends = plans.flat_map(|(_, plan)| {
-        plan.instants.iter().copied().chain(plan.skipped.map(|range| range.last)).map(|at| at.0)
+        plan.instants
+            .iter()
+            .copied()
+            .chain(plan.skipped.map(|range| range.last))
+            .chain(plan.suspended.map(|range| range.last))
+            .map(|at| at.0)
     });
     let planned_to = ends.max().unwrap_or(i64::MIN);
-    let in_office = in_office_since(case, era.to_index).saturating_add(PLANNING_MS);
+    // Who is resumed waits for its plan, too.
+    let in_office = in_office_since(case, era.to_index).max(era.resumed).saturating_add(PLANNING_MS);
     let excused = |at: i64| at > planned_to && (at > ticked_to || era.to <= in_office);
     let demanded = instants[..due].partition_point(|at| !excused(*at));
     finding.count("not planned when the job ended", due - demanded);
@@ -124,10 +133,19 @@ fn eras<'a>(case: &'a Case<'_>, job_type: JobType) -> Vec<Era<'a>> {
                 }
                 CancelAnswer::AlreadyFinished { .. } | CancelAnswer::NotFound => None,
             });
-            let ended = replaced.into_iter().chain(cancelled).min();
+            let ended = replaced.into_iter().chain(cancelled).chain(job.deleted).min();
             let (to_index, to) = ended.unwrap_or((last_index + 1, last_now));
+            // Of what it did not outlast no instant was planned.
+            let over = |rest: &&Rest| {
+                rest.from.index <= to_index && rest.to.is_none_or(|resumed| resumed.index > to_index)
+            };
+            let rest = job.rests.iter().find(over).map(|rest| (rest.from.index, rest.from.at));
+            let ended = ended.into_iter().chain(rest).min();
+            let (to_index, to) = ended.unwrap_or((to_index, to));
+            let resumed = job.rests.iter().filter_map(|rest| rest.to).filter(|place| place.index < to_index);
+            let resumed = resumed.map(|place| place.at).max().unwrap_or(i64::MIN);
             let (number, was_ended) = (i as u64 + 1, ended.is_some());
-            eras.push(Era { id: *id, number, spec, from: *from, to, to_index, was_ended });
+            eras.push(Era { id: *id, number, spec, from: *from, to, to_index, was_ended, resumed });
         }
     }
     eras
@@ -138,22 +156,21 @@ fn plans_follow(finding: &mut Finding, era: &Era<'_>, job: &JobTrace, instants: 
     let mut last = era.from;
     let mut rest = instants.iter().copied().peekable();
     for (index, plan) in &job.plans {
-        if plan.revision != era.number || plan.after.0 != last {
+        if plan.revision != era.number || plan.after.0 != last && plan.resumed.is_none() {
             // Refused, or of another revision.
             continue;
         }
+        if plan.resumed.is_some() {
+            // What had been planned when it was suspended is planned anew.
+            let after = plan.after.0;
+            rest = instants[instants.partition_point(|at| *at <= after)..].iter().copied().peekable();
+            last = after;
+        }
+        if let Some(range) = plan.suspended {
+            last = gone_over(finding, era, *index, range, &mut rest);
+        }
         if let Some(range) = plan.skipped {
-            let mut count = 0;
-            while rest.next_if(|at| *at <= range.last.0).is_some() {
-                count += 1;
-            }
-            if count != range.count {
-                finding.violation(format!(
-                    "index {index}: the plan of {} goes over {} instants up to {}, the calendar has {count}",
-                    era.id, range.count, range.last
-                ));
-            }
-            last = range.last.0;
+            last = gone_over(finding, era, *index, range, &mut rest);
         }
         for at in &plan.instants {
             last = at.0;
@@ -169,6 +186,27 @@ fn plans_follow(finding: &mut Finding, era: &Era<'_>, job: &JobTrace, instants: 
             }
         }
     }
+}
+
+/// A plan goes over a range of instants: as many as the calendar has.
+fn gone_over(
+    finding: &mut Finding,
+    era: &Era<'_>,
+    index: u64,
+    range: Skipped,
+    rest: &mut Peekable<impl Iterator<Item = i64>>,
+) -> i64 {
+    let mut count = 0;
+    while rest.next_if(|at| *at <= range.last.0).is_some() {
+        count += 1;
+    }
+    if count != range.count {
+        finding.violation(format!(
+            "index {index}: the plan of {} goes over {} instants up to {}, the calendar has {count}",
+            era.id, range.count, range.last
+        ));
+    }
+    range.last.0
 }
 
 fn fates(case: &Case<'_>, finding: &mut Finding, era: &Era<'_>, instants: &[i64], demanded: usize) {

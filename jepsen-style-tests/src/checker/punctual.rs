@@ -45,7 +45,7 @@ pub(super) fn judge_late(case: &Case<'_>) -> Finding {
         let Some(i) = case.trace.by_id.get(&Id(exec.execution)) else { continue };
         let execution = &case.trace.executions[*i];
         let scheduled = case.trace.jobs.get(&execution.run.job).is_some_and(|job| {
-            job.spec().job_type != JobType::RealTime && job.retried.is_empty() && job.revisions.len() == 1
+            job.spec().job_type != JobType::RealTime && !job.was_acted_on() && job.revisions.len() == 1
         });
         if execution.attempt > 1 || !scheduled {
             continue;

@@ -19,6 +19,7 @@ pub(crate) enum Reply {
     Cancelled(CancelAnswer),
     Terminating(Id),
     Retried(RunRef),
+    Acted(ActAnswer),
     Online(Id),
     Dispatched {
         session: Id,
@@ -109,6 +110,63 @@ impl CancelAnswer {
             CancelAnswer::CancelRequested(_) => "cancel_requested",
             CancelAnswer::AlreadyFinished { .. } => "already_finished",
             CancelAnswer::NotFound => "not_found",
+        }
+    }
+}
+
+/// What became of a suspend, resume, trigger or delete.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ActAnswer {
+    Suspended(Id),
+    AlreadySuspended(Id),
+    Resumed(Id),
+    NotSuspended(Id),
+    Ended(Id),
+    Triggered(RunRef),
+    AlreadyReady(RunRef),
+    AlreadyRunning(RunRef),
+    Deleted(Id),
+    StillExecuting(RunRef),
+    CancelRequested(Id),
+    AlreadyFinished { job: Id, fate: Fate },
+    NotFound,
+}
+
+impl ActAnswer {
+    pub(crate) fn job(&self) -> Option<Id> {
+        match self {
+            ActAnswer::Suspended(id)
+            | ActAnswer::AlreadySuspended(id)
+            | ActAnswer::Resumed(id)
+            | ActAnswer::NotSuspended(id)
+            | ActAnswer::Ended(id)
+            | ActAnswer::Deleted(id)
+            | ActAnswer::CancelRequested(id)
+            | ActAnswer::AlreadyFinished { job: id, .. } => Some(*id),
+            ActAnswer::Triggered(run)
+            | ActAnswer::AlreadyReady(run)
+            | ActAnswer::AlreadyRunning(run)
+            | ActAnswer::StillExecuting(run) => Some(run.job),
+            ActAnswer::NotFound => None,
+        }
+    }
+
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            ActAnswer::Suspended(_) => "suspended",
+            ActAnswer::AlreadySuspended(_) => "already_suspended",
+            ActAnswer::Resumed(_) => "resumed",
+            ActAnswer::NotSuspended(_) => "not_suspended",
+            ActAnswer::Ended(_) => "ended",
+            ActAnswer::Triggered(_) => "triggered",
+            ActAnswer::AlreadyReady(_) => "already_ready",
+            ActAnswer::AlreadyRunning(_) => "already_running",
+            ActAnswer::Deleted(_) => "deleted",
+            ActAnswer::StillExecuting(_) => "executing",
+            ActAnswer::CancelRequested(_) => "cancel_requested",
+            ActAnswer::AlreadyFinished { .. } => "already_finished",
+            ActAnswer::NotFound => "not_found",
         }
     }
 }

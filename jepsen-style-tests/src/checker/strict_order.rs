@@ -62,6 +62,7 @@ fn answered(case: &Case<'_>, finding: &mut Finding, operation: &Operation, place
             told.iter().filter(|answer| !matches!(answer, SubmitAnswer::Refused(_))).eq(applied)
         }
         (Answer::Cancelled(told), Reply::Cancelled(applied)) => told == applied,
+        (Answer::Acted(told), Reply::Acted(applied)) => told == applied,
         (Answer::Refused(told), Reply::Refused(applied)) => *told == applied.reason,
         // All that was asked for was refused at the door; the empty request is in the log, to be answered again.
         (Answer::Refused(told), Reply::Submitted(applied)) => {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::agreed_log::AgreedLog;
 use super::command::{Action, Command, JobPlan, JobRef, Spec};
 use super::replay::Replay;
-use super::reply::{CancelAnswer, CompleteAnswer, Reply, SubmitAnswer};
+use super::reply::{ActAnswer, CancelAnswer, CompleteAnswer, Reply, SubmitAnswer};
 use super::words::{Id, RunRef};
 
 #[derive(Debug, Default)]
@@ -72,6 +72,10 @@ pub(crate) struct JobTrace {
     /// Indexes at which it was made to live again by hand.
     pub(crate) retried: Vec<u64>,
     pub(crate) plans: Vec<(u64, JobPlan)>,
+    /// When it was suspended.
+    pub(crate) rests: Vec<Rest>,
+    /// The index and the machine's time at which it was deleted.
+    pub(crate) deleted: Option<(u64, i64)>,
     /// How many executions of any job had been dispatched before each revision.
     pub(crate) dispatched: Vec<usize>,
 }
@@ -81,11 +85,43 @@ impl JobTrace {
         &self.revisions.last().expect("a job has a first revision").2
     }
 
+    fn asked_for(&mut self, index: u64, run: RunRef) {
+        self.retried.push(index);
+        if let Some(rest) = self.rests.last_mut().filter(|rest| rest.to.is_none()) {
+            rest.asked.push(run);
+        }
+    }
+
+    /// Whether somebody asked for something of it by hand.
+    pub(crate) fn was_acted_on(&self) -> bool {
+        !self.retried.is_empty() || !self.rests.is_empty() || self.deleted.is_some()
+    }
+
     /// Whether something after this index could bring it back to life.
     pub(crate) fn revived_between(&self, after: u64, until: u64) -> bool {
         let replaced = self.revisions.iter().skip(1).map(|(index, ..)| *index);
         replaced.chain(self.retried.iter().copied()).any(|index| index >= after && index <= until)
     }
+}
+
+/// From a suspend to its resume.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    pub(crate) from: Place,
+    /// None while it lasts, and where the job ended in it for good.
+    pub(crate) to: Option<Place>,
+    /// Runs that somebody asked for meanwhile.
+    pub(crate) asked: Vec<RunRef>,
+}
+
+/// Where in the log something stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) index: u64,
+    /// The machine's time.
+    pub(crate) at: i64,
+    /// How many executions of any job had been dispatched before it: entries hold several commands.
+    pub(crate) dispatched: usize,
 }
 
 #[derive(Debug)]
@@ -135,11 +171,12 @@ impl Trace {
                     self.submitted(index, now, spec, answer);
                 }
             }
-            (Command::Retry { run, .. }, Reply::Retried(_)) => {
+            (Command::Retry { .. }, Reply::Retried(run)) => {
                 if let Some(job) = self.jobs.get_mut(&run.job) {
-                    job.retried.push(index);
+                    job.asked_for(index, *run);
                 }
             }
+            (_, Reply::Acted(answer)) => self.acted(index, now, answer),
             (Command::Cancel { job, .. }, Reply::Cancelled(answer)) => {
                 let of = answer.job();
                 let executing = of.map(|of| self.under_way(of)).unwrap_or_default();
@@ -233,6 +270,8 @@ impl Trace {
                     revisions: vec![revision],
                     retried: Vec::new(),
                     plans: Vec::new(),
+                    rests: Vec::new(),
+                    deleted: None,
                     dispatched: vec![dispatched],
                 };
                 self.jobs.entry(*id).or_insert(job);
@@ -249,6 +288,36 @@ impl Trace {
             | SubmitAnswer::Exists(_)
             | SubmitAnswer::Conflict(_)
             | SubmitAnswer::Refused(_) => {}
+        }
+    }
+
+    fn acted(&mut self, index: u64, at: i64, answer: &ActAnswer) {
+        let place = Place { index, at, dispatched: self.executions.len() };
+        let Some(job) = answer.job().and_then(|id| self.jobs.get_mut(&id)) else { return };
+        match answer {
+            ActAnswer::Suspended(_) => {
+                // It ended in the rest before, and was made to live again.
+                if let Some(rest) = job.rests.last_mut() {
+                    rest.to.get_or_insert(place);
+                }
+                job.rests.push(Rest { from: place, to: None, asked: Vec::new() });
+            }
+            ActAnswer::Resumed(_) => {
+                if let Some(rest) = job.rests.last_mut() {
+                    rest.to.get_or_insert(place);
+                }
+            }
+            ActAnswer::Triggered(run) => job.asked_for(index, *run),
+            ActAnswer::Deleted(_) => job.deleted = Some((index, at)),
+            ActAnswer::AlreadySuspended(_)
+            | ActAnswer::NotSuspended(_)
+            | ActAnswer::Ended(_)
+            | ActAnswer::AlreadyReady(_)
+            | ActAnswer::AlreadyRunning(_)
+            | ActAnswer::StillExecuting(_)
+            | ActAnswer::CancelRequested(_)
+            | ActAnswer::AlreadyFinished { .. }
+            | ActAnswer::NotFound => {}
         }
     }
 

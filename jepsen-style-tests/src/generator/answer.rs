@@ -48,6 +48,43 @@ pub(crate) fn retried(answer: &pb::RetryResponse) -> Value {
     }
 }
 
+pub(crate) fn suspended(answer: &pb::SuspendResponse) -> Value {
+    match answer.outcome() {
+        pb::SuspendOutcome::AlreadyFinished => finished(&answer.job_id, answer.finished_as()),
+        other => about(&answer.job_id, other.as_str_name(), "SUSPEND_OUTCOME_"),
+    }
+}
+
+pub(crate) fn resumed(answer: &pb::ResumeResponse) -> Value {
+    match answer.outcome() {
+        pb::ResumeOutcome::AlreadyFinished => finished(&answer.job_id, answer.finished_as()),
+        other => about(&answer.job_id, other.as_str_name(), "RESUME_OUTCOME_"),
+    }
+}
+
+pub(crate) fn triggered(answer: &pb::TriggerResponse) -> Value {
+    about(&answer.run_id, answer.outcome().as_str_name(), "TRIGGER_OUTCOME_")
+}
+
+pub(crate) fn deleted(answer: &pb::DeleteResponse) -> Value {
+    match answer.outcome() {
+        pb::DeleteOutcome::Executing => json!({ "still_executing": answer.run_id }),
+        other => about(&answer.job_id, other.as_str_name(), "DELETE_OUTCOME_"),
+    }
+}
+
+/// What became of an act, with the job or the run that it is about.
+fn about(what: &str, outcome: &str, prefix: &str) -> Value {
+    match lower(outcome, prefix).as_str() {
+        "not_found" => json!("not_found"),
+        word => json!({ word: what }),
+    }
+}
+
+fn finished(job_id: &str, finished_as: pb::JobState) -> Value {
+    json!({ "already_finished": { "job": job_id, "fate": state(finished_as) } })
+}
+
 /// `waiting`, `ready`, ..., as in the protocol.
 pub(crate) fn state(state: pb::JobState) -> String {
     lower(state.as_str_name(), "JOB_STATE_")

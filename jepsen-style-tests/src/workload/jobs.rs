@@ -28,6 +28,11 @@ pub(super) fn draw(workload: Workload, rng: &mut Rng, task_id: String) -> pb::Jo
             1 => repeat(rng, task_id),
             _ => one_shot(rng, task_id),
         },
+        Workload::Suspend => match rng.u8(..20) {
+            0..=3 => cron(rng, task_id),
+            4..=7 => repeat(rng, task_id),
+            _ => one_shot(rng, task_id),
+        },
         Workload::Executions => execution(rng, task_id),
         Workload::Cron => cron(rng, task_id),
         Workload::Repeat => repeat(rng, task_id),

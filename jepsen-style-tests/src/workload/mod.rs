@@ -33,6 +33,8 @@ pub(crate) enum Workload {
     Lists,
     /// Jobs whose ends JobClients want to hear; some of their handlers fail at first.
     Feedback,
+    /// Jobs of all kinds suspended, resumed, triggered and deleted.
+    Suspend,
     /// JobClients with a FailStore, while all JobTrackers are away for a while and the JobClients die too.
     FailStore,
 }
@@ -47,6 +49,8 @@ pub(crate) struct Mix {
     pub(crate) cancel: u32,
     pub(crate) terminate: u32,
     pub(crate) retry: u32,
+    /// A suspend, resume, trigger or delete.
+    pub(crate) act: u32,
     pub(crate) get: u32,
     pub(crate) list: u32,
     /// Several pages of one list, one after another.
@@ -67,6 +71,7 @@ impl Workload {
         Workload::Mixed,
         Workload::Lists,
         Workload::Feedback,
+        Workload::Suspend,
         Workload::FailStore,
     ];
 
@@ -81,6 +86,7 @@ impl Workload {
         Workload::Mixed,
         Workload::Lists,
         Workload::Feedback,
+        Workload::Suspend,
         Workload::FailStore,
     ];
 
@@ -93,7 +99,7 @@ impl Workload {
     pub(crate) fn planted(self) -> u32 {
         match self {
             Workload::Cron => 12,
-            Workload::Repeat | Workload::Mixed => 6,
+            Workload::Repeat | Workload::Mixed | Workload::Suspend => 6,
             Workload::Submit
             | Workload::Executions
             | Workload::SnapshotRejoin
@@ -115,6 +121,7 @@ impl Workload {
             cancel: 0,
             terminate: 0,
             retry: 0,
+            act: 0,
             get,
             list,
             pages: 0,
@@ -127,6 +134,9 @@ impl Workload {
             }
             Workload::Lists => {
                 Mix { submit: 6, batch: 1, race: 1, cancel: 3, pages: 4, ..reads(2, 2, ms(40)) }
+            }
+            Workload::Suspend => {
+                Mix { submit: 5, race: 1, cancel: 1, retry: 1, act: 12, ..reads(10, 2, ms(60)) }
             }
             // Little else: its jobs come from the submitters.
             Workload::FailStore => Mix { submit: 2, cancel: 1, ..reads(8, 1, ms(300)) },
@@ -147,7 +157,12 @@ impl Workload {
     /// The faults that it is nothing without.
     pub(crate) fn must_have(self) -> &'static [Family] {
         match self {
-            Workload::Submit | Workload::Cron | Workload::Repeat | Workload::Lists | Workload::Mixed => &[],
+            Workload::Submit
+            | Workload::Cron
+            | Workload::Repeat
+            | Workload::Lists
+            | Workload::Suspend
+            | Workload::Mixed => &[],
             Workload::Feedback => &[Family::Kill],
             Workload::FailStore => &[Family::ClientKill],
             Workload::Marathon => &[Family::TrackerCut],
@@ -204,6 +219,7 @@ impl Workload {
             Workload::Feedback => {
                 &[Family::Kill, Family::Partition, Family::Pause, Family::Power, Family::TrackerKill]
             }
+            Workload::Suspend => &[Family::Kill, Family::Power, Family::Partition, Family::TrackerKill],
             Workload::FailStore => {
                 &[Family::Kill, Family::Power, Family::Partition, Family::ClientKill, Family::TrackerKill]
             }

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::{Mix, Workload, jobs};
+use crate::act::Act;
 use crate::client::{Client, Ended, Task};
 use crate::generator::spec::GROUP;
 
@@ -19,10 +20,11 @@ const PAGES_MAX: usize = 8;
 /// How far from the due time a cancel is aimed, to both sides.
 const RACE_MS: i64 = 50;
 /// What a list can be filtered by.
-const STATES: [pb::JobState; 7] = [
+const STATES: [pb::JobState; 8] = [
     pb::JobState::Waiting,
     pb::JobState::Ready,
     pb::JobState::Executing,
+    pb::JobState::Suspended,
     pb::JobState::Succeeded,
     pb::JobState::Failed,
     pb::JobState::Dead,
@@ -96,7 +98,7 @@ impl Player {
 
     async fn operate(&mut self) {
         let mix = self.mix;
-        let changes = [mix.submit, mix.batch, mix.race, mix.cancel, mix.terminate, mix.retry];
+        let changes = [mix.submit, mix.batch, mix.race, mix.cancel, mix.terminate, mix.retry, mix.act];
         let weights = [changes.as_slice(), &[mix.get, mix.list, mix.pages]].concat();
         let mut at = self.client.rng.u32(..weights.iter().sum::<u32>());
         let mut class = 0;
@@ -111,8 +113,9 @@ impl Player {
             3 => self.cancel().await,
             4 => self.terminate().await,
             5 => self.retry().await,
-            6 => self.get().await,
-            7 => self.list().await,
+            6 => self.act().await,
+            7 => self.get().await,
+            8 => self.list().await,
             _ => self.pages().await,
         }
     }
@@ -202,6 +205,26 @@ impl Player {
     async fn retry(&mut self) {
         if let Some((task_id, run)) = self.run_in(pb::JobState::Dead).await {
             self.client.retry(&task_id, &run).await;
+        }
+    }
+
+    /// Mostly suspends, and what they need: a resume of what rests, a trigger meanwhile, rarely a delete.
+    async fn act(&mut self) {
+        let act = match self.client.rng.u8(..20) {
+            0..=7 => Act::Suspend,
+            8..=14 => Act::Resume,
+            15..=17 => Act::Trigger,
+            _ => Act::Delete,
+        };
+        if act == Act::Resume
+            && self.client.rng.u8(..3) > 0
+            && let Some((task_id, job_id)) = self.job_in(pb::JobState::Suspended).await
+        {
+            let task = Task { node_group: GROUP.into(), task_id, job_id: Some(job_id) };
+            self.client.act(act, task).await;
+        } else if let Some(job) = self.known.recent(&mut self.client.rng) {
+            let by_key = self.client.rng.bool();
+            self.client.act(act, task(&job, by_key)).await;
         }
     }
 

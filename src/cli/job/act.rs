@@ -29,7 +29,7 @@ pub(super) struct Cancel {
     reason: String,
 }
 
-/// Stop what executes now; the retry policy then decides whether it is tried again
+/// Stop what executes now: asked first, killed after a grace; there is no further attempt
 ///
 /// Example:
 ///   raftsman job terminate 42.0/3 --reason 'wrong input'
@@ -44,19 +44,22 @@ pub(super) struct Terminate {
     reason: String,
 }
 
-/// Make a dead or failed run ready again
+/// Run a finished run again, as a new run of its job
 ///
 /// Example:
 ///   raftsman job list --state dead -o id | xargs -n1 raftsman job retry
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Retry {
-    /// A run's id such as 42.0/3, or a job's such as 42.0 for its last run
+    /// A run's id such as 42.0/3, or a job's such as 42.0 for its last dead run
     #[arg(value_name = "RUN|JOB")]
     id: String,
+    /// Shown in the job log
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reason: String,
 }
 
-fn named() -> Option<pb::Idempotency> {
+pub(super) fn named() -> Option<pb::Idempotency> {
     Some(pb::Idempotency { request_id: fresh_name(), ..Default::default() })
 }
 
@@ -138,23 +141,32 @@ fn terminated(outcome: pb::TerminateOutcome, run_id: &str) -> Outcome {
 impl Retry {
     pub(super) async fn run(self, global: &Global) -> Outcome {
         let client = global.connect.client().await?;
-        let run_id = run_id(&client, &self.id).await?;
-        let request = pb::RetryRequest { run_id: run_id.clone(), idempotency: named() };
+        let mut request =
+            pb::RetryRequest { reason: self.reason, idempotency: named(), ..pb::RetryRequest::default() };
+        if self.id.contains('/') {
+            request.run_id.clone_from(&self.id);
+        } else {
+            request.last_dead_of = Some(pb::retry_request::LastDeadOf::JobId(self.id.clone()));
+        }
         let answer = client.call(request, async |via, request| jobs(via).retry(request).await).await?;
         let (outcome, state) = (answer.outcome(), run_state(answer.state()));
-        print(global, &run_id, word(outcome.as_str_name(), "RETRY_OUTCOME_"), state)?;
-        retried(outcome, &run_id, state)
+        let shown = if answer.run_id.is_empty() { &self.id } else { &answer.run_id };
+        print(global, shown, word(outcome.as_str_name(), "RETRY_OUTCOME_"), state)?;
+        retried(outcome, &self.id)
     }
 }
 
-fn retried(outcome: pb::RetryOutcome, run_id: &str, state: &str) -> Outcome {
+fn retried(outcome: pb::RetryOutcome, id: &str) -> Outcome {
     match outcome {
         pb::RetryOutcome::Accepted => Ok(()),
+        pb::RetryOutcome::NotDead if id.contains('/') => {
+            Err(Failure::Conflict(format!("run {id} or its job has not ended; nothing changed")))
+        }
         pb::RetryOutcome::NotDead => Err(Failure::Conflict(format!(
-            "run {run_id} is {state}; only a dead or failed one can be retried"
+            "job {id} has no dead run; `raftsman job trigger {id}` runs it now"
         ))),
         pb::RetryOutcome::NotFound | pb::RetryOutcome::Unspecified => {
-            Err(Failure::NotFound(format!("no run {run_id} is known; see `raftsman job runs`")))
+            Err(Failure::NotFound(format!("nothing is known of {id}; see `raftsman job runs`")))
         }
     }
 }
@@ -185,6 +197,6 @@ mod tests {
         ];
         assert_eq!(terminates.map(|outcome| code(terminated(outcome, "42.0/3"))), [0, 6, 6, 3]);
         let retries = [RetryOutcome::Accepted, RetryOutcome::NotDead, RetryOutcome::NotFound];
-        assert_eq!(retries.map(|outcome| code(retried(outcome, "42.0/3", "READY"))), [0, 6, 3]);
+        assert_eq!(retries.map(|outcome| code(retried(outcome, "42.0/3"))), [0, 6, 3]);
     }
 }

@@ -3,6 +3,7 @@
 mod act;
 mod logs;
 mod show;
+mod steer;
 mod submit;
 mod update;
 mod wait;
@@ -39,6 +40,10 @@ enum Verb {
     Cancel(act::Cancel),
     Terminate(act::Terminate),
     Retry(act::Retry),
+    Suspend(steer::Suspend),
+    Resume(steer::Resume),
+    Trigger(steer::Trigger),
+    Delete(steer::Delete),
     Logs(logs::Logs),
 }
 
@@ -54,6 +59,10 @@ impl JobCommand {
             Verb::Cancel(cancel) => cancel.run(global).await,
             Verb::Terminate(terminate) => terminate.run(global).await,
             Verb::Retry(retry) => retry.run(global).await,
+            Verb::Suspend(suspend) => suspend.run(global).await,
+            Verb::Resume(resume) => resume.run(global).await,
+            Verb::Trigger(trigger) => trigger.run(global).await,
+            Verb::Delete(delete) => delete.run(global).await,
             Verb::Logs(logs) => logs.run(global).await,
         }
     }

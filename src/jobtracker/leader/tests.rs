@@ -149,7 +149,13 @@ fn success(execution: ExecutionId) -> FromTracker {
         retry_after: None,
     };
     FromTracker::Completed {
-        results: vec![ExecutionResult { execution, run: None, outcome, took: Some(Millis::new(5)) }],
+        results: vec![ExecutionResult {
+            execution,
+            run: None,
+            outcome,
+            resent: false,
+            took: Some(Millis::new(5)),
+        }],
         has_room: true,
     }
 }

@@ -10,10 +10,12 @@ use crate::machine::change::Change;
 use crate::machine::command::{Complete, Completion};
 use crate::machine::job_log;
 use crate::machine::queue::end::{self, End};
-use crate::machine::queue::revision;
 use crate::machine::queue::take_back::end_attempt;
+use crate::machine::queue::{hold, revision};
 use crate::machine::reply::{CompleteAnswer, Reply};
-use crate::machine::row::{Attempt, AttemptEnd, Fate, JobLogKind, JobLogRow, LiveRun, LiveState, Stop};
+use crate::machine::row::{
+    Attempt, AttemptEnd, Fate, JobLogKind, JobLogRow, LedgerRow, LiveRun, LiveState, Stop,
+};
 use crate::planted::{self, Bug};
 
 pub(super) fn apply(change: &mut Change<'_>, complete: &Complete) -> Result<Reply, BaseError> {
@@ -40,6 +42,9 @@ fn one(change: &mut Change<'_>, result: &Completion) -> Result<CompleteAnswer, B
     let mut live = LiveRun::clone(&live);
     let action = result.outcome.action;
     end_attempt(change, &mut live, AttemptEnd::Completed(action), result.outcome.error.clone());
+    if let Some(ended) = live.attempts.last_mut() {
+        ended.resent = result.resent;
+    }
     match action {
         Action::ExecuteSuccess => end_with(change, run, live, Fate::Succeeded, result),
         Action::ExecuteFailed => end_with(change, run, live, Fate::Failed, result),
@@ -86,11 +91,17 @@ fn retry_or_end(
     }
     let delay = result.outcome.retry_after.unwrap_or_else(|| spec.retry.delay(run, live.retries + 1));
     let until = change.now() + delay;
+    let held = hold::is_held(change, run.job, &live)?;
+    if held && live.periodic {
+        let failed = End::without_result(Fate::Failed, "its job was suspended");
+        return end::run(change, run, live, End { said: Some(result.outcome.action), ..failed });
+    }
     if spec.rely_on_previous_cycle && next_cycle_comes_first(change, run, &live, until)? {
         return end_with(change, run, live, Fate::Failed, result);
     }
     live.retries += 1;
-    live.state = LiveState::Waiting { until };
+    let waiting = LiveState::Waiting { until };
+    live.state = if held { hold::held(&waiting) } else { waiting };
     live.reset_log();
     change.count(&live.node_group, |group| {
         group.retried += 1;
@@ -115,15 +126,38 @@ fn next_cycle_comes_first(
 }
 
 fn late(change: &mut Change<'_>, result: &Completion) -> Result<CompleteAnswer, BaseError> {
-    let recorded = |attempt: &Attempt| {
-        attempt.execution == result.execution && attempt.end == AttemptEnd::Completed(result.outcome.action)
-    };
-    let live = change.live(result.run)?.is_some_and(|live| live.attempts.iter().any(recorded));
-    if live || change.ledger(result.run)?.is_some_and(|row| row.attempts.iter().any(recorded)) {
+    if change.job(result.run.job)?.is_none() {
+        // Forgotten or deleted, though rows of it may be left.
+        return Ok(CompleteAnswer::Stale);
+    }
+    if let Some(live) = change.live(result.run)?
+        && let Some(place) = recorded(&live.attempts, result)
+    {
+        if !live.attempts[place].resent {
+            let mut live = LiveRun::clone(&live);
+            live.attempts[place].resent = true;
+            change.put_live(result.run, live)?;
+        }
+        return Ok(CompleteAnswer::Accepted);
+    }
+    if let Some(row) = change.ledger(result.run)?
+        && let Some(place) = recorded(&row.attempts, result)
+    {
+        if !row.attempts[place].resent {
+            let mut new = LedgerRow::clone(&row);
+            new.attempts[place].resent = true;
+            change.put_ledger_again(result.run, row, new)?;
+        }
         return Ok(CompleteAnswer::Accepted);
     }
     write_down_stale(change, result)?;
     Ok(CompleteAnswer::Stale)
+}
+
+/// Which attempt this result ended when it came before.
+fn recorded(attempts: &[Attempt], result: &Completion) -> Option<usize> {
+    let end = AttemptEnd::Completed(result.outcome.action);
+    attempts.iter().position(|attempt| attempt.execution == result.execution && attempt.end == end)
 }
 
 /// Only beside a run that is known: what is written down for another one would never be forgotten.

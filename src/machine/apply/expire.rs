@@ -1,6 +1,7 @@
 //! Forgets what is old: finished runs by age and by number a group, request ids, client sessions, offline TaskTrackers,
 //! feedback that nobody heard, series by age and by number, written lines of the job log and events of nodes by age and
-//! by what they take. A bounded number of rows a command, and an effect that says so when there is more.
+//! by what they take, what is left of deleted jobs. A bounded number of rows a command, and an effect that says so when
+//! there is more.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +13,7 @@ use crate::machine::job_log;
 use crate::machine::key::Key;
 use crate::machine::limits::{ALARM_KEPT, EXPIRE_MAX};
 use crate::machine::node_history;
-use crate::machine::queue::{feedback, take_back};
+use crate::machine::queue::{end, feedback, take_back};
 use crate::machine::reply::Reply;
 use crate::machine::row::{LiveState, Row, TrackerState};
 use crate::machine::stats::minute_of;
@@ -23,6 +24,7 @@ pub(super) fn apply(change: &mut Change<'_>) -> Result<Reply, BaseError> {
         undo_old_pushes(change)?;
     }
     finished_runs(change)?;
+    deleted_jobs(change)?;
     old_histories(change)?;
     request_ids(change)?;
     client_sessions(change)?;
@@ -114,6 +116,25 @@ impl Forgetting {
         Ok(forgotten)
     }
 
+    /// Forgets what is left of a job; false if there is more than may be removed now.
+    fn rest_of(&mut self, change: &mut Change<'_>, job: JobId, group: &NodeGroup) -> Result<bool, BaseError> {
+        let (from, to) = (Key::Ledger(RunId { job, number: 0 }), Key::Ledger(RunId::of_whole(job)));
+        for (key, row) in change.scan(&from, &to, self.budget)? {
+            let (Key::Ledger(run), Row::Ledger(ended)) = (&key, row) else { continue };
+            if !self.log_of(change, *run)? {
+                return Ok(false);
+            }
+            let ended_in = group_of_end(change, (*run, ended.ended), group)?;
+            change.delete(Key::Finished(ended_in.clone(), ended.ended, *run))?;
+            change.delete(key)?;
+            change.count(&ended_in, |row| row.kept -= 1)?;
+        }
+        let about = RunId::of_whole(job);
+        self.budget -= job_log::forget(change, about, Position::MIN, Position::MAX, self.budget)?;
+        // What was cut off is found by the next one.
+        Ok(self.budget > 0)
+    }
+
     /// Forgets a run's log, not the job's; false if there is more than may be removed now.
     fn log_of(&mut self, change: &mut Change<'_>, run: RunId) -> Result<bool, BaseError> {
         if run.is_whole() {
@@ -126,6 +147,29 @@ impl Forgetting {
         self.budget = self.budget.saturating_sub(1);
         Ok(is_done)
     }
+}
+
+/// A run may have ended in another node group than that in which its job was last.
+fn group_of_end(
+    change: &Change<'_>,
+    (run, at): (RunId, Timestamp),
+    likely: &NodeGroup,
+) -> Result<NodeGroup, BaseError> {
+    if change.has_finished(likely, at, run)? {
+        return Ok(likely.clone());
+    }
+    for group in groups(change)? {
+        if change.has_finished(&group, at, run)? {
+            return Ok(group);
+        }
+    }
+    Ok(likely.clone())
+}
+
+fn groups(change: &Change<'_>) -> Result<Vec<NodeGroup>, BaseError> {
+    let (from, to) = (Key::first_group(), Key::Client(ClientId(Position::MIN)));
+    let groups = change.scan(&from, &to, usize::MAX)?.into_iter();
+    Ok(groups.filter_map(|(key, _)| if let Key::Group(group) = key { Some(group) } else { None }).collect())
 }
 
 /// A job that has ended and of whose runs none is left.
@@ -142,8 +186,28 @@ fn forget_job_if_bare(change: &mut Change<'_>, id: JobId) -> Result<(), BaseErro
     if key.is_some() {
         change.delete(Key::TaskKey(job.spec.node_group.clone(), job.spec.task_id.clone()))?;
     }
-    job_log::forget(change, RunId::of_whole(id), Position::MIN, Position::MAX, usize::MAX)?;
+    end::unmark_end(change, id, &job)?;
+    let about = RunId::of_whole(id);
+    let (from, to) = (Key::JobLog(about, Position::MIN), Key::JobLog(about, Position::MAX));
+    if !change.scan(&from, &to, 1)?.is_empty() {
+        change.put_deleted(id, job.spec.node_group.clone())?;
+    }
     change.delete(Key::Job(id))
+}
+
+/// What is left of jobs that nobody can see any more.
+fn deleted_jobs(change: &mut Change<'_>) -> Result<(), BaseError> {
+    let (from, to) = (Key::Deleted(JobId(Position::MIN)), Key::Deleted(JobId(Position::MAX)));
+    let mut forgetting = Forgetting { budget: EXPIRE_MAX, jobs: BTreeSet::new() };
+    for (key, row) in change.scan(&from, &to, EXPIRE_MAX)? {
+        let (Key::Deleted(job), Row::Deleted(group)) = (&key, row) else { continue };
+        if !forgetting.rest_of(change, *job, &group)? {
+            change.effect(Effect::MoreToExpire);
+            return Ok(());
+        }
+        change.delete(key)?;
+    }
+    Ok(())
 }
 
 fn request_ids(change: &mut Change<'_>) -> Result<(), BaseError> {

@@ -5,6 +5,7 @@ mod biz_log;
 mod cancel;
 mod client_open;
 mod complete;
+mod delete;
 mod delete_group;
 mod dispatch;
 mod drain;
@@ -13,10 +14,12 @@ mod feedback_drop;
 mod feedback_failed;
 mod feedback_heard;
 mod feedback_retry;
+mod on_job;
 mod pause_queue;
 mod plan;
 mod reclaim;
 mod request;
+mod resume;
 mod resume_queue;
 mod retry;
 mod return_;
@@ -26,10 +29,12 @@ mod set_slots;
 mod silence_alarm;
 mod stats;
 mod submit;
+mod suspend;
 mod terminate;
 mod tick;
 mod tracker_offline;
 mod tracker_online;
+mod trigger;
 mod undrain;
 mod update;
 
@@ -46,6 +51,10 @@ pub(super) fn apply(change: &mut Change<'_>, command: &Command) -> Result<Reply,
         Command::Cancel(cancel) => cancel::apply(change, cancel),
         Command::Terminate(terminate) => terminate::apply(change, terminate),
         Command::Retry(retry) => retry::apply(change, retry),
+        Command::Suspend(act) => suspend::apply(change, act),
+        Command::Resume(act) => resume::apply(change, act),
+        Command::Trigger(act) => trigger::apply(change, act),
+        Command::Delete(act) => delete::apply(change, act),
         Command::Update(update) => update::apply(change, update),
         Command::TrackerOnline(online) => tracker_online::apply(change, online),
         Command::TrackerOffline(offline) => tracker_offline::apply(change, offline),

@@ -28,7 +28,10 @@ fn one(change: &mut Change<'_>, plan: &JobPlan) -> Result<bool, BaseError> {
     let (Some(row), Some(job)) = (change.periodic(plan.job)?, change.job(plan.job)?) else {
         return Ok(false);
     };
-    let current = row.revision == plan.revision && row.planned_until() == plan.after;
+    let current = row.revision == plan.revision
+        && row.planned_until() == plan.after
+        && row.resumed == plan.resumed
+        && !row.suspended;
     let outdated = !current && !planted::is(Bug::PlanOfAnOldRevision);
     if outdated || !is_plannable(&row) || !is_in_order(plan) {
         return Ok(false);
@@ -37,6 +40,10 @@ fn one(change: &mut Change<'_>, plan: &JobPlan) -> Result<bool, BaseError> {
     let is_misfire = |range: SkippedRange| change.now().since(range.last) > spec.misfire_after;
     if !plan.skipped.is_none_or(is_misfire) {
         return Ok(false);
+    }
+    row.resumed = None;
+    if let Some(range) = plan.suspended {
+        instant::skip(change, plan.job, &spec, &mut row, range, SkipReason::Suspended)?;
     }
     if let Some(range) = plan.skipped {
         for late in take_ahead(&mut row) {
@@ -58,17 +65,19 @@ fn is_plannable(row: &PeriodicRow) -> bool {
     matches!(row.rhythm, Rhythm::Planned { ended: false, .. })
 }
 
-/// Strictly increasing after `after`, a skipped range first, and not too many.
+/// Strictly increasing after `after`: what fell due while the job was suspended, what was missed, what comes.
 fn is_in_order(plan: &JobPlan) -> bool {
-    let range = plan.skipped.into_iter().flat_map(|range| [range.first, range.last]);
-    let edges: Vec<Timestamp> = range.collect();
-    let range_holds = edges.first().is_none_or(|first| plan.after < *first)
-        && edges.windows(2).all(|pair| pair[0] <= pair[1])
-        && plan.skipped.is_none_or(|range| range.count > 0);
-    let start = edges.last().copied().unwrap_or(plan.after);
+    let is_range = |range: SkippedRange| range.first <= range.last && range.count > 0;
+    let suspended_holds = plan.suspended.is_none_or(|range| {
+        let ends_in_time = plan.resumed.is_some_and(|resumed| range.last <= resumed);
+        plan.after < range.first && is_range(range) && ends_in_time
+    });
+    let start = plan.resumed.map_or(plan.after, |resumed| resumed.max(plan.after));
+    let skipped_holds = plan.skipped.is_none_or(|range| start < range.first && is_range(range));
+    let start = plan.skipped.map_or(start, |range| range.last);
     let increasing = plan.instants.first().is_none_or(|first| start < *first)
         && plan.instants.windows(2).all(|pair| pair[0] < pair[1]);
-    range_holds && increasing && plan.instants.len() <= PLAN_AHEAD_MAX
+    suspended_holds && skipped_holds && increasing && plan.instants.len() <= PLAN_AHEAD_MAX
 }
 
 fn take_ahead(row: &mut PeriodicRow) -> Vec<Timestamp> {

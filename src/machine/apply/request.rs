@@ -96,6 +96,7 @@ impl From<Answer> for Reply {
             Answer::Cancelled(answer) => Reply::Cancelled(answer),
             Answer::Terminating(execution) => Reply::Terminating(execution),
             Answer::Retried(run) => Reply::Retried(run),
+            Answer::Acted(answer) => Reply::Acted(answer),
             Answer::Refused(refusal) => Reply::Refused(refusal),
             Answer::Updated(answer) => Reply::Updated(answer),
         }

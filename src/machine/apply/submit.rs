@@ -11,9 +11,7 @@ use crate::machine::key::Key;
 use crate::machine::queue::end::{self, End};
 use crate::machine::queue::{instant, revision, start};
 use crate::machine::reply::{Reply, SubmitAnswer};
-use crate::machine::row::{
-    Answer, Fate, JobRow, LiveRun, LiveState, PeriodicRow, Rhythm, SkipReason, TaskKeyRow,
-};
+use crate::machine::row::{Answer, Fate, JobRow, LiveRun, LiveState, Rhythm, SkipReason, TaskKeyRow};
 use crate::planted::{self, Bug};
 
 pub(super) fn apply(change: &mut Change<'_>, submit: &Submit) -> Result<Reply, BaseError> {
@@ -61,6 +59,8 @@ fn accept(change: &mut Change<'_>, spec: &Arc<JobSpec>) -> Result<SubmitAnswer, 
             created: now,
             updated: now,
             next_number,
+            suspended: None,
+            end_marked: None,
             schedule_revision: 1,
             schedule_since: now,
             spec: Arc::clone(spec),
@@ -68,7 +68,7 @@ fn accept(change: &mut Change<'_>, spec: &Arc<JobSpec>) -> Result<SubmitAnswer, 
     )?;
     change.put_task_key(spec, TaskKeyRow { job, live: true })?;
     change.count(&spec.node_group, |group| group.submitted += 1)?;
-    start::job(change, job, spec, start::From { revision: 1, schedule_revision: 1, number: 0, live: 0 })?;
+    start::job(change, job, spec, start::From::the_beginning())?;
     Ok(SubmitAnswer::Accepted(job))
 }
 
@@ -98,24 +98,29 @@ fn replace(change: &mut Change<'_>, job: JobId, spec: &Arc<JobSpec>) -> Result<S
     let starts_now = executing == 0 && !is_periodic(spec);
     let next_number = number + u64::from(starts_now);
     let updated = change.now();
+    // A suspended job stays so: only Resume revives it.
+    let suspended = old.suspended.filter(|_| !planted::is(Bug::ReplaceRevives));
     change.put_job(
         job,
         JobRow {
             revision,
-            created: old.created,
             updated,
             next_number,
+            suspended,
             schedule_revision: revision,
             schedule_since: updated,
             spec: Arc::clone(spec),
+            ..JobRow::clone(&old)
         },
     )?;
     change.put_task_key(spec, TaskKeyRow { job, live: true })?;
+    let (schedule_revision, live, suspended) = (revision, executing, suspended.is_some());
+    let from = start::From { revision, schedule_revision, number, live, suspended };
     if executing > 0 && !is_periodic(spec) {
-        let from = start::From { revision, schedule_revision: revision, number, live: executing };
-        wait_for_end(change, job, spec, from)?;
+        // A one-shot revision that came while older runs execute starts when they have ended.
+        let rhythm = Rhythm::Stopped { restart: true };
+        change.put_periodic(job, start::periodic(change.now(), spec, rhythm, from))?;
     } else if !planted::is(Bug::ReplaceStartsNothing) {
-        let from = start::From { revision, schedule_revision: revision, number, live: executing };
         start::job(change, job, spec, from)?;
     }
     Ok(SubmitAnswer::Replaced(job, revision))
@@ -139,22 +144,6 @@ fn supersede(change: &mut Change<'_>, job: JobId, old: &JobRow) -> Result<u32, B
         }
     }
     Ok(executing)
-}
-
-/// A one-shot revision that came while older runs execute starts when they have ended.
-fn wait_for_end(
-    change: &mut Change<'_>,
-    job: JobId,
-    spec: &JobSpec,
-    from: start::From,
-) -> Result<(), BaseError> {
-    let (rhythm, settled) = (Rhythm::Stopped { restart: true }, change.now());
-    let start::From { schedule_revision: revision, number: next_number, live, .. } = from;
-    let node_group = spec.node_group.clone();
-    change.put_periodic(
-        job,
-        PeriodicRow { node_group, revision, rhythm, settled, next_number, live, last_skip: None },
-    )
 }
 
 fn is_periodic(spec: &JobSpec) -> bool {

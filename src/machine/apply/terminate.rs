@@ -13,7 +13,7 @@ pub(super) fn apply(change: &mut Change<'_>, terminate: &Terminate) -> Result<Re
     let run = terminate.run;
     request::once(change, &terminate.request, |change| {
         let Some(live) = change.live(run)? else {
-            let known = change.ledger(run)?.is_some();
+            let known = change.ledger(run)?.is_some() && change.job(run.job)?.is_some();
             let refusal = if known { Refusal::NotExecuting(run) } else { Refusal::UnknownRun(run) };
             return Ok(Answer::Refused(refusal));
         };

@@ -3,13 +3,11 @@
 use crate::domain::{Millis, RunId};
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
-use crate::machine::effect::Effect;
 use crate::machine::index::Waiter;
 use crate::machine::limits::RIPEN_MAX;
-use crate::machine::queue::end::{self, End};
-use crate::machine::queue::instant;
+use crate::machine::queue::{end, instant, ripen};
 use crate::machine::reply::Reply;
-use crate::machine::row::{Fate, LiveRun, LiveState, SkipReason};
+use crate::machine::row::LiveRun;
 use crate::planted::{self, Bug};
 
 pub(super) fn apply(change: &mut Change<'_>) -> Result<Reply, BaseError> {
@@ -43,27 +41,8 @@ fn give_up(change: &mut Change<'_>, run: RunId) -> Result<(), BaseError> {
 }
 
 fn ripen(change: &mut Change<'_>, run: RunId) -> Result<(), BaseError> {
-    let Some(live) = change.live(run)? else { return Ok(()) };
-    let mut live = LiveRun::clone(&live);
-    let now = change.now();
-    if live.executions == 0
-        && let Some(reason) = too_late(change, run, &live)?
-    {
-        let fate = Fate::Skipped { reason, last: live.due, count: 1 };
-        return end::run(change, run, live, End::without_result(fate, "it was due too long ago"));
+    match change.live(run)? {
+        Some(live) => ripen::run(change, run, LiveRun::clone(&live)),
+        None => Ok(()),
     }
-    live.state = LiveState::Ready { since: now };
-    change.effect(Effect::Ready(live.node_group.clone()));
-    change.put_live(run, live)
-}
-
-/// Whether a one-shot job's instant passed while nobody could see it.
-fn too_late(change: &Change<'_>, run: RunId, live: &LiveRun) -> Result<Option<SkipReason>, BaseError> {
-    let now = change.now();
-    if live.is_too_late(now) {
-        return Ok(Some(SkipReason::DeadlinePassed));
-    }
-    let spec = change.spec_of(run.job, live.revision)?;
-    let misfired = now.since(live.due) > spec.misfire_after && instant::kept(spec.misfire) == 0;
-    Ok(misfired.then_some(SkipReason::Misfired))
 }

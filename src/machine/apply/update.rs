@@ -11,19 +11,19 @@ use std::sync::Arc;
 use crate::domain::{
     JobId, JobPatch, JobSpec, JobType, PatchError, RepeatSchedule, RunId, Schedule, TaskId, Timestamp,
 };
-use crate::machine::apply::{cancel, request};
+use crate::machine::apply::{on_job, request};
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::command::Update;
 use crate::machine::effect::Effect;
 use crate::machine::key::Key;
-use crate::machine::queue::{end, instant, revision, start};
+use crate::machine::queue::{end, hold, instant, revision, start};
 use crate::machine::reply::{Reply, UpdateAnswer};
 use crate::machine::row::{Answer, JobAct, JobRow, LiveRun, LiveState, PeriodicRow, Rhythm, TaskKeyRow, Why};
 
 pub(super) fn apply(change: &mut Change<'_>, update: &Update) -> Result<Reply, BaseError> {
     request::once(change, &update.request, |change| {
-        let answer = match (cancel::find(change, &update.job)?, &update.patch) {
+        let answer = match (on_job::find(change, &update.job)?, &update.patch) {
             (Some(job), Some(patch)) => one(change, job, update, patch)?,
             (Some(job), None) if change.job(job)?.is_some() => UpdateAnswer::Refused,
             (Some(_) | None, _) => UpdateAnswer::NotFound,
@@ -39,8 +39,8 @@ fn one(
     patch: &JobPatch,
 ) -> Result<UpdateAnswer, BaseError> {
     let Some(old) = change.job(id)? else { return Ok(UpdateAnswer::NotFound) };
-    if !lives(change, id, &old.spec)? {
-        return Ok(UpdateAnswer::AlreadyFinished(id, cancel::finished_as(change, id)?));
+    if !on_job::is_alive(change, id, &old)? {
+        return Ok(UpdateAnswer::AlreadyFinished(id, on_job::last_fate(change, id)?));
     }
     if ![0, old.revision].contains(&update.expected_revision) {
         return Ok(UpdateAnswer::RevisionConflict(id, old.revision));
@@ -56,19 +56,14 @@ fn one(
     if let Some(holder) = holder(change, id, &spec)? {
         return Ok(UpdateAnswer::KeyTaken(holder));
     }
-    settle(change, id, &old.spec, &spec)?;
-    if !lives(change, id, &old.spec)? {
-        return Ok(UpdateAnswer::AlreadyFinished(id, cancel::finished_as(change, id)?));
+    settle(change, id, &old, &spec)?;
+    if !on_job::is_alive(change, id, &old)? {
+        return Ok(UpdateAnswer::AlreadyFinished(id, on_job::last_fate(change, id)?));
     }
     let act = JobAct::Updated(old.revision + 1);
     change.log_job(id, act, Why::of(&update.request, &update.reason))?;
     revise(change, id, &old, &spec)?;
     Ok(UpdateAnswer::Updated(id, old.revision + 1))
-}
-
-fn lives(change: &Change<'_>, id: JobId, spec: &JobSpec) -> Result<bool, BaseError> {
-    let key = change.task_key(&spec.node_group, &spec.task_id)?;
-    Ok(key.is_some_and(|key| key.job == id && key.live))
 }
 
 /// The live job that has the task id in the group to which this one moves.
@@ -77,12 +72,19 @@ fn holder(change: &Change<'_>, id: JobId, spec: &JobSpec) -> Result<Option<JobId
     Ok(key.filter(|key| key.live && key.job != id).map(|key| key.job))
 }
 
-/// What is due gets its fate by the old revision. A rhythm that goes on may still wait for the calendar.
-fn settle(change: &mut Change<'_>, id: JobId, old: &JobSpec, new: &JobSpec) -> Result<(), BaseError> {
-    if old.schedule == new.schedule {
-        instant::settle(change, id, usize::MAX).map(drop)
-    } else {
-        instant::settle_before_the_end(change, id)
+/// What is due gets its fate by the old revision. A rhythm that goes on may still wait for the calendar, or for a resume.
+fn settle(change: &mut Change<'_>, id: JobId, old: &JobRow, new: &JobSpec) -> Result<(), BaseError> {
+    if old.spec.schedule == new.schedule {
+        return instant::settle(change, id, usize::MAX).map(drop);
+    }
+    instant::settle_before_the_end(change, id)?;
+    match change.periodic(id)? {
+        Some(row) if row.suspended => {
+            let mut row = PeriodicRow::clone(&row);
+            instant::skip_suspended(change, id, &old.spec, &mut row)?;
+            end::settle_or_end(change, id, row)
+        }
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -110,7 +112,7 @@ fn revise(change: &mut Change<'_>, id: JobId, old: &JobRow, spec: &Arc<JobSpec>)
     for (run, live) in change.live_runs(id)? {
         match live.state {
             LiveState::Executing { .. } => revision::keep_body(change, id, old, &live)?,
-            LiveState::Waiting { .. } | LiveState::Ready { .. } => {
+            LiveState::Waiting { .. } | LiveState::Ready { .. } | LiveState::Suspended { .. } => {
                 let waits = is_rescheduled && live.executions == 0 && !live.by_hand;
                 revise_run(change, run, LiveRun::clone(&live), (&new, waits))?;
             }
@@ -145,6 +147,9 @@ fn revise_run(
         && let Some(due) = job.spec.one_shot_due(now)
     {
         (live.due, live.state) = (due, start::state_at(now, due));
+        if job.suspended.is_some() {
+            (live.despite_suspend, live.state) = (false, hold::held(&live.state));
+        }
         live.schedule_revision = job.schedule_revision;
     }
     revision::adopt(&mut live, &job.spec, job.revision);
@@ -175,7 +180,7 @@ fn revised(
         (Schedule::Repeat(new), Schedule::Repeat(old)) => row.rhythm = grid(&row, old, new, now),
         _ => {
             row.rhythm = Rhythm::Planned { ahead: VecDeque::new(), ended: false, stalled: false };
-            row.settled = now;
+            (row.settled, row.resumed) = (now, None);
         }
     }
     row

@@ -16,13 +16,13 @@ use crate::machine::alarm::{AlarmNews, AlarmReading};
 use crate::machine::command::{
     AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Complete, Completion,
     Dispatch, Drain, ExecutionLines, FeedbackDrop, FeedbackFailed, FeedbackFailure, FeedbackHeard,
-    FeedbackRetry, FeedbackWhich, Fingerprint, GroupSample, JobPlan, JobRef, OfflineReason, PauseQueue, Plan,
-    Reclaim, ReclaimReason, RequestKey, ResumeQueue, Retry, Return, SetAlarms, SetLimits, SetSlots,
-    SilenceAlarm, SkippedRange, Stats, Submit, Terminate, TrackerOffline, TrackerOnline, TrackerSample,
-    Undrain, Update,
+    FeedbackRetry, FeedbackWhich, Fingerprint, GroupSample, JobPlan, JobRef, OfflineReason, OnJob,
+    PauseQueue, Plan, Reclaim, ReclaimReason, RequestKey, ResumeQueue, Retry, RetryOf, Return, SetAlarms,
+    SetLimits, SetSlots, SilenceAlarm, SkippedRange, Stats, Submit, Terminate, TrackerOffline, TrackerOnline,
+    TrackerSample, Undrain, Update,
 };
 use crate::machine::limits::{CAPACITY_MAX, FIELDS, Limits};
-use crate::machine::reply::SubmitAnswer;
+use crate::machine::reply::{ActAnswer, SubmitAnswer};
 use crate::machine::stats::{Histogram, TrackerStats};
 use crate::machine::{Command, LogEntry, Reply, codec};
 
@@ -101,8 +101,9 @@ impl Seen {
             }
             Reply::Online(session) => self.sessions.push(*session),
             Reply::ClientOpened(client) => self.clients.push(*client),
-            Reply::Retried(run) => self.runs.push(*run),
-            Reply::Done
+            Reply::Retried(run) | Reply::Acted(ActAnswer::Triggered(run)) => self.runs.push(*run),
+            Reply::Acted(_)
+            | Reply::Done
             | Reply::Updated(_)
             | Reply::Switched(_)
             | Reply::Cancelled(_)
@@ -115,7 +116,11 @@ impl Seen {
     }
 
     fn command(&self, source: &mut Source<'_>, at: u64) -> Command {
-        match source.byte() % 22 {
+        let which = source.byte();
+        if which >= 216 {
+            return self.act(source, which);
+        }
+        match which % 22 {
             0..=2 => Command::Submit(Submit {
                 request: self.request(source),
                 jobs: source.some(3, |source| job(source, at).into()),
@@ -151,7 +156,14 @@ impl Seen {
                 ]),
             }),
             15 => Command::Return(Return { executions: self.executions(source), began: source.flag() }),
-            16 => Command::Retry(Retry { request: self.request(source), run: self.run(source) }),
+            16 => Command::Retry(Retry {
+                request: self.request(source),
+                of: match source.flag() {
+                    true => RetryOf::Run(self.run(source)),
+                    false => RetryOf::LastDead(self.job_ref(source)),
+                },
+                reason: String::new(),
+            }),
             17 => Command::Terminate(Terminate {
                 request: self.request(source),
                 run: self.run(source),
@@ -161,6 +173,21 @@ impl Seen {
             19 => Command::Update(self.update(source, at)),
             20 => self.held(source),
             _ => Command::Expire,
+        }
+    }
+
+    fn act(&self, source: &mut Source<'_>, which: u8) -> Command {
+        let act = OnJob {
+            request: self.request(source),
+            job: self.job_ref(source),
+            expected_revision: u32::from(source.byte() % 3),
+            reason: String::new(),
+        };
+        match which % 4 {
+            0 => Command::Suspend(act),
+            1 => Command::Resume(act),
+            2 => Command::Trigger(act),
+            _ => Command::Delete(act),
         }
     }
 
@@ -311,6 +338,7 @@ impl Seen {
             execution,
             run,
             outcome: Outcome { action, result: Bytes::from_static(b"r"), error, retry_after },
+            resent: source.flag(),
         }
     }
 
@@ -321,15 +349,21 @@ impl Seen {
             last = last.saturating_add(source.number());
             Timestamp::from_millis(last)
         };
+        let mut range = |source: &mut Source<'_>| {
+            source.flag().then(|| SkippedRange {
+                first: later(source),
+                last: later(source),
+                count: source.number(),
+            })
+        };
+        let (suspended, skipped) = (range(source), range(source));
         JobPlan {
             job: source.known(&self.jobs, JobId::from_u64),
             revision: u32::from(source.byte() % 3),
             after,
-            skipped: source.flag().then(|| SkippedRange {
-                first: later(source),
-                last: later(source),
-                count: source.number(),
-            }),
+            resumed: source.flag().then_some(Timestamp::from_millis(at)),
+            suspended,
+            skipped,
             instants: source.some(6, later),
             ended: source.flag(),
         }

@@ -322,7 +322,9 @@ fn about(run: Option<&RunView>, next: Option<Timestamp>) -> About<'_> {
             LiveState::Executing { tracker, .. } => {
                 About { due: Some(live.due), tracker: Some(tracker), ended: None }
             }
-            LiveState::Ready { .. } => About { due: Some(live.due), ..About::default() },
+            LiveState::Ready { .. } | LiveState::Suspended { .. } => {
+                About { due: Some(live.due), ..About::default() }
+            }
         },
         Some(RunState::Ended(row)) => About {
             due: next.or(Some(row.due)),

@@ -119,29 +119,51 @@ pub(in crate::machine) fn settle_or_end(
     match row.rhythm {
         Rhythm::Stopped { restart: true } => restart(change, id, &newest, row.next_number),
         Rhythm::Stopped { restart: false } | Rhythm::Planned { .. } | Rhythm::Grid { .. } => {
-            mark_end(change, id, &newest)?;
+            mark_end(change, id)?;
             job(change, id)
         }
     }
 }
 
 /// A periodic job may end without a run that is still remembered, so its own end is written down for expiry.
-fn mark_end(change: &mut Change<'_>, id: JobId, row: &JobRow) -> Result<(), BaseError> {
+fn mark_end(change: &mut Change<'_>, id: JobId) -> Result<(), BaseError> {
+    let Some(row) = change.job(id)? else { return Ok(()) };
+    unmark_end(change, id, &row)?;
+    let mark = (row.spec.node_group.clone(), change.now());
     let end = RunId::of_whole(id);
     change.effect(Effect::Finished(end));
-    change.put_plain(Key::Finished(row.spec.node_group.clone(), change.now(), end), Row::Finished)
+    change.put_plain(Key::Finished(mark.0.clone(), mark.1, end), Row::Finished)?;
+    change.put_job(id, JobRow { end_marked: Some(mark), ..JobRow::clone(&row) })
+}
+
+/// The job lives again, or is forgotten: an earlier end of it says nothing any more.
+pub(in crate::machine) fn unmark_end(
+    change: &mut Change<'_>,
+    id: JobId,
+    row: &JobRow,
+) -> Result<(), BaseError> {
+    match &row.end_marked {
+        Some((group, at)) => change.delete(Key::Finished(group.clone(), *at, RunId::of_whole(id))),
+        None => Ok(()),
+    }
 }
 
 /// A one-shot revision came while older runs executed; now it may run.
 fn restart(change: &mut Change<'_>, id: JobId, newest: &JobRow, number: u64) -> Result<(), BaseError> {
     change.put_job(id, JobRow { next_number: number + 1, ..newest.clone() })?;
     let (revision, schedule_revision) = (newest.revision, newest.schedule_revision);
-    start::job(change, id, &newest.spec, start::From { revision, schedule_revision, number, live: 0 })
+    let suspended = newest.suspended.is_some();
+    let from = start::From { revision, schedule_revision, number, live: 0, suspended };
+    start::job(change, id, &newest.spec, from)
 }
 
 /// The job ends: its task key is free, and still leads to what became of it.
 fn job(change: &mut Change<'_>, id: JobId) -> Result<(), BaseError> {
     let Some(row) = change.job(id)? else { return Ok(()) };
+    if row.suspended.is_some() {
+        // Run again by hand, it is not held.
+        change.put_job(id, JobRow { suspended: None, ..JobRow::clone(&row) })?;
+    }
     release_key(change, id, &row.spec)
 }
 

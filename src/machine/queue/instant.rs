@@ -49,6 +49,22 @@ pub(in crate::machine) fn settle_before_the_end(change: &mut Change<'_>, id: Job
     end::settle_or_end(change, id, settling.row)
 }
 
+/// Writes down the instants of a grid that fell due while its job was suspended, as one range.
+pub(in crate::machine) fn skip_suspended(
+    change: &mut Change<'_>,
+    id: JobId,
+    spec: &JobSpec,
+    row: &mut PeriodicRow,
+) -> Result<(), BaseError> {
+    let Rhythm::Grid { next: first, interval, remaining } = row.rhythm else { return Ok(()) };
+    let count = grid_count(first, interval, remaining, change.now() + Millis::new(1));
+    if count == 0 {
+        return Ok(());
+    }
+    let last = advance(row, count);
+    skip(change, id, spec, row, SkippedRange { first, last, count }, SkipReason::Suspended)
+}
+
 /// Writes a range of instants down as skipped.
 pub(in crate::machine) fn skip(
     change: &mut Change<'_>,
@@ -195,7 +211,7 @@ impl Settling {
             self.row.next_number = self.row.next_number.saturating_sub(1);
         }
         let run = RunId { job: self.id, number: self.row.next_number };
-        self.advance(1);
+        advance(&mut self.row, 1);
         self.row.settled = instant;
         self.row.next_number += 1;
         self.row.live += 1;
@@ -213,7 +229,7 @@ impl Settling {
         count: u64,
         reason: SkipReason,
     ) -> Result<(), BaseError> {
-        let last = self.advance(count);
+        let last = advance(&mut self.row, count);
         skip(change, self.id, &self.spec, &mut self.row, SkippedRange { first, last, count }, reason)
     }
 
@@ -239,24 +255,24 @@ impl Settling {
             *ended = false;
         }
     }
+}
 
-    /// Goes over the next `count` instants; returns the last of them.
-    fn advance(&mut self, count: u64) -> Timestamp {
-        match &mut self.row.rhythm {
-            Rhythm::Planned { ahead, .. } => advance_planned(ahead, count),
-            Rhythm::Grid { next, interval, remaining } => {
-                let last = *next + Millis::new(interval.get().saturating_mul(count - 1));
-                *next = last + *interval;
-                *remaining = if last.has_after(*interval) {
-                    remaining.map(|left| left.saturating_sub(count))
-                } else {
-                    // Time ends before the next instant; it would be the last one again and again.
-                    Some(0)
-                };
-                last
-            }
-            Rhythm::Stopped { .. } => self.row.settled,
+/// Goes over the next `count` instants; returns the last of them.
+fn advance(row: &mut PeriodicRow, count: u64) -> Timestamp {
+    match &mut row.rhythm {
+        Rhythm::Planned { ahead, .. } => advance_planned(ahead, count),
+        Rhythm::Grid { next, interval, remaining } => {
+            let last = *next + Millis::new(interval.get().saturating_mul(count - 1));
+            *next = last + *interval;
+            *remaining = if last.has_after(*interval) {
+                remaining.map(|left| left.saturating_sub(count))
+            } else {
+                // Time ends before the next instant; it would be the last one again and again.
+                Some(0)
+            };
+            last
         }
+        Rhythm::Stopped { .. } => row.settled,
     }
 }
 

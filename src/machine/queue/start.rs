@@ -6,10 +6,11 @@ use crate::domain::{CronSchedule, JobId, JobSpec, JobType, RepeatSchedule, RunId
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::effect::Effect;
+use crate::machine::queue::hold;
 use crate::machine::row::{LiveRun, LiveState, PeriodicRow, Rhythm};
 use crate::planted::{self, Bug};
 
-/// Where a job goes on: a fresh one has revision 1, number 0 and nothing live.
+/// Where a job goes on.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::machine) struct From {
     pub(in crate::machine) revision: u32,
@@ -17,6 +18,14 @@ pub(in crate::machine) struct From {
     pub(in crate::machine) number: u64,
     /// Runs of older revisions that still execute.
     pub(in crate::machine) live: u32,
+    /// The job is suspended, so that nothing of it may be dispatched.
+    pub(in crate::machine) suspended: bool,
+}
+
+impl From {
+    pub(in crate::machine) fn the_beginning() -> From {
+        From { revision: 1, schedule_revision: 1, number: 0, live: 0, suspended: false }
+    }
 }
 
 /// Starts a job's schedule now. A one-shot job must have nothing live.
@@ -30,11 +39,11 @@ pub(in crate::machine) fn job(
     let rhythm = match &spec.schedule {
         Schedule::RealTime | Schedule::TriggerTime(_) => {
             let due = spec.one_shot_due(now).unwrap_or(now);
-            one_shot(change, RunId { job: id, number: from.number }, spec, from, due);
+            one_shot(change, RunId { job: id, number: from.number }, spec, due, from);
             return Ok(());
         }
         Schedule::Cron(CronSchedule { .. }) => {
-            if !planted::is(Bug::NewCronNotPlanned) {
+            if !planted::is(Bug::NewCronNotPlanned) && !from.suspended {
                 change.effect(Effect::NeedsPlan(id));
             }
             Rhythm::Planned { ahead: VecDeque::new(), ended: false, stalled: false }
@@ -43,14 +52,32 @@ pub(in crate::machine) fn job(
             Rhythm::Grid { next: first.unwrap_or(now).max(now), interval: *interval, remaining: *count }
         }
     };
-    let (revision, next_number, live) = (from.schedule_revision, from.number, from.live);
-    let (node_group, settled) = (spec.node_group.clone(), now);
-    let row = PeriodicRow { node_group, revision, rhythm, settled, next_number, live, last_skip: None };
-    change.put_periodic(id, row)
+    change.put_periodic(id, periodic(now, spec, rhythm, from))
 }
 
-fn one_shot(change: &mut Change<'_>, run: RunId, spec: &JobSpec, from: From, due: Timestamp) {
+/// A rhythm of which nothing is settled.
+pub(in crate::machine) fn periodic(
+    now: Timestamp,
+    spec: &JobSpec,
+    rhythm: Rhythm,
+    from: From,
+) -> PeriodicRow {
+    PeriodicRow {
+        node_group: spec.node_group.clone(),
+        revision: from.schedule_revision,
+        rhythm,
+        settled: now,
+        next_number: from.number,
+        live: from.live,
+        last_skip: None,
+        suspended: from.suspended,
+        resumed: None,
+    }
+}
+
+fn one_shot(change: &mut Change<'_>, run: RunId, spec: &JobSpec, due: Timestamp, from: From) {
     let state = state_at(change.now(), due);
+    let state = if from.suspended { hold::held(&state) } else { state };
     if matches!(state, LiveState::Ready { .. }) {
         change.effect(Effect::Ready(spec.node_group.clone()));
     }
@@ -88,6 +115,7 @@ pub(in crate::machine) fn live_run(
         retries: 0,
         reclaims: 0,
         stop: None,
+        despite_suspend: false,
         executions: 0,
         attempts: Vec::new(),
         log_lines: 0,

@@ -7,7 +7,7 @@ use crate::machine::command::ReclaimReason;
 use crate::machine::effect::Effect;
 use crate::machine::limits::ATTEMPTS_KEPT;
 use crate::machine::queue::end::{self, End};
-use crate::machine::queue::revision;
+use crate::machine::queue::{hold, revision};
 use crate::machine::row::{Attempt, AttemptEnd, Fate, LiveRun, LiveState, Stop};
 use crate::planted::{self, Bug};
 
@@ -69,8 +69,11 @@ pub(in crate::machine) fn give_back(
 }
 
 fn make_ready(change: &mut Change<'_>, run: RunId, mut live: LiveRun) -> Result<(), BaseError> {
-    live.state = LiveState::Ready { since: change.now() };
     live.reset_log();
+    live.state = LiveState::Ready { since: change.now() };
+    if hold::is_held(change, run.job, &live)? {
+        return hold::run(change, run, live);
+    }
     revision::take_newest(change, run, &mut live)?;
     change.effect(Effect::Ready(live.node_group.clone()));
     change.put_live(run, live)
@@ -84,8 +87,17 @@ pub(in crate::machine) fn end_attempt(
     error: String,
 ) {
     let LiveState::Executing { execution, tracker, since, .. } = live.state.clone() else { return };
+    let resent = false;
     if live.attempts.len() == ATTEMPTS_KEPT {
         live.attempts.remove(0);
     }
-    live.attempts.push(Attempt { execution, tracker, started: since, ended: change.now(), end, error });
+    live.attempts.push(Attempt {
+        execution,
+        tracker,
+        started: since,
+        ended: change.now(),
+        end,
+        resent,
+        error,
+    });
 }

@@ -2,7 +2,7 @@
 at 0 delete-group trade -> refused: no node group trade is known
 at 0 submit a trade at=5000 , r trade every=1000 first=9000 -> accepted 2.0, accepted 2.1
 show counts trade
-    | GroupCounts { waiting: 1, ready: 0, executing: 0, cron: 0, repeat: 1, ending: 0 }
+    | GroupCounts { waiting: 1, ready: 0, executing: 0, suspended: 0, cron: 0, repeat: 1, ending: 0 }
 at 0 delete-group trade -> refused: node group trade is in use: 2 live jobs, 0 finished runs kept, 0 TaskTrackers online
 at 0 online w1 trade 4 -> session 4.0
 at 10 cancel trade/a + cancel trade/r -> CANCELLED 2.0, CANCELLED 2.1, 2.0/0 cancelled, 2.1 ends
@@ -25,4 +25,4 @@ show trackers
 # A submit makes it anew.
 at 7000 submit a trade -> accepted 17.0, ready trade
 show counts trade
-    | GroupCounts { waiting: 0, ready: 1, executing: 0, cron: 0, repeat: 0, ending: 0 }
+    | GroupCounts { waiting: 0, ready: 1, executing: 0, suspended: 0, cron: 0, repeat: 0, ending: 0 }

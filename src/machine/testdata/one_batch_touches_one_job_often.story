@@ -29,7 +29,7 @@ show job 8.0
 at 3030 complete 9.0 success , 9.1 failed , 9.2 exception , 9.0 success -> accepted, accepted, accepted, accepted, 8.0/0 succeeded, 8.0/1 failed, 8.0/2 dead, 8.0 ends
 show job 8.0
     | many rev 1 has ended
-    | 8.0/0 due 3000 rev 1 succeeded at 3030 executions 1 retries 0 reclaims 0 [9.0 EXECUTE_SUCCESS]
+    | 8.0/0 due 3000 rev 1 succeeded at 3030 executions 1 retries 0 reclaims 0 [9.0 EXECUTE_SUCCESS resent]
     | 8.0/1 due 3010 rev 1 failed at 3030 executions 1 retries 0 reclaims 0 [9.1 EXECUTE_FAILED]
     | 8.0/2 due 3020 rev 1 dead at 3030 executions 1 retries 0 reclaims 0 [9.2 EXECUTE_EXCEPTION]
 # All of them at once with their TaskTracker.

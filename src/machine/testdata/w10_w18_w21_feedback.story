@@ -108,3 +108,11 @@ show feedback mall
     | 45.0/0 trade/x1 due 110000 succeeded at 150001 execution 48.0 pending from 150001 tries 0
 show feedback shop
     | FeedbackGroupRow { made: 9, pending: 0, dead: 0, heard: 5, dropped: 1, expired: 1, discarded: 2, failed: 11 }
+# A deleted job tells how it ended, and what it had told before stays.
+at 160000 submit z1 trade feedback=shop retries=1 + dispatch w1 9 -> accepted 50.0, push 50.1 of 50.0/0 due 160000, ready trade
+at 160001 complete 50.1 later -> accepted
+at 160002 delete trade/z1 + delete trade/x2 -> DELETED 50.0, DELETED 45.1, feedback shop, 50.0/0 cancelled, 50.0 ends, more to expire, 45.1 ends, more to expire
+at 160003 expire -> ok
+show feedback shop
+    | FeedbackGroupRow { made: 10, pending: 1, dead: 0, heard: 5, dropped: 1, expired: 1, discarded: 2, failed: 11 }
+    | 50.0/0 trade/z1 due 160000 cancelled at 160002 execution 50.1 pending from 160002 tries 0 "cancelled"

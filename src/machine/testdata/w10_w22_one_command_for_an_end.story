@@ -8,8 +8,8 @@ at 1500 complete 5.0 success -> accepted, 2.0/1 succeeded, 2.0 ends
 at 1500 complete 5.0 success -> accepted
 show job 2.0
     | r rev 1 has ended
-    | 2.0/0 due 0 rev 1 succeeded at 500 executions 1 retries 0 reclaims 0 [3.0 EXECUTE_SUCCESS]
-    | 2.0/1 due 1000 rev 1 succeeded at 1500 executions 1 retries 0 reclaims 0 [5.0 EXECUTE_SUCCESS]
+    | 2.0/0 due 0 rev 1 succeeded at 500 executions 1 retries 0 reclaims 0 [3.0 EXECUTE_SUCCESS resent]
+    | 2.0/1 due 1000 rev 1 succeeded at 1500 executions 1 retries 0 reclaims 0 [5.0 EXECUTE_SUCCESS resent]
 # W22: how old a job is never decides whether it executes.
 at 999999999 submit old trade + dispatch w1 9 -> accepted 8.0, push 8.1 of 8.0/0 due 999999999, ready trade
 at 99999999999 tick + tick -> ok, ok

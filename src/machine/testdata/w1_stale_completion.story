@@ -28,7 +28,7 @@ at 4000 submit t2 trade + dispatch w2 1 -> accepted 10.0, push 10.1 of 10.0/0 du
 at 4000 complete 10.1 success , 10.1 success , 5.0 failed -> accepted, accepted, stale, 10.0/0 succeeded
 show job 10.0
     | t2 rev 1 has ended
-    | 10.0/0 due 4000 rev 1 succeeded at 4000 executions 1 retries 0 reclaims 0 [10.1 EXECUTE_SUCCESS]
+    | 10.0/0 due 4000 rev 1 succeeded at 4000 executions 1 retries 0 reclaims 0 [10.1 EXECUTE_SUCCESS resent]
 
 # A completion of what nobody knows is acknowledged and leaves no trace.
 at 5000 complete 77.0 success of=77.0/0 -> stale

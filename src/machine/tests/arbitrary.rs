@@ -18,12 +18,14 @@ use crate::machine::command::{
     AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Command, Complete,
     Completion, DeleteGroup, Dispatch, Drain, ExecutionLines, FeedbackDrop, FeedbackFailed, FeedbackFailure,
     FeedbackHeard, FeedbackRetry, FeedbackWhich, Fingerprint, GroupSample, JobPlan, JobRef, JobTrackerSample,
-    LogEntry, OfflineReason, PauseQueue, Plan, Reclaim, ReclaimReason, RequestKey, ResumeQueue, Retry,
-    Return, SetAlarms, SetLimits, SetSlots, SilenceAlarm, SkippedRange, Stats, Submit, Terminate,
+    LogEntry, OfflineReason, OnJob, PauseQueue, Plan, Reclaim, ReclaimReason, RequestKey, ResumeQueue, Retry,
+    RetryOf, Return, SetAlarms, SetLimits, SetSlots, SilenceAlarm, SkippedRange, Stats, Submit, Terminate,
     TrackerOffline, TrackerOnline, TrackerSample, Undrain, Update,
 };
 use crate::machine::limits::Limits;
-use crate::machine::reply::{CancelAnswer, CompleteAnswer, Refusal, Reply, SubmitAnswer, UpdateAnswer};
+use crate::machine::reply::{
+    ActAnswer, CancelAnswer, CompleteAnswer, Refusal, Reply, SubmitAnswer, UpdateAnswer,
+};
 use crate::machine::row::{
     Answer, AnswerRow, Attempt, AttemptEnd, BodyRow, ClientRow, Drained, Fate, FeedbackGroupRow, FeedbackRow,
     FeedbackState, GroupRow, Hold, JobAct, JobLogKind, JobLogRow, JobRow, LedgerRow, LiveRun, LiveState,
@@ -251,11 +253,14 @@ pub(super) fn limits() -> BoxedStrategy<Limits> {
 fn plan() -> BoxedStrategy<JobPlan> {
     let range =
         (at(), at(), any::<u64>()).prop_map(|(first, last, count)| SkippedRange { first, last, count });
-    (job(), any::<u32>(), at(), option::of(range), vec(at(), 0..5), any::<bool>())
-        .prop_map(|(job, revision, after, skipped, instants, ended)| JobPlan {
+    let ranges = (option::of(at()), option::of(range.clone()), option::of(range));
+    (job(), any::<u32>(), at(), ranges, vec(at(), 0..5), any::<bool>())
+        .prop_map(|(job, revision, after, (resumed, suspended, skipped), instants, ended)| JobPlan {
             job,
             revision,
             after,
+            resumed,
+            suspended,
             skipped,
             instants,
             ended,
@@ -430,6 +435,17 @@ fn job_ref() -> BoxedStrategy<JobRef> {
     .boxed()
 }
 
+fn on_job() -> BoxedStrategy<OnJob> {
+    (request(), job_ref(), any::<u32>(), text())
+        .prop_map(|(request, job, expected_revision, reason)| OnJob {
+            request,
+            job,
+            expected_revision,
+            reason,
+        })
+        .boxed()
+}
+
 fn schedule_patch() -> BoxedStrategy<SchedulePatch> {
     let repeat = (option::of(span()), option::of(option::of(any::<u64>())), option::of(option::of(at())));
     prop_oneof![
@@ -507,11 +523,9 @@ fn held() -> BoxedStrategy<Command> {
 }
 
 pub(super) fn command() -> BoxedStrategy<Command> {
-    let completion = (execution(), run(), outcome()).prop_map(|(execution, run, outcome)| Completion {
-        execution,
-        run,
-        outcome,
-    });
+    let retry_of = prop_oneof![run().prop_map(RetryOf::Run), job_ref().prop_map(RetryOf::LastDead)].boxed();
+    let completion = (execution(), run(), outcome(), any::<bool>())
+        .prop_map(|(execution, run, outcome, resent)| Completion { execution, run, outcome, resent });
     let asked = prop_oneof![
         identity().prop_map(|identity| Command::ClientOpen(ClientOpen { identity })),
         (request(), vec(spec(), 0..3), vec(any::<u32>(), 0..3))
@@ -526,7 +540,15 @@ pub(super) fn command() -> BoxedStrategy<Command> {
             run,
             reason
         })),
-        (request(), run()).prop_map(|(request, run)| Command::Retry(Retry { request, run })),
+        (request(), retry_of, text()).prop_map(|(request, of, reason)| Command::Retry(Retry {
+            request,
+            of,
+            reason
+        })),
+        on_job().prop_map(Command::Suspend),
+        on_job().prop_map(Command::Resume),
+        on_job().prop_map(Command::Trigger),
+        on_job().prop_map(Command::Delete),
         update().prop_map(Command::Update),
         online().prop_map(Command::TrackerOnline),
         (session(), offline_reason())
@@ -581,8 +603,9 @@ pub(super) fn entry() -> BoxedStrategy<LogEntry> {
 }
 
 fn skip_reason() -> BoxedStrategy<SkipReason> {
-    use SkipReason::{DeadlinePassed, Misfired, PreviousStillLive, Superseded, TooManyLive};
-    prop::sample::select(vec![PreviousStillLive, Misfired, DeadlinePassed, Superseded, TooManyLive]).boxed()
+    use SkipReason::{DeadlinePassed, Misfired, PreviousStillLive, Superseded, Suspended, TooManyLive};
+    let all = vec![PreviousStillLive, Misfired, DeadlinePassed, Superseded, TooManyLive, Suspended];
+    prop::sample::select(all).boxed()
 }
 
 fn fate() -> BoxedStrategy<Fate> {
@@ -618,6 +641,22 @@ fn cancel_answer() -> BoxedStrategy<CancelAnswer> {
     .boxed()
 }
 
+fn act_answer() -> BoxedStrategy<ActAnswer> {
+    use ActAnswer::{
+        AlreadyFinished, AlreadyReady, AlreadyRunning, AlreadySuspended, CancelRequested, Deleted, Ended,
+        NotFound, NotSuspended, Resumed, StillExecuting, Suspended, Triggered,
+    };
+    let of_job = [Suspended, AlreadySuspended, Resumed, NotSuspended, Ended, Deleted, CancelRequested];
+    let of_run = [Triggered, AlreadyReady, AlreadyRunning, StillExecuting];
+    prop_oneof![
+        (prop::sample::select(of_job.to_vec()), job()).prop_map(|(answer, job)| answer(job)),
+        (prop::sample::select(of_run.to_vec()), run()).prop_map(|(answer, run)| answer(run)),
+        (job(), fate()).prop_map(|(job, fate)| AlreadyFinished(job, fate)),
+        Just(NotFound),
+    ]
+    .boxed()
+}
+
 fn update_answer() -> BoxedStrategy<UpdateAnswer> {
     prop_oneof![
         (job(), any::<u32>()).prop_map(|(job, revision)| UpdateAnswer::Updated(job, revision)),
@@ -633,7 +672,14 @@ fn update_answer() -> BoxedStrategy<UpdateAnswer> {
 }
 
 fn refusal() -> BoxedStrategy<Refusal> {
+    let later = prop_oneof![
+        (job(), any::<u32>()).prop_map(|(job, revision)| Refusal::RevisionDiffers { job, revision }),
+        job().prop_map(Refusal::NoDeadRun),
+        Just(Refusal::UnknownJob),
+        job().prop_map(Refusal::TooManyLive),
+    ];
     prop_oneof![
+        later,
         client().prop_map(Refusal::UnknownClient),
         (client(), any::<u64>()).prop_map(|(client, sequence)| Refusal::RequestTooOld { client, sequence }),
         session().prop_map(Refusal::UnknownSession),
@@ -669,6 +715,7 @@ pub(super) fn reply() -> BoxedStrategy<Reply> {
         cancel_answer().prop_map(Reply::Cancelled),
         execution().prop_map(Reply::Terminating),
         run().prop_map(Reply::Retried),
+        act_answer().prop_map(Reply::Acted),
         update_answer().prop_map(Reply::Updated),
         any::<bool>().prop_map(Reply::Switched),
         session().prop_map(Reply::Online),
@@ -686,6 +733,7 @@ fn answer() -> BoxedStrategy<Answer> {
         cancel_answer().prop_map(Answer::Cancelled),
         execution().prop_map(Answer::Terminating),
         run().prop_map(Answer::Retried),
+        act_answer().prop_map(Answer::Acted),
         update_answer().prop_map(Answer::Updated),
         refusal().prop_map(Answer::Refused),
     ]
@@ -698,13 +746,14 @@ fn attempt() -> BoxedStrategy<Attempt> {
         reclaim_reason().prop_map(AttemptEnd::Reclaimed),
         Just(AttemptEnd::Interrupted)
     ];
-    (execution(), identity(), at(), at(), end, text())
-        .prop_map(|(execution, tracker, started, ended, end, error)| Attempt {
+    (execution(), identity(), at(), at(), end, any::<bool>(), text())
+        .prop_map(|(execution, tracker, started, ended, end, resent, error)| Attempt {
             execution,
             tracker,
             started,
             ended,
             end,
+            resent,
             error,
         })
         .boxed()
@@ -714,13 +763,14 @@ fn live() -> BoxedStrategy<LiveRun> {
     let state = prop_oneof![
         at().prop_map(|until| LiveState::Waiting { until }),
         at().prop_map(|since| LiveState::Ready { since }),
+        option::of(at()).prop_map(|until| LiveState::Suspended { until }),
         (execution(), session(), identity(), at()).prop_map(|(execution, session, tracker, since)| {
             LiveState::Executing { execution, session, tracker, since }
         }),
     ];
     let what = (group(), kind(), at(), at(), option::of(at()), state, option::of(group()));
     let stop = option::of(prop::sample::select(vec![Stop::Cancel, Stop::Terminate]));
-    let rest = (any::<(i32, [u32; 6], u64)>(), any::<[bool; 3]>(), stop, vec(attempt(), 0..3));
+    let rest = (any::<(i32, [u32; 6], u64)>(), any::<[bool; 4]>(), stop, vec(attempt(), 0..3));
     (what, rest, option::of((position(), any::<u64>())))
         .prop_map(|(what, rest, log_dropped)| {
             let (node_group, kind, due, created, start_by, state, feedback_to) = what;
@@ -734,7 +784,7 @@ fn live() -> BoxedStrategy<LiveRun> {
                 stop,
                 attempts,
             ) = rest;
-            let [periodic, by_hand, superseded] = flags;
+            let [periodic, by_hand, superseded, despite_suspend] = flags;
             LiveRun {
                 node_group,
                 kind,
@@ -752,6 +802,7 @@ fn live() -> BoxedStrategy<LiveRun> {
                 retries,
                 reclaims,
                 stop,
+                despite_suspend,
                 executions,
                 attempts,
                 log_lines,
@@ -774,15 +825,22 @@ fn periodic() -> BoxedStrategy<PeriodicRow> {
             }),
             any::<bool>().prop_map(|restart| Rhythm::Stopped { restart }),
         ];
-    (group(), any::<(u32, u64, u32)>(), rhythm, at(), option::of((any::<u64>(), skip_reason())))
-        .prop_map(|(node_group, (revision, next_number, live), rhythm, settled, last_skip)| PeriodicRow {
-            node_group,
-            revision,
-            rhythm,
-            settled,
-            next_number,
-            live,
-            last_skip,
+    let skip = option::of((any::<u64>(), skip_reason()));
+    let numbers = any::<(u32, u64, u32, bool)>();
+    (group(), numbers, rhythm, at(), skip, option::of(at()))
+        .prop_map(|(node_group, numbers, rhythm, settled, last_skip, resumed)| {
+            let (revision, next_number, live, suspended) = numbers;
+            PeriodicRow {
+                node_group,
+                revision,
+                rhythm,
+                settled,
+                next_number,
+                live,
+                last_skip,
+                suspended,
+                resumed,
+            }
         })
         .boxed()
 }
@@ -975,13 +1033,16 @@ fn node_event() -> BoxedStrategy<NodeEventRow> {
 }
 
 pub(super) fn row() -> BoxedStrategy<Row> {
-    let job_row = (any::<([u32; 2], u64)>(), [at(), at(), at()], spec()).prop_map(
-        |(([revision, schedule_revision], next_number), [created, updated, schedule_since], spec)| {
+    let marks = (option::of(at()), option::of((group(), at())));
+    let job_row = (any::<([u32; 2], u64)>(), [at(), at(), at()], marks, spec()).prop_map(
+        |(([revision, schedule_revision], next_number), [created, updated, schedule_since], marks, spec)| {
             Row::Job(Arc::new(JobRow {
                 revision,
                 created,
                 updated,
                 next_number,
+                suspended: marks.0,
+                end_marked: marks.1,
                 schedule_revision,
                 schedule_since,
                 spec,
@@ -1009,6 +1070,7 @@ pub(super) fn row() -> BoxedStrategy<Row> {
             answer
         }))),
         Just(Row::RequestAge),
+        group().prop_map(Row::Deleted),
         node_event().prop_map(|row| Row::NodeEvent(Box::new(row))),
         (at(), position()).prop_map(|(at, last)| Row::LogAge(LogAgeRow { at, last })),
         hold().prop_map(|hold| Row::Paused(Box::new(hold))),

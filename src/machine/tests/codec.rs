@@ -143,6 +143,7 @@ fn keys() -> String {
         Key::RequestAge(at, request),
         Key::Feedback(group.clone(), run),
         Key::FeedbackGroup(group),
+        Key::Deleted(job),
         Key::NodeEvent(Position::new(45, 0)),
         Key::LogAge(Position::new(44, 5), run),
         Key::GroupStats(at, NodeGroup::new("trade").unwrap()),

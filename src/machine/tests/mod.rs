@@ -9,6 +9,7 @@ mod determinism;
 mod listing;
 mod memory_base;
 mod model;
+mod operations_by_state;
 mod random;
 mod script;
 mod stories;

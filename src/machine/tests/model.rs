@@ -16,11 +16,13 @@ use crate::domain::{
     OnConflict, Position, RequestId, RunId, Schedule, SessionId, TaskId, Timestamp,
 };
 use crate::machine::command::{
-    Command, Completion, FeedbackFailure, FeedbackWhich, Fingerprint, JobPlan, JobRef, LogEntry,
-    ReclaimReason, RequestKey, Stats, TrackerOnline,
+    Command, Completion, FeedbackFailure, FeedbackWhich, Fingerprint, JobPlan, JobRef, LogEntry, OnJob,
+    ReclaimReason, RequestKey, RetryOf, Stats, TrackerOnline,
 };
-use crate::machine::limits::{CLIENT_WINDOW, LIVE_RUNS_MAX, Limits};
-use crate::machine::reply::{CancelAnswer, CompleteAnswer, Dispatched, Push, Refusal, Reply, SubmitAnswer};
+use crate::machine::limits::{CLIENT_WINDOW, LAST_RUNS_SEEN, LIVE_RUNS_MAX, Limits};
+use crate::machine::reply::{
+    ActAnswer, CancelAnswer, CompleteAnswer, Dispatched, Push, Refusal, Reply, SubmitAnswer,
+};
 use crate::machine::row::{Fate, SkipReason, Stop};
 
 #[derive(Debug, Default)]
@@ -48,6 +50,8 @@ pub(super) struct Model {
     groups: BTreeSet<NodeGroup>,
     /// What was counted of each group that cannot be seen any more by looking at what is left.
     pub(super) counts: BTreeMap<NodeGroup, Counts>,
+    /// How many runs of deleted jobs the next `Expire` takes away.
+    leftover: BTreeMap<NodeGroup, u64>,
     /// The rows of the series: minute, table, group and node.
     pub(super) series: BTreeSet<(Timestamp, u8, String, String)>,
     /// How often something rare happened.
@@ -94,6 +98,7 @@ pub(super) struct Job {
     pub(super) runs: BTreeMap<u64, Run>,
     pub(super) rhythm: Option<Rhythm>,
     alive: bool,
+    pub(super) suspended: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -101,6 +106,8 @@ pub(super) struct Rhythm {
     pub(super) settled: Timestamp,
     pub(super) next: Next,
     pub(super) stalled: bool,
+    /// When the job was resumed, until the next plan.
+    pub(super) resumed: Option<Timestamp>,
     /// The run number of the last settled instants if they were skipped, and why.
     skipping: Option<(u64, SkipReason)>,
 }
@@ -137,6 +144,8 @@ pub(super) struct Run {
     pub(super) reclaims: u32,
     pub(super) stop: Option<Stop>,
     superseded: bool,
+    /// Asked for by hand while its job was suspended.
+    despite: bool,
     /// Completions that counted.
     recorded: BTreeSet<(ExecutionId, Action)>,
 }
@@ -145,6 +154,8 @@ pub(super) struct Run {
 pub(super) enum State {
     Waiting(Timestamp),
     Ready,
+    /// Held: it goes on waiting until then, or is ready.
+    Suspended(Option<Timestamp>),
     Executing(ExecutionId, SessionId),
     Ended(Fate, Timestamp),
 }
@@ -188,14 +199,14 @@ impl Run {
     fn execution(&self) -> Option<(ExecutionId, SessionId)> {
         match self.state {
             State::Executing(execution, session) => Some((execution, session)),
-            State::Waiting(_) | State::Ready | State::Ended(..) => None,
+            State::Waiting(_) | State::Ready | State::Suspended(_) | State::Ended(..) => None,
         }
     }
 }
 
 impl Rhythm {
     fn new(settled: Timestamp, next: Next) -> Rhythm {
-        Rhythm { settled, next, stalled: false, skipping: None }
+        Rhythm { settled, next, stalled: false, resumed: None, skipping: None }
     }
 
     fn is_exhausted(&self) -> bool {
@@ -311,7 +322,14 @@ impl Model {
                 self.once(&cancel.request, |model| Reply::Cancelled(model.cancel(&cancel.job)))
             }
             Command::Terminate(it) => self.once(&it.request, |model| model.terminate(it.run)),
-            Command::Retry(it) => self.once(&it.request, |model| model.retry(it.run)),
+            Command::Retry(it) => self.once(&it.request, |model| match &it.of {
+                RetryOf::Run(run) => model.retry(*run),
+                RetryOf::LastDead(job) => model.retry_last_dead(job),
+            }),
+            Command::Suspend(act) => self.once(&act.request, |model| model.act(act, Model::suspend)),
+            Command::Resume(act) => self.once(&act.request, |model| model.act(act, Model::resume)),
+            Command::Trigger(act) => self.once(&act.request, |model| model.act(act, Model::trigger)),
+            Command::Delete(act) => self.once(&act.request, |model| model.act(act, Model::delete)),
             Command::Update(it) => self.once(&it.request, |model| Reply::Updated(model.update(it))),
             Command::PauseQueue(it) => Reply::Switched(self.paused.insert(it.node_group.clone())),
             Command::ResumeQueue(it) => Reply::Switched(self.paused.remove(&it.node_group)),
@@ -540,6 +558,7 @@ impl Model {
                     runs: BTreeMap::new(),
                     rhythm: None,
                     alive: true,
+                    suspended: false,
                 };
                 self.jobs.insert(job, new);
                 self.start(job);
@@ -607,7 +626,13 @@ impl Model {
     fn make(&mut self, id: JobId, due: Timestamp, by_hand: bool) {
         let now = self.now;
         let job = self.jobs.get_mut(&id).expect("its job is known");
-        let state = if due <= now { State::Ready } else { State::Waiting(due) };
+        let held = job.suspended && !by_hand;
+        let state = match due <= now {
+            true if held => State::Suspended(None),
+            true => State::Ready,
+            false if held => State::Suspended(Some(due)),
+            false => State::Waiting(due),
+        };
         let run = Run {
             spec: Arc::clone(&job.spec),
             group: job.spec.node_group.clone(),
@@ -621,6 +646,7 @@ impl Model {
             reclaims: 0,
             stop: None,
             superseded: false,
+            despite: by_hand && job.suspended,
             recorded: BTreeSet::new(),
         };
         job.runs.insert(job.next_number, run);
@@ -654,11 +680,12 @@ impl Model {
                 self.start(id);
             }
             Some(rhythm) if rhythm.is_exhausted() => {
-                (job.rhythm, job.alive) = (None, false);
+                (job.rhythm, job.alive, job.suspended) = (None, false, false);
+                self.ends.retain(|(_, ended)| *ended != id);
                 self.ends.insert((now, id));
             }
             Some(_) => {}
-            None => job.alive = false,
+            None => (job.alive, job.suspended) = (false, false),
         }
     }
 
@@ -671,16 +698,10 @@ impl Model {
     }
 
     fn cancel(&mut self, job: &JobRef) -> CancelAnswer {
-        let id = match job {
-            JobRef::Id(job) => Some(*job),
-            JobRef::Key(group, task) => self.keys.get(&(group.clone(), task.clone())).copied(),
-        };
-        let Some(id) = id.filter(|id| self.jobs.contains_key(id)) else { return CancelAnswer::NotFound };
+        let Some(id) = self.find_job(job) else { return CancelAnswer::NotFound };
         self.settle_before_the_end(id);
-        let job = self.jobs.get_mut(&id).expect("looked up just now");
-        if !job.alive {
-            let fate = job.ended_as();
-            return CancelAnswer::AlreadyFinished(id, fate);
+        if !self.jobs[&id].alive {
+            return CancelAnswer::AlreadyFinished(id, self.jobs[&id].ended_as());
         }
         // The line in the job log.
         self.id();
@@ -705,6 +726,221 @@ impl Model {
         if touched { CancelAnswer::CancelRequested(id) } else { CancelAnswer::Cancelled(id) }
     }
 
+    fn find_job(&self, job: &JobRef) -> Option<JobId> {
+        let id = match job {
+            JobRef::Id(job) => Some(*job),
+            JobRef::Key(group, task) => self.keys.get(&(group.clone(), task.clone())).copied(),
+        };
+        id.filter(|id| self.jobs.contains_key(id))
+    }
+
+    // -- acts on a job -----------------------------------------------------------------------------------------------
+
+    fn act(&mut self, act: &OnJob, does: fn(&mut Model, JobId) -> Reply) -> Reply {
+        let Some(id) = self.find_job(&act.job) else { return Reply::Acted(ActAnswer::NotFound) };
+        let revision = self.jobs[&id].revision;
+        if ![0, revision].contains(&act.expected_revision) {
+            self.rare("another revision");
+            return Reply::Refused(Refusal::RevisionDiffers { job: id, revision });
+        }
+        does(self, id)
+    }
+
+    /// Why a job can neither be suspended nor resumed.
+    fn is_beyond(&self, id: JobId) -> Option<Reply> {
+        let job = &self.jobs[&id];
+        if !job.alive {
+            return Some(Reply::Acted(ActAnswer::AlreadyFinished(id, self.jobs[&id].ended_as())));
+        }
+        let cancelled = match &job.rhythm {
+            Some(rhythm) => rhythm.next == Next::Stopped { restart: false },
+            None => job.runs.values().any(|run| run.is_live() && run.stop == Some(Stop::Cancel)),
+        };
+        cancelled.then_some(Reply::Acted(ActAnswer::CancelRequested(id)))
+    }
+
+    fn suspend(&mut self, id: JobId) -> Reply {
+        self.settle_before_the_end(id);
+        if let Some(beyond) = self.is_beyond(id) {
+            return beyond;
+        }
+        let job = self.jobs.get_mut(&id).expect("looked up just now");
+        if std::mem::replace(&mut job.suspended, true) {
+            return Reply::Acted(ActAnswer::AlreadySuspended(id));
+        }
+        if let Some(rhythm) = &mut job.rhythm {
+            (rhythm.stalled, rhythm.resumed) = (false, None);
+            if let Next::Planned { ahead, ended } = &mut rhythm.next {
+                *ended &= ahead.is_empty();
+                ahead.clear();
+            }
+        }
+        self.id();
+        for number in self.jobs[&id].live_numbers() {
+            let run = RunId { job: id, number };
+            let live = self.run_mut(run).expect("it lives");
+            live.despite = false;
+            if live.execution().is_none() {
+                self.hold(run);
+            }
+        }
+        self.rare("suspended");
+        let alive = self.jobs[&id].alive;
+        Reply::Acted(if alive { ActAnswer::Suspended(id) } else { ActAnswer::Ended(id) })
+    }
+
+    /// What becomes of a run that would be ready or wait if its job were not suspended.
+    fn hold(&mut self, id: RunId) {
+        let periodic = self.jobs[&id.job].rhythm.is_some();
+        let run = self.run_mut(id).expect("it lives");
+        if periodic {
+            let skipped = Fate::Skipped { reason: SkipReason::Suspended, last: run.due, count: 1 };
+            let fate = if run.executions == 0 { skipped } else { Fate::Failed };
+            return self.end(id, fate);
+        }
+        run.state = match run.state {
+            State::Waiting(until) => State::Suspended(Some(until)),
+            _ => State::Suspended(None),
+        };
+        self.rare("held");
+    }
+
+    fn is_held(&self, id: RunId) -> bool {
+        self.jobs[&id.job].suspended && self.run(id).is_some_and(|run| !run.despite)
+    }
+
+    fn resume(&mut self, id: JobId) -> Reply {
+        if let Some(beyond) = self.is_beyond(id) {
+            return beyond;
+        }
+        let now = self.now;
+        let job = self.jobs.get_mut(&id).expect("looked up just now");
+        if !std::mem::replace(&mut job.suspended, false) {
+            return Reply::Acted(ActAnswer::NotSuspended(id));
+        }
+        self.id();
+        for number in self.jobs[&id].live_numbers() {
+            let run = RunId { job: id, number };
+            let live = self.run_mut(run).expect("it lives");
+            match live.state {
+                State::Suspended(None) => live.state = State::Ready,
+                State::Suspended(Some(until)) => live.state = State::Waiting(until),
+                _ => {}
+            }
+            if live.is_live() {
+                self.ripen(run);
+            }
+        }
+        let job = self.jobs.get_mut(&id).expect("looked up just now");
+        if let Some(rhythm) = &mut job.rhythm {
+            match &rhythm.next {
+                Next::Planned { ended: false, .. } => rhythm.resumed = Some(now),
+                Next::Planned { ended: true, .. } | Next::Grid { .. } | Next::Stopped { .. } => {}
+            }
+            while let Some(instant) = self.grid_until(id, now) {
+                self.skip(id, instant, instant, 1, SkipReason::Suspended);
+            }
+        }
+        self.end_job_if_done(id);
+        self.rare("resumed");
+        let alive = self.jobs[&id].alive;
+        Reply::Acted(if alive { ActAnswer::Resumed(id) } else { ActAnswer::Ended(id) })
+    }
+
+    /// Takes the next instant of a grid if it is not after `until`.
+    fn grid_until(&mut self, id: JobId, until: Timestamp) -> Option<Timestamp> {
+        let rhythm = self.jobs.get_mut(&id)?.rhythm.as_mut()?;
+        let is_grid = matches!(rhythm.next, Next::Grid { .. });
+        rhythm.first().filter(|first| is_grid && *first <= until)?;
+        Some(rhythm.take())
+    }
+
+    fn trigger(&mut self, id: JobId) -> Reply {
+        let now = self.now;
+        let job = self.jobs.get_mut(&id).expect("looked up just now");
+        let has_one = match &job.rhythm {
+            Some(rhythm) => rhythm.next == Next::Stopped { restart: true },
+            None => true,
+        };
+        if let Some(number) = job.live_numbers().first().copied().filter(|_| has_one) {
+            let run = RunId { job: id, number };
+            let live = job.runs.get_mut(&number).expect("it lives");
+            match live.state {
+                State::Ready => return Reply::Acted(ActAnswer::AlreadyReady(run)),
+                State::Executing(..) => return Reply::Acted(ActAnswer::AlreadyRunning(run)),
+                State::Suspended(_) => live.despite = true,
+                State::Waiting(_) | State::Ended(..) => {}
+            }
+            (live.state, live.due, live.start_by) = (State::Ready, live.due.min(now), None);
+            self.id();
+            self.rare("triggered early");
+            return Reply::Acted(ActAnswer::Triggered(run));
+        }
+        match self.by_hand(id) {
+            Ok(run) => {
+                self.id();
+                self.rare("triggered");
+                Reply::Acted(ActAnswer::Triggered(run))
+            }
+            Err(refusal) => Reply::Refused(refusal),
+        }
+    }
+
+    fn delete(&mut self, id: JobId) -> Reply {
+        let job = &self.jobs[&id];
+        if let Some((number, _)) = job.runs.iter().find(|(_, run)| run.execution().is_some()) {
+            return Reply::Acted(ActAnswer::StillExecuting(RunId { job: id, number: *number }));
+        }
+        // What waited was cancelled first.
+        for number in self.jobs[&id].live_numbers() {
+            let (run, now) = (RunId { job: id, number }, self.now);
+            if let Some(live) = self.run_mut(run) {
+                live.state = State::Ended(Fate::Cancelled, now);
+            }
+            self.tell(run);
+        }
+        let job = self.jobs.remove(&id).expect("looked up just now");
+        for run in job.runs.into_values() {
+            *self.leftover.entry(run.group.clone()).or_default() += 1;
+            let group = run.group.clone();
+            self.counts(&group).forgotten.push(run);
+        }
+        self.keys.retain(|_, job| *job != id);
+        self.ends.retain(|(_, job)| *job != id);
+        self.rare("deleted");
+        Reply::Acted(ActAnswer::Deleted(id))
+    }
+
+    fn by_hand(&mut self, id: JobId) -> Result<RunId, Refusal> {
+        let job = &self.jobs[&id];
+        let key = (job.spec.node_group.clone(), job.spec.task_id.clone());
+        let holder = self.keys.get(&key).copied().filter(|holder| *holder != id);
+        if let Some(holder) = holder.filter(|it| self.jobs.get(it).is_some_and(Job::is_alive)) {
+            return Err(Refusal::KeyTaken(holder));
+        }
+        if job.rhythm.is_some() && job.live() >= LIVE_RUNS_MAX as usize {
+            return Err(Refusal::TooManyLive(id));
+        }
+        let run = RunId { job: id, number: job.next_number };
+        self.keys.insert(key, id);
+        self.jobs.get_mut(&id).expect("it is known").alive = true;
+        self.make(id, self.now, true);
+        Ok(run)
+    }
+
+    fn retry_last_dead(&mut self, job: &JobRef) -> Reply {
+        let Some(id) = self.find_job(job) else { return Reply::Refused(Refusal::UnknownJob) };
+        let job = &self.jobs[&id];
+        let seen = job.next_number.saturating_sub(LAST_RUNS_SEEN)..job.next_number;
+        let is_dead = |number: &u64| {
+            job.runs.get(number).is_some_and(|run| matches!(run.state, State::Ended(Fate::Dead, _)))
+        };
+        match seen.rev().find(is_dead) {
+            Some(number) => self.retry(RunId { job: id, number }),
+            None => Reply::Refused(Refusal::NoDeadRun(id)),
+        }
+    }
+
     fn terminate(&mut self, id: RunId) -> Reply {
         let Some(run) = self.run_mut(id) else { return Reply::Refused(Refusal::UnknownRun(id)) };
         let Some((execution, _)) = run.execution() else {
@@ -722,22 +958,17 @@ impl Model {
             return Reply::Refused(Refusal::StillLive(id));
         }
         let job = &self.jobs[&id.job];
-        let key = (job.spec.node_group.clone(), job.spec.task_id.clone());
-        match self.keys.get(&key).copied() {
-            Some(holder) if holder != id.job && self.jobs.get(&holder).is_some_and(Job::is_alive) => {
-                return Reply::Refused(Refusal::KeyTaken(holder));
-            }
-            Some(_) if job.alive && job.rhythm.is_none() => return Reply::Refused(Refusal::StillLive(id)),
-            Some(_) | None => {}
+        if job.alive && job.rhythm.is_none() {
+            return Reply::Refused(Refusal::StillLive(id));
         }
-        let new = RunId { job: id.job, number: job.next_number };
-        self.keys.insert(key, id.job);
-        self.jobs.get_mut(&id.job).expect("its run is known").alive = true;
-        let now = self.now;
-        self.make(id.job, now, true);
-        self.id();
-        self.rare("retried by hand");
-        Reply::Retried(new)
+        match self.by_hand(id.job) {
+            Ok(new) => {
+                self.id();
+                self.rare("retried by hand");
+                Reply::Retried(new)
+            }
+            Err(refusal) => Reply::Refused(refusal),
+        }
     }
 
     // -- executions ------------------------------------------------------------------------------------------------
@@ -851,13 +1082,23 @@ impl Model {
             return self.end(id, Fate::Dead);
         }
         let until = self.now + after.unwrap_or_else(|| spec.retry.delay(id, run.retries + 1));
-        let next = self.jobs[&id.job].rhythm.as_ref().and_then(Rhythm::first);
+        let held = self.is_held(id);
+        if held && self.jobs[&id.job].rhythm.is_some() {
+            self.rare("no retry of a suspended job");
+            return self.end(id, Fate::Failed);
+        }
+        let job = &self.jobs[&id.job];
+        let next = job.rhythm.as_ref().filter(|_| !job.suspended).and_then(Rhythm::first);
         if spec.rely_on_previous_cycle && next.is_some_and(|next| next <= until) {
             self.rare("next cycle before retry");
             return self.end(id, Fate::Failed);
         }
         let run = self.run_mut(id).expect("its job was just looked at");
         (run.retries, run.state) = (run.retries + 1, State::Waiting(until));
+        if held {
+            self.hold(id);
+            self.rare("no retry of a suspended job");
+        }
         self.take_newest(id);
     }
 
@@ -870,10 +1111,7 @@ impl Model {
         let run = self.run_mut(id).expect("found just now");
         match given_up(run) {
             Some(fate) => self.end(id, fate),
-            None => {
-                run.state = State::Ready;
-                self.take_newest(id);
-            }
+            None => self.ready_or_held(id),
         }
         self.rare(if began { "interrupted" } else { "returned" });
     }
@@ -887,12 +1125,17 @@ impl Model {
         let dead = reason == ReclaimReason::TimedOut || worn_out;
         match given_up(run).or(dead.then_some(Fate::Dead)) {
             Some(fate) => self.end(id, fate),
-            None => {
-                run.state = State::Ready;
-                self.take_newest(id);
-            }
+            None => self.ready_or_held(id),
         }
         self.rare(if worn_out { "dead by reclaims" } else { "reclaimed" });
+    }
+
+    fn ready_or_held(&mut self, id: RunId) {
+        self.run_mut(id).expect("it lives").state = State::Ready;
+        if self.is_held(id) {
+            self.hold(id);
+        }
+        self.take_newest(id);
     }
 
     // -- TaskTrackers ----------------------------------------------------------------------------------------------
@@ -961,7 +1204,8 @@ impl Model {
         let live_runs = runs.iter().filter(of_group).filter(|run| run.is_live()).count();
         let jobs: Vec<&Job> = self.jobs.values().filter(|job| job.spec.node_group == *group).collect();
         let live = (live_runs + jobs.iter().filter(|job| job.rhythm.is_some()).count()) as u64;
-        let kept = runs.iter().filter(of_group).filter(|run| !run.is_live()).count() as u64;
+        let kept = runs.iter().filter(of_group).filter(|run| !run.is_live()).count() as u64
+            + self.leftover.get(group).copied().unwrap_or_default();
         if online + live + kept > 0 || !jobs.is_empty() {
             self.rare("group in use");
             return Reply::Refused(Refusal::GroupInUse { node_group: group.clone(), live, kept, online });
@@ -1054,6 +1298,9 @@ impl Model {
         let now = self.now;
         let job = self.jobs.get_mut(&id).expect("it is looked at");
         let (live, spec) = (job.live(), Arc::clone(&job.spec));
+        if job.suspended {
+            return false;
+        }
         let Some(rhythm) = &mut job.rhythm else { return false };
         let Some(instant) = rhythm.first().filter(|first| *first <= now && !rhythm.stalled) else {
             return false;
@@ -1102,6 +1349,7 @@ impl Model {
             SkipReason::Misfired => "misfired",
             SkipReason::PreviousStillLive => "previous still live",
             SkipReason::DeadlinePassed => "deadline passed",
+            SkipReason::Suspended => "suspended instants",
             SkipReason::Superseded | SkipReason::TooManyLive => "skipped",
         });
         let now = self.now;
@@ -1130,32 +1378,44 @@ impl Model {
     fn plan(&mut self, plan: &JobPlan) -> bool {
         let now = self.now;
         let Some(job) = self.jobs.get_mut(&plan.job) else { return false };
-        let (misfire_after, revision) = (job.spec.misfire_after, job.planned_by);
+        let (misfire_after, revision, suspended) = (job.spec.misfire_after, job.planned_by, job.suspended);
         let Some(rhythm) = &mut job.rhythm else { return false };
         let Next::Planned { ahead, ended: false } = &mut rhythm.next else { return false };
         let until = ahead.last().copied().unwrap_or(rhythm.settled);
-        let skipped = plan.skipped.filter(|range| {
-            range.count > 0 && range.first <= range.last && now.since(range.last) > misfire_after
-        });
-        let range = skipped.into_iter().flat_map(|range| [range.first, range.last]);
-        let mut order: Vec<Timestamp> = std::iter::once(until).chain(range).collect();
-        order.dedup();
-        order.extend(&plan.instants);
-        let in_order = order.windows(2).all(|pair| pair[0] < pair[1]);
-        let starts = plan.skipped.is_none_or(|range| range.first > until);
-        if plan.revision != revision || plan.after != until || !in_order || !starts || skipped != plan.skipped
-        {
+        let mut right = plan.revision == revision && plan.after == until && plan.resumed == rhythm.resumed;
+        right &= !suspended;
+        // Each range, and when it may end at the latest; then what comes.
+        let mut from = until;
+        if let Some(range) = plan.suspended {
+            right &= range.count > 0 && from < range.first && range.first <= range.last;
+            right &= plan.resumed.is_some_and(|resumed| range.last <= resumed);
+        }
+        from = from.max(plan.resumed.unwrap_or(from));
+        if let Some(range) = plan.skipped {
+            right &= range.count > 0 && from < range.first && range.first <= range.last;
+            right &= now.since(range.last) > misfire_after;
+            from = range.last;
+        }
+        for instant in &plan.instants {
+            right &= from < *instant;
+            from = *instant;
+        }
+        if !right {
             self.rare("plan refused");
             return false;
         }
-        let late = if skipped.is_some() { std::mem::take(ahead) } else { Vec::new() };
+        let late = if plan.skipped.is_some() { std::mem::take(ahead) } else { Vec::new() };
         ahead.extend(&plan.instants);
         (rhythm.next, rhythm.stalled) =
             (Next::Planned { ahead: std::mem::take(ahead), ended: plan.ended }, false);
+        rhythm.resumed = None;
+        if let Some(range) = plan.suspended {
+            self.skip(plan.job, range.first, range.last, range.count, SkipReason::Suspended);
+        }
         for instant in late {
             self.skip(plan.job, instant, instant, 1, SkipReason::Misfired);
         }
-        if let Some(range) = skipped {
+        if let Some(range) = plan.skipped {
             self.skip(plan.job, range.first, range.last, range.count, SkipReason::Misfired);
         }
         self.end_job_if_done(plan.job);
@@ -1181,6 +1441,7 @@ impl Model {
                 *self.rare.entry("expired").or_default() += 1;
             }
         }
+        self.leftover.clear();
         self.jobs.retain(|id, job| job.alive || !job.runs.is_empty() || !touched.contains(id));
         let jobs = &self.jobs;
         self.keys.retain(|_, job| jobs.contains_key(job));

@@ -23,8 +23,8 @@ use crate::machine::command::{
     AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Command, Complete,
     Completion, DeleteGroup, Dispatch, Drain, ExecutionLines, FeedbackDrop, FeedbackFailed, FeedbackFailure,
     FeedbackHeard, FeedbackRetry, FeedbackWhich, Fingerprint, GroupSample, JobPlan, JobRef, JobTrackerSample,
-    LogEntry, OfflineReason, PauseQueue, Plan, Reclaim, ReclaimReason, RequestKey, ResumeQueue, Retry,
-    Return, SetAlarms, SetLimits, SetSlots, SilenceAlarm, SkippedRange, Stats, Submit, Terminate,
+    LogEntry, OfflineReason, OnJob, PauseQueue, Plan, Reclaim, ReclaimReason, RequestKey, ResumeQueue, Retry,
+    RetryOf, Return, SetAlarms, SetLimits, SetSlots, SilenceAlarm, SkippedRange, Stats, Submit, Terminate,
     TrackerOffline, TrackerOnline, TrackerSample, Undrain, Update,
 };
 use crate::machine::limits::Limits;
@@ -33,7 +33,7 @@ use crate::machine::row::{FeedbackState, LiveState, NodeEvent, Rhythm, Row};
 use crate::machine::{Key, Layer, Machine, NoBase};
 
 const SEEDS: u64 = 32;
-const STEPS: usize = 450;
+const STEPS: usize = 550;
 /// The calendar of all cron jobs: an instant each this many milliseconds.
 const PERIOD: u64 = 700;
 
@@ -81,6 +81,15 @@ const RARE: &[(&str, u64)] = &[
     ("feedback told again by hand", 15),
     ("feedback expired", 20),
     ("no feedback of what never ran", 50),
+    ("suspended", 20),
+    ("held", 10),
+    ("resumed", 10),
+    ("suspended instants", 10),
+    ("no retry of a suspended job", 3),
+    ("triggered", 5),
+    ("triggered early", 3),
+    ("deleted", 5),
+    ("another revision", 10),
     ("replaced session", 20),
     ("event forgotten", 20),
     ("group in use", 5),
@@ -275,7 +284,7 @@ impl World {
     // -- what is asked -----------------------------------------------------------------------------------------------
 
     fn commands(&mut self) -> Vec<Command> {
-        match self.chance.below(100) {
+        match self.chance.below(108) {
             0..=3 => vec![self.update(), self.dispatch()],
             4..=21 => {
                 let submit = self.submit();
@@ -303,7 +312,12 @@ impl World {
             94 => self.delete_group(),
             95 => vec![self.biz_log()],
             96 => vec![self.stats()],
-            97 => self.feedback(),
+            97..=100 => vec![Command::Suspend(self.on_job())],
+            101 => vec![Command::Trigger(self.on_job())],
+            102 => vec![self.resume()],
+            103 if self.chance.one_in(2) => vec![Command::Delete(self.on_job())],
+            103 => vec![self.resume()],
+            104 => self.feedback(),
             _ => {
                 vec![Command::Tick, self.plan(), Command::Tick, self.dispatch(), self.cancel(), self.submit()]
             }
@@ -503,14 +517,38 @@ impl World {
                 chance.of(&[ExecuteSuccess, ExecuteSuccess, ExecuteFailed, ExecuteLater, ExecuteException]);
             let retry_after = chance.one_in(4).then(|| Millis::new(chance.below(900)));
             let outcome = Outcome { action, result: bytes::Bytes::new(), error: String::new(), retry_after };
-            Completion { execution, run, outcome }
+            Completion { execution, run, outcome, resent: chance.one_in(4) }
         });
         Command::Complete(Complete { results: results.collect() })
     }
 
+    fn job_ref(&mut self) -> JobRef {
+        let task = TaskId::new(format!("t{}", self.chance.below(12))).unwrap();
+        match self.chance.one_in(2) {
+            true => JobRef::Id(self.job()),
+            false => JobRef::Key(group(&mut self.chance), task),
+        }
+    }
+
+    fn on_job(&mut self) -> OnJob {
+        let (request, job) = (self.request(), self.job_ref());
+        let expected_revision = self.chance.of(&[0, 0, 0, 0, 1, 2]);
+        OnJob { request, job, expected_revision, reason: String::new() }
+    }
+
+    /// Mostly of a job that is suspended, so that more than its state is met.
+    fn resume(&mut self) -> Command {
+        let resting: Vec<JobId> =
+            self.model.jobs.iter().filter(|(_, job)| job.suspended).map(|(id, _)| *id).collect();
+        let mut act = self.on_job();
+        if let Some(job) = self.chance.pick(&resting).filter(|_| !self.chance.one_in(4)) {
+            act.job = JobRef::Id(job);
+        }
+        Command::Resume(act)
+    }
+
     fn cancel(&mut self) -> Command {
-        let request = self.request();
-        let job = if self.chance.one_in(2) { JobRef::Id(self.job()) } else { self.job_by_key() };
+        let (request, job) = (self.request(), self.job_ref());
         Command::Cancel(Cancel { request, job, reason: String::new() })
     }
 
@@ -530,7 +568,11 @@ impl World {
     }
 
     fn retry(&mut self) -> Command {
-        Command::Retry(Retry { run: self.run(), request: self.request() })
+        let of = match self.chance.one_in(5) {
+            true => RetryOf::LastDead(self.job_ref()),
+            false => RetryOf::Run(self.run()),
+        };
+        Command::Retry(Retry { of, request: self.request(), reason: String::new() })
     }
 
     fn online(&mut self) -> Command {
@@ -729,6 +771,8 @@ impl World {
                     plan.skipped =
                         plan.instants.last().map(|at| SkippedRange { first: *at, last: *at, count: 1 })
                 }
+                5 => plan.resumed = Some(Timestamp::from_millis(self.at)),
+                6 => plan.suspended = None,
                 _ => {}
             }
             Some(plan)
@@ -738,9 +782,16 @@ impl World {
 
     fn job_plan(&mut self, id: JobId) -> Option<JobPlan> {
         let job = self.model.jobs.get(&id)?;
-        let after = job.rhythm.as_ref()?.planned_until();
+        let (after, resumed) = (job.rhythm.as_ref()?.planned_until(), job.rhythm.as_ref()?.resumed);
         let (now, spec) = (self.model.now, &job.spec);
-        let first = after.as_millis() / PERIOD + 1;
+        let from = resumed.map_or(after, |resumed| resumed.max(after));
+        let suspended = (after.as_millis() / PERIOD + 1)..=(from.as_millis() / PERIOD);
+        let suspended = (!suspended.is_empty()).then(|| SkippedRange {
+            first: Timestamp::from_millis(suspended.start() * PERIOD),
+            last: Timestamp::from_millis(suspended.end() * PERIOD),
+            count: suspended.end() - suspended.start() + 1,
+        });
+        let first = from.as_millis() / PERIOD + 1;
         let last = now.as_millis() / PERIOD + 2 + self.chance.below(5);
         let mut instants: Vec<Timestamp> =
             (first..=last).map(|k| Timestamp::from_millis(k * PERIOD)).collect();
@@ -757,6 +808,8 @@ impl World {
             job: id,
             revision: job.planned_by,
             after,
+            resumed,
+            suspended,
             skipped: range.map(|(first, last)| SkippedRange { first: *first, last: *last, count }),
             instants,
             ended: self.chance.one_in(15),
@@ -788,12 +841,13 @@ fn rows(machine: &Machine) -> Vec<(Key, Row)> {
 fn view_of_model(model: &Model) -> String {
     let mut text = String::new();
     for (id, job) in &model.jobs {
-        writeln!(text, "{id} rev {} lives {}", job.revision, job.is_alive()).unwrap();
+        let (revision, suspended) = (job.revision, job.suspended);
+        writeln!(text, "{id} rev {revision} suspended {suspended} lives {}", job.is_alive()).unwrap();
         if let Some(rhythm) = &job.rhythm {
             let settled = rhythm.settled.as_millis();
             let next = match &rhythm.next {
                 Next::Planned { ahead, ended } => {
-                    format!("{ahead:?} ended {ended} stalled {}", rhythm.stalled)
+                    format!("{ahead:?} ended {ended} stalled {} {:?}", rhythm.stalled, rhythm.resumed)
                 }
                 Next::Grid { next, left, .. } => format!("{next:?} left {left:?}"),
                 Next::Stopped { restart } => format!("stopped {restart}"),
@@ -804,6 +858,7 @@ fn view_of_model(model: &Model) -> String {
             let state = match &run.state {
                 State::Waiting(until) => format!("waiting {until:?}"),
                 State::Ready => "ready".into(),
+                State::Suspended(until) => format!("suspended {until:?}"),
                 State::Executing(execution, session) => format!("executing {execution} {session}"),
                 State::Ended(fate, at) => format!("ended {fate:?} {at:?}"),
             };
@@ -843,13 +898,14 @@ fn view_of_machine(machine: &Machine) -> String {
     for (key, row) in rows(machine) {
         match (key, row) {
             (Key::Job(id), Row::Job(row)) => {
-                jobs.entry(id).or_default().0 = format!("{id} rev {}", row.revision)
+                let suspended = row.suspended.is_some();
+                jobs.entry(id).or_default().0 = format!("{id} rev {} suspended {suspended}", row.revision)
             }
             (Key::TaskKey(..), Row::TaskKey(row)) if row.live => alive.push(row.job),
             (Key::Periodic(id), Row::Periodic(row)) => {
                 let next = match &row.rhythm {
                     Rhythm::Planned { ahead, ended, stalled } => {
-                        format!("{ahead:?} ended {ended} stalled {stalled}")
+                        format!("{ahead:?} ended {ended} stalled {stalled} {:?}", row.resumed)
                     }
                     Rhythm::Grid { next, remaining, .. } => format!("{next:?} left {remaining:?}"),
                     Rhythm::Stopped { restart } => format!("stopped {restart}"),
@@ -861,6 +917,7 @@ fn view_of_machine(machine: &Machine) -> String {
                 let state = match &live.state {
                     LiveState::Waiting { until } => format!("waiting {until:?}"),
                     LiveState::Ready { .. } => "ready".into(),
+                    LiveState::Suspended { until } => format!("suspended {until:?}"),
                     LiveState::Executing { execution, session, .. } => {
                         format!("executing {execution} {session}")
                     }
@@ -903,7 +960,8 @@ fn view_of_machine(machine: &Machine) -> String {
         }
     }
     let mut text = String::new();
-    for (id, (head, rhythm, runs)) in jobs {
+    // Of a deleted job rows are left for a while, which nobody sees.
+    for (id, (head, rhythm, runs)) in jobs.into_iter().filter(|(_, (head, _, _))| !head.is_empty()) {
         writeln!(text, "{head} lives {}", alive.contains(&id)).unwrap();
         text += &rhythm;
         runs.iter().for_each(|(number, run)| writeln!(text, "  {number} {run}").unwrap());

@@ -21,9 +21,9 @@ use crate::machine::command::{
     AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Complete, Completion,
     DeleteGroup, Dispatch, Drain, ExecutionLines, FeedbackDrop, FeedbackFailed, FeedbackFailure,
     FeedbackHeard, FeedbackRetry, FeedbackWhich, Fingerprint, GroupSample, JobPlan, JobRef, JobTrackerSample,
-    OfflineReason, PauseQueue, Plan, Reclaim, ReclaimReason, RequestKey, ResumeQueue, Retry, Return,
-    SetAlarms, SetLimits, SetSlots, SilenceAlarm, SkippedRange, Stats, Submit, Terminate, TrackerOffline,
-    TrackerOnline, TrackerSample, Undrain, Update,
+    OfflineReason, OnJob, PauseQueue, Plan, Reclaim, ReclaimReason, RequestKey, ResumeQueue, Retry, RetryOf,
+    Return, SetAlarms, SetLimits, SetSlots, SilenceAlarm, SkippedRange, Stats, Submit, Terminate,
+    TrackerOffline, TrackerOnline, TrackerSample, Undrain, Update,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::Reply;
@@ -149,7 +149,17 @@ impl<'a> Words<'a> {
             "terminate" => {
                 Command::Terminate(Terminate { request, run: parse(self.get(1)), reason: self.reason() })
             }
-            "retry" => Command::Retry(Retry { request, run: parse(self.get(1)) }),
+            "retry" => {
+                let of = match self.get(1) {
+                    run if run.contains('/') && run.parse::<RunId>().is_ok() => RetryOf::Run(parse(run)),
+                    _ => RetryOf::LastDead(self.job()),
+                };
+                Command::Retry(Retry { request, of, reason: self.reason() })
+            }
+            "suspend" => Command::Suspend(self.on_job()),
+            "resume" if self.is_about_a_job() => Command::Resume(self.on_job()),
+            "trigger" => Command::Trigger(self.on_job()),
+            "delete" => Command::Delete(self.on_job()),
             "update" => Command::Update(self.update(request)),
             "pause" | "resume" | "drain" | "undrain" | "slots" => self.held(),
             "online" => Command::TrackerOnline(self.online()),
@@ -195,6 +205,16 @@ impl<'a> Words<'a> {
             "silence" => Command::SilenceAlarm(self.silence()),
             verb => panic!("{verb:?} is no verb"),
         }
+    }
+
+    fn on_job(&self) -> OnJob {
+        let expected_revision = self.number("expect").unwrap_or_default();
+        OnJob { request: self.request(), job: self.job(), expected_revision, reason: self.reason() }
+    }
+
+    /// A node group can be resumed, too.
+    fn is_about_a_job(&self) -> bool {
+        self.get(1).contains('/') || self.get(1).parse::<JobId>().is_ok()
     }
 
     fn reason(&self) -> String {
@@ -392,7 +412,7 @@ impl<'a> Words<'a> {
         let result = Bytes::copy_from_slice(self.option("result").unwrap_or_default().as_bytes());
         let error = self.option("error").unwrap_or_default().to_owned();
         let outcome = Outcome { action, result, error, retry_after: self.span("after") };
-        Completion { execution, run: run.unwrap_or_default(), outcome }
+        Completion { execution, run: run.unwrap_or_default(), outcome, resent: self.has("resent") }
     }
 
     fn reclaim(&self) -> Reclaim {
@@ -405,20 +425,25 @@ impl<'a> Words<'a> {
         Reclaim { executions: list(self.get(1)), reason }
     }
 
-    /// `plan 1.0 rev=1 after=1000 skip=2000..4000*3 instants=5000,6000 ended`.
+    /// `2000..4000*3`.
+    fn range(&self, name: &str) -> Option<SkippedRange> {
+        let (range, count) = self.option(name)?.split_once('*').unwrap();
+        let (first, last) = range.split_once("..").unwrap();
+        let time = |text| Timestamp::from_millis(parse(text));
+        Some(SkippedRange { first: time(first), last: time(last), count: parse(count) })
+    }
+
+    /// `plan 1.0 rev=1 after=1000 skip=2000..4000*3 instants=5000,6000 ended`; after a resume at 9000 also
+    /// `resumed=9000 suspended=7000..9000*3`.
     fn plan(&self) -> JobPlan {
-        let range = self.option("skip").map(|range| {
-            let (range, count) = range.split_once('*').unwrap();
-            let (first, last) = range.split_once("..").unwrap();
-            let time = |text| Timestamp::from_millis(parse(text));
-            SkippedRange { first: time(first), last: time(last), count: parse(count) }
-        });
         let instants = list(self.option("instants").unwrap_or_default());
         JobPlan {
             job: parse::<JobId>(self.get(1)),
             revision: self.number("rev").unwrap_or(1),
             after: self.time("after").unwrap(),
-            skipped: range,
+            resumed: self.time("resumed"),
+            suspended: self.range("suspended"),
+            skipped: self.range("skip"),
             instants: instants.into_iter().map(Timestamp::from_millis).collect(),
             ended: self.has("ended"),
         }

@@ -26,6 +26,7 @@ stories! {
     biz_log
     capacity
     cron_stalled
+    delete
     depths
     drain_and_slots
     due_before_the_end
@@ -45,12 +46,19 @@ stories! {
     reclaim_limit
     rely_on_previous_cycle
     replace_with_another_type
+    resent_results
     retries
     retry_by_hand
+    retry_the_last_dead
     return_a_push
     series
     start_deadline
+    suspend
+    suspend_and_resubmit
+    suspend_and_update
+    suspend_periodic
     terminate
+    trigger
     trigger_time
     w10_w18_w21_feedback
     update_a_schedule

@@ -4,7 +4,9 @@ use std::ops::Bound;
 
 use crate::domain::{Identity, JobId, Millis, NodeGroup, Position, RunId, Timestamp};
 use crate::machine::index::Waiter;
-use crate::machine::reply::{CancelAnswer, CompleteAnswer, Push, Refusal, Reply, SubmitAnswer, UpdateAnswer};
+use crate::machine::reply::{
+    ActAnswer, CancelAnswer, CompleteAnswer, Push, Refusal, Reply, SubmitAnswer, UpdateAnswer,
+};
 use crate::machine::row::{
     Attempt, AttemptEnd, Drained, Fate, FeedbackRow, FeedbackState, GroupRow, JobAct, JobLogKind, LedgerRow,
     LiveRun, LiveState, NodeEvent, PeriodicRow, Rhythm, Row, TrackerState, Why,
@@ -37,6 +39,7 @@ fn reply(reply: &Reply) -> String {
         Reply::Cancelled(answer) => cancelled(answer),
         Reply::Terminating(execution) => format!("terminating {execution}"),
         Reply::Retried(run) => format!("retried as {run}"),
+        Reply::Acted(answer) => acted_on(answer),
         Reply::Online(session) => format!("session {session}"),
         Reply::Dispatched(dispatched) if dispatched.pushes.is_empty() => "nothing".into(),
         Reply::Dispatched(dispatched) => join(&dispatched.pushes, push),
@@ -88,6 +91,24 @@ fn cancelled(answer: &CancelAnswer) -> String {
         CancelAnswer::CancelRequested(job) => format!("CANCEL_REQUESTED {job}"),
         CancelAnswer::AlreadyFinished(job, how) => format!("ALREADY_FINISHED {job} {}", fate(*how)),
         CancelAnswer::NotFound => "NOT_FOUND".into(),
+    }
+}
+
+pub(super) fn acted_on(answer: &ActAnswer) -> String {
+    match answer {
+        ActAnswer::Suspended(job) => format!("SUSPENDED {job}"),
+        ActAnswer::AlreadySuspended(job) => format!("ALREADY_SUSPENDED {job}"),
+        ActAnswer::Resumed(job) => format!("RESUMED {job}"),
+        ActAnswer::NotSuspended(job) => format!("NOT_SUSPENDED {job}"),
+        ActAnswer::Ended(job) => format!("ENDED {job}"),
+        ActAnswer::Triggered(run) => format!("TRIGGERED {run}"),
+        ActAnswer::AlreadyReady(run) => format!("ALREADY_READY {run}"),
+        ActAnswer::AlreadyRunning(run) => format!("ALREADY_RUNNING {run}"),
+        ActAnswer::Deleted(job) => format!("DELETED {job}"),
+        ActAnswer::StillExecuting(run) => format!("STILL_EXECUTING {run}"),
+        ActAnswer::CancelRequested(job) => format!("CANCEL_REQUESTED {job}"),
+        ActAnswer::AlreadyFinished(job, how) => format!("ALREADY_FINISHED {job} {}", fate(*how)),
+        ActAnswer::NotFound => "NOT_FOUND".into(),
     }
 }
 
@@ -320,10 +341,11 @@ fn show_job(tables: &Tables, job: JobId) -> Vec<String> {
     let key = Key::TaskKey(row.spec.node_group.clone(), row.spec.task_id.clone());
     let alive = matches!(tables.get(&key), Ok(Some(Row::TaskKey(key))) if key.live && key.job == job);
     lines.push(format!(
-        "{} rev {} {}",
+        "{} rev {} {}{}",
         row.spec.task_id,
         row.revision,
-        if alive { "lives" } else { "has ended" }
+        if alive { "lives" } else { "has ended" },
+        row.suspended.map_or(String::new(), |since| format!(", suspended since {}", ms(since)))
     ));
     if let Ok(Some(Row::Periodic(row))) = tables.get(&Key::Periodic(job)) {
         lines.push(periodic(&row));
@@ -353,19 +375,27 @@ fn periodic(row: &PeriodicRow) -> String {
         }
         Rhythm::Stopped { restart } => format!("stopped{}", if *restart { " until restart" } else { "" }),
     };
-    format!("settled {} live {} {rhythm}", ms(row.settled), row.live)
+    let suspended = if row.suspended { " suspended" } else { "" };
+    let resumed = row.resumed.map_or(String::new(), |at| format!(" resumed {}", ms(at)));
+    format!("settled {} live {} {rhythm}{suspended}{resumed}", ms(row.settled), row.live)
 }
 
 fn live(row: &LiveRun) -> String {
     let state = match &row.state {
         LiveState::Waiting { until } => format!("waiting until {}", ms(*until)),
         LiveState::Ready { since } => format!("ready since {}", ms(*since)),
+        LiveState::Suspended { until: Some(until) } => format!("suspended, waits until {}", ms(*until)),
+        LiveState::Suspended { until: None } => "suspended".into(),
         LiveState::Executing { execution, session, tracker, .. } => {
             format!("executing {execution} on {tracker} {session}")
         }
     };
     let stop = row.stop.map_or(String::new(), |stop| format!(" stop {stop:?}"));
-    let flags = [(row.superseded, " superseded"), (row.by_hand, " by hand")];
+    let flags = [
+        (row.superseded, " superseded"),
+        (row.by_hand, " by hand"),
+        (row.despite_suspend, " despite suspend"),
+    ];
     let flags: String = flags.iter().filter(|flag| flag.0).map(|flag| flag.1).collect();
     format!(
         "due {} rev {} {state} executions {} retries {} reclaims {}{stop}{flags}",
@@ -401,7 +431,7 @@ fn attempt(attempt: &Attempt) -> String {
         AttemptEnd::Reclaimed(reason) => format!("{reason:?}"),
         AttemptEnd::Interrupted => "Interrupted".into(),
     };
-    format!("{} {end}", attempt.execution)
+    format!("{} {end}{}", attempt.execution, if attempt.resent { " resent" } else { "" })
 }
 
 fn alarm((key, row): &(Key, Row)) -> String {

@@ -43,6 +43,7 @@ impl History {
             return Err(format!("the fencing token of run {run} went from {last:?} to {execution}"));
         }
         self.may_start(*run)?;
+        self.may_be_dispatched(*run)?;
         if let Some(other) = self.overlaps(*run, &push.spec) {
             return Err(format!("run {run} was dispatched while its previous cycle {other} executes"));
         }
@@ -84,7 +85,7 @@ impl History {
         }
         let by_hand = self.by_hand.get(&run).copied().unwrap_or(0);
         match self.cancelled.get(&run.job) {
-            Some(at) if *at >= by_hand => {
+            Some(at) if *at >= by_hand.max(self.triggered.get(&run).copied().unwrap_or(0)) => {
                 Err(format!("run {run} was dispatched after its job was cancelled"))
             }
             Some(_) | None => Ok(()),
@@ -94,10 +95,11 @@ impl History {
     /// Another planned run that executes, though the job relies on its previous cycle.
     fn overlaps(&self, run: RunId, spec: &JobSpec) -> Option<RunId> {
         let periodic = matches!(spec.job_type(), JobType::Cron | JobType::Repeat);
-        if !periodic || !spec.rely_on_previous_cycle || self.by_hand.contains_key(&run) {
+        let is_by_hand = |run: &RunId| self.by_hand.contains_key(run) || self.triggered.contains_key(run);
+        if !periodic || !spec.rely_on_previous_cycle || is_by_hand(&run) {
             return None;
         }
-        self.executing_of(run.job).find(|other| !self.by_hand.contains_key(other))
+        self.executing_of(run.job).find(|other| !is_by_hand(other))
     }
 
     pub(super) fn completed(&mut self, result: &Completion, answer: CompleteAnswer) -> Result<(), Broken> {
@@ -121,6 +123,7 @@ impl History {
             (CompleteAnswer::Stale, Some((run, None))) => {
                 Err(format!("the result of {execution}, the current one of run {run}, was stale"))
             }
+            (CompleteAnswer::Stale, Some((run, _))) if self.deleted.contains(&run.job) => Ok(()),
             (CompleteAnswer::Stale, Some((run, Some(End::Completed(first))))) if first == action => {
                 Err(format!(
                     "the result of {execution} of run {run} was accepted first and stale when it came again"

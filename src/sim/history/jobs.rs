@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Broken, End, History, Revision};
 use crate::domain::{ExecutionId, JobId, JobType, RunId};
 use crate::machine::Reply;
-use crate::machine::command::{JobRef, Submit};
+use crate::machine::command::{JobRef, RetryOf, Submit};
 use crate::machine::reply::{CancelAnswer, Refusal, SubmitAnswer};
 use crate::sim::rare::Rare;
 
@@ -45,7 +45,7 @@ impl History {
         let executing: Vec<RunId> = self.executing_of(job).collect();
         self.sealed.extend(executing);
         self.cancelled.remove(&job);
-        let settled_until = self.settled_until;
+        let settled_until = self.settled_of(job);
         let Some(revisions) = self.jobs.get_mut(&job) else {
             return Err(format!("job {job} was replaced and never accepted"));
         };
@@ -91,7 +91,7 @@ impl History {
             CancelAnswer::NotFound => {
                 self.saw(Rare::NotFound);
                 match asked {
-                    JobRef::Id(job) if self.jobs.contains_key(job) => {
+                    JobRef::Id(job) if self.jobs.contains_key(job) && !self.deleted.contains(job) => {
                         Err(format!("job {job} was answered NOT_FOUND"))
                     }
                     JobRef::Id(_) | JobRef::Key(..) => Ok(()),
@@ -107,7 +107,7 @@ impl History {
             _ => None,
         });
         let is_one_shot = matches!(only, Some(JobType::RealTime | JobType::TriggerTime));
-        if !is_one_shot || self.by_hand.keys().any(|run| run.job == job) {
+        if !is_one_shot || self.by_hand.keys().chain(self.triggered.keys()).any(|run| run.job == job) {
             return Ok(());
         }
         let executions: Vec<ExecutionId> =
@@ -128,7 +128,7 @@ impl History {
         self.cancelled.insert(job, self.order);
         let executing: Vec<RunId> = self.executing_of(job).collect();
         self.sealed.extend(executing);
-        let settled_until = self.settled_until;
+        let settled_until = self.settled_of(job);
         let revisions = self.jobs.get_mut(&job).ok_or_else(|| format!("unknown job {job} was cancelled"))?;
         if let Some(last) = revisions.last_mut() {
             last.until = last.until.or(Some(settled_until));
@@ -155,14 +155,12 @@ impl History {
         }
     }
 
-    pub(super) fn retried(&mut self, of: RunId, reply: &Reply) -> Result<(), Broken> {
+    pub(super) fn retried(&mut self, of: &RetryOf, reply: &Reply) -> Result<(), Broken> {
         let Reply::Retried(run) = reply else { return Ok(()) };
         self.saw(Rare::RetriedByHand);
-        if run.job != of.job
-            || self.by_hand.insert(*run, self.order).is_some()
-            || self.of_run.contains_key(run)
-        {
-            return Err(format!("run {of} was retried as {run}, which is not new"));
+        let is_of_another = matches!(of, RetryOf::Run(of) if of.job != run.job);
+        if is_of_another || self.by_hand.insert(*run, self.order).is_some() || self.of_run.contains_key(run) {
+            return Err(format!("{of:?} was retried as {run}, which is not new"));
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 //!
 //! Not here: what can be judged only when all is over (`promises`).
 
+mod acts;
 mod executions;
 mod jobs;
 
@@ -93,6 +94,11 @@ pub(super) struct History {
     pub(super) sealed: BTreeSet<RunId>,
     /// Runs by hand, and the command that made them.
     pub(super) by_hand: BTreeMap<RunId, u64>,
+    /// Jobs that are suspended, unless they have ended since.
+    resting: BTreeMap<JobId, acts::Rest>,
+    /// Runs that were triggered, and the last command that did.
+    triggered: BTreeMap<RunId, u64>,
+    pub(super) deleted: BTreeSet<JobId>,
     /// When instants could be settled, in order.
     pub(super) ticks: Vec<Timestamp>,
     pub(super) stale: u64,
@@ -141,8 +147,12 @@ impl History {
                 self.terminate(terminate.run, reply)
             }
             (Command::Retry(retry), reply) if self.is_first(&retry.request, reply)? => {
-                self.retried(retry.run, reply)
+                self.retried(&retry.of, reply)
             }
+            (
+                Command::Suspend(act) | Command::Resume(act) | Command::Trigger(act) | Command::Delete(act),
+                reply,
+            ) if self.is_first(&act.request, reply)? => self.acted(reply),
             (Command::TrackerOnline(online), Reply::Online(session)) => {
                 self.online(online, *session);
                 Ok(())

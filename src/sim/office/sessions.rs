@@ -87,7 +87,7 @@ impl Office {
             let live = run.and_then(|run| machine.tables().live_run(run).expect("memory"));
             live.is_some_and(|live| match live.state {
                 LiveState::Executing { since, .. } => now.since(since) > AUDIT_SPARES,
-                LiveState::Waiting { .. } | LiveState::Ready { .. } => false,
+                LiveState::Waiting { .. } | LiveState::Ready { .. } | LiveState::Suspended { .. } => false,
             })
         };
         let missing: Vec<ExecutionId> =

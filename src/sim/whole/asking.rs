@@ -13,7 +13,7 @@ use super::super::tracker::Ms;
 use super::world::{Happening, World};
 use crate::domain::{JobId, NodeGroup, Position, RequestId, RunId, TaskId};
 use crate::jobtracker::{CommandError, Committed, lane_of};
-use crate::machine::command::{Cancel, Fingerprint, JobRef, RequestKey, Retry, Submit, Terminate};
+use crate::machine::command::{Cancel, Fingerprint, JobRef, RequestKey, Retry, RetryOf, Submit, Terminate};
 use crate::machine::reply::SubmitAnswer;
 use crate::machine::{Command, Machine, Reply};
 
@@ -289,7 +289,8 @@ impl World {
                     return;
                 }
                 let (job, _, _) = self.rng.pick(&self.asking.known).clone();
-                Command::Retry(Retry { request, run: RunId { job, number: self.rng.between(0, 2) } })
+                let of = RetryOf::Run(RunId { job, number: self.rng.between(0, 2) });
+                Command::Retry(Retry { request, of, reason: String::new() })
             }
         };
         self.ask(command, has_key);

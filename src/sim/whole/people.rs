@@ -397,6 +397,7 @@ fn said(message: FromTracker) -> Said {
                 execution: result.execution,
                 run: Some(result.run),
                 outcome: result.outcome,
+                resent: result.resent,
                 took: None,
             };
             Said::Completed { results: results.into_iter().map(result).collect(), has_room: false }

@@ -131,7 +131,7 @@ impl Session {
             timers: BTreeSet::new(),
             highest_finished: unsent.last().copied().unwrap_or(0),
             unsent,
-            owed: owed.into_iter().map(|result| (result.execution, result)).collect(),
+            owed: owed.into_iter().map(|result| (result.execution, resent(result))).collect(),
             finished: BTreeSet::new(),
             interrupted: BTreeSet::new(),
             returned: BTreeMap::new(),
@@ -452,4 +452,9 @@ fn with_cause(mut outcome: Outcome, cause: Option<&StopCause>) -> Outcome {
         outcome.error = format!("{cause}: {}", outcome.error);
     }
     outcome
+}
+
+/// Whether an earlier process sent it is not known.
+fn resent(result: pb::ExecutionResult) -> pb::ExecutionResult {
+    pb::ExecutionResult { resent: true, ..result }
 }

@@ -68,9 +68,10 @@ impl Session {
             let mut bytes = 0;
             while results.len() < COMPLETED_MAX && bytes < COMPLETED_BYTES_MAX {
                 let Some(execution) = self.unsent.pop_first() else { break };
-                let owed = self.owed.get(&execution).expect("what is not sent is owed");
+                let owed = self.owed.get_mut(&execution).expect("what is not sent is owed");
                 bytes += owed.result.len() + owed.error.len();
                 results.push(owed.clone());
+                owed.resent = true;
             }
             acts.push(Act::Send(ToCluster::Completed(pb::Completed { results, free_slots })));
             // The free slots rode along.

@@ -331,7 +331,7 @@ pub enum JobState {
     Ready = 2,
     /// A TaskTracker has it.
     Executing = 3,
-    /// Suspended by an operator.
+    /// Suspended: what executes runs out, nothing else of it is dispatched until it is resumed.
     Suspended = 4,
     /// Final: its last run succeeded.
     Succeeded = 5,
@@ -761,12 +761,31 @@ pub struct TerminateResponse {
 /// See JobService.Retry.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RetryRequest {
-    /// Which run.
+    /// Which run; empty with a job.
     #[prost(string, tag = "1")]
     pub run_id: ::prost::alloc::string::String,
     /// Makes the call safe to repeat.
     #[prost(message, optional, tag = "2")]
     pub idempotency: ::core::option::Option<Idempotency>,
+    /// For people; shown in the job log. At most 256 printable characters.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// Instead of a run: the last dead run of a job.
+    #[prost(oneof = "retry_request::LastDeadOf", tags = "4, 5")]
+    pub last_dead_of: ::core::option::Option<retry_request::LastDeadOf>,
+}
+/// Nested message and enum types in `RetryRequest`.
+pub mod retry_request {
+    /// Instead of a run: the last dead run of a job.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum LastDeadOf {
+        /// By its id.
+        #[prost(string, tag = "4")]
+        JobId(::prost::alloc::string::String),
+        /// By its task key: the live job that has it, else the last one that had it.
+        #[prost(message, tag = "5")]
+        Task(super::TaskKey),
+    }
 }
 /// See JobService.Retry.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -781,6 +800,189 @@ pub struct RetryResponse {
     #[prost(message, optional, tag = "3")]
     pub committed: ::core::option::Option<Committed>,
     /// With ACCEPTED: the new run.
+    #[prost(string, tag = "4")]
+    pub run_id: ::prost::alloc::string::String,
+}
+/// See JobService.Suspend.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SuspendRequest {
+    /// Refused with REVISION_CONFLICT unless the job has this revision; 0 is any.
+    #[prost(uint64, tag = "3")]
+    pub expected_revision: u64,
+    /// For people; shown in the job log. At most 256 printable characters.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// Makes the call safe to repeat.
+    #[prost(message, optional, tag = "5")]
+    pub idempotency: ::core::option::Option<Idempotency>,
+    /// Which job.
+    #[prost(oneof = "suspend_request::Target", tags = "1, 2")]
+    pub target: ::core::option::Option<suspend_request::Target>,
+}
+/// Nested message and enum types in `SuspendRequest`.
+pub mod suspend_request {
+    /// Which job.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Target {
+        /// By its id.
+        #[prost(string, tag = "1")]
+        JobId(::prost::alloc::string::String),
+        /// By its task key: the live job that has it, else the last one that had it.
+        #[prost(message, tag = "2")]
+        Task(super::TaskKey),
+    }
+}
+/// See JobService.Suspend.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SuspendResponse {
+    /// What a suspend meant.
+    #[prost(enumeration = "SuspendOutcome", tag = "1")]
+    pub outcome: i32,
+    /// The job that was found; empty for NOT_FOUND.
+    #[prost(string, tag = "2")]
+    pub job_id: ::prost::alloc::string::String,
+    /// Where it was committed.
+    #[prost(message, optional, tag = "3")]
+    pub committed: ::core::option::Option<Committed>,
+    /// With ALREADY_FINISHED: how it had ended.
+    #[prost(enumeration = "JobState", tag = "4")]
+    pub finished_as: i32,
+}
+/// See JobService.Resume.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeRequest {
+    /// Refused with REVISION_CONFLICT unless the job has this revision; 0 is any.
+    #[prost(uint64, tag = "3")]
+    pub expected_revision: u64,
+    /// For people; shown in the job log. At most 256 printable characters.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// Makes the call safe to repeat.
+    #[prost(message, optional, tag = "5")]
+    pub idempotency: ::core::option::Option<Idempotency>,
+    /// Which job.
+    #[prost(oneof = "resume_request::Target", tags = "1, 2")]
+    pub target: ::core::option::Option<resume_request::Target>,
+}
+/// Nested message and enum types in `ResumeRequest`.
+pub mod resume_request {
+    /// Which job.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Target {
+        /// By its id.
+        #[prost(string, tag = "1")]
+        JobId(::prost::alloc::string::String),
+        /// By its task key: the live job that has it, else the last one that had it.
+        #[prost(message, tag = "2")]
+        Task(super::TaskKey),
+    }
+}
+/// See JobService.Resume.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeResponse {
+    /// What a resume meant.
+    #[prost(enumeration = "ResumeOutcome", tag = "1")]
+    pub outcome: i32,
+    /// The job that was found; empty for NOT_FOUND.
+    #[prost(string, tag = "2")]
+    pub job_id: ::prost::alloc::string::String,
+    /// Where it was committed.
+    #[prost(message, optional, tag = "3")]
+    pub committed: ::core::option::Option<Committed>,
+    /// With ALREADY_FINISHED: how it had ended.
+    #[prost(enumeration = "JobState", tag = "4")]
+    pub finished_as: i32,
+    /// With RESUMED: when something of it falls due next, if that is known; absent when it is due already.
+    #[prost(message, optional, tag = "5")]
+    pub next_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// See JobService.Trigger.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TriggerRequest {
+    /// Refused with REVISION_CONFLICT unless the job has this revision; 0 is any.
+    #[prost(uint64, tag = "3")]
+    pub expected_revision: u64,
+    /// For people; shown in the job log. At most 256 printable characters.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// Makes the call safe to repeat.
+    #[prost(message, optional, tag = "5")]
+    pub idempotency: ::core::option::Option<Idempotency>,
+    /// Which job.
+    #[prost(oneof = "trigger_request::Target", tags = "1, 2")]
+    pub target: ::core::option::Option<trigger_request::Target>,
+}
+/// Nested message and enum types in `TriggerRequest`.
+pub mod trigger_request {
+    /// Which job.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Target {
+        /// By its id.
+        #[prost(string, tag = "1")]
+        JobId(::prost::alloc::string::String),
+        /// By its task key: the live job that has it, else the last one that had it.
+        #[prost(message, tag = "2")]
+        Task(super::TaskKey),
+    }
+}
+/// See JobService.Trigger.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TriggerResponse {
+    /// What a trigger meant.
+    #[prost(enumeration = "TriggerOutcome", tag = "1")]
+    pub outcome: i32,
+    /// The job that was found; empty for NOT_FOUND.
+    #[prost(string, tag = "2")]
+    pub job_id: ::prost::alloc::string::String,
+    /// Where it was committed.
+    #[prost(message, optional, tag = "3")]
+    pub committed: ::core::option::Option<Committed>,
+    /// The run that is ready now, or was ready or executing before.
+    #[prost(string, tag = "4")]
+    pub run_id: ::prost::alloc::string::String,
+}
+/// See JobService.Delete.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteRequest {
+    /// Refused with REVISION_CONFLICT unless the job has this revision; 0 is any.
+    #[prost(uint64, tag = "3")]
+    pub expected_revision: u64,
+    /// For people; shown in the job log. At most 256 printable characters.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// Makes the call safe to repeat.
+    #[prost(message, optional, tag = "5")]
+    pub idempotency: ::core::option::Option<Idempotency>,
+    /// Which job.
+    #[prost(oneof = "delete_request::Target", tags = "1, 2")]
+    pub target: ::core::option::Option<delete_request::Target>,
+}
+/// Nested message and enum types in `DeleteRequest`.
+pub mod delete_request {
+    /// Which job.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Target {
+        /// By its id.
+        #[prost(string, tag = "1")]
+        JobId(::prost::alloc::string::String),
+        /// By its task key: the live job that has it, else the last one that had it.
+        #[prost(message, tag = "2")]
+        Task(super::TaskKey),
+    }
+}
+/// See JobService.Delete.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteResponse {
+    /// What a delete meant.
+    #[prost(enumeration = "DeleteOutcome", tag = "1")]
+    pub outcome: i32,
+    /// The job that was found; empty for NOT_FOUND.
+    #[prost(string, tag = "2")]
+    pub job_id: ::prost::alloc::string::String,
+    /// Where it was committed.
+    #[prost(message, optional, tag = "3")]
+    pub committed: ::core::option::Option<Committed>,
+    /// With EXECUTING: the run that executes.
     #[prost(string, tag = "4")]
     pub run_id: ::prost::alloc::string::String,
 }
@@ -915,9 +1117,12 @@ pub struct StoredJob {
     /// Runs that ended, by fate.
     #[prost(message, optional, tag = "11")]
     pub counts: ::core::option::Option<RunCounts>,
-    /// While it waits or is ready: why, for people.
+    /// While it waits, is ready or is suspended: why, for people.
     #[prost(string, tag = "12")]
     pub why_waiting: ::prost::alloc::string::String,
+    /// Since when it is suspended; absent when it is not.
+    #[prost(message, optional, tag = "13")]
+    pub suspend_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// How many instants of a job have each fate.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1090,6 +1295,9 @@ pub struct JobCounts {
     /// Executions that were taken back.
     #[prost(uint64, tag = "16")]
     pub reclaimed: u64,
+    /// Runs that are held because their job is suspended.
+    #[prost(uint64, tag = "17")]
+    pub suspended: u64,
 }
 /// See JobService.ListJobs.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1639,7 +1847,7 @@ pub enum RetryOutcome {
     Unspecified = 0,
     /// The run is ready again.
     Accepted = 1,
-    /// The run is neither dead nor failed.
+    /// The run has not ended, or none of the job's last runs is dead.
     NotDead = 2,
     /// No such run is known.
     NotFound = 3,
@@ -1664,6 +1872,182 @@ impl RetryOutcome {
             "RETRY_OUTCOME_ACCEPTED" => Some(Self::Accepted),
             "RETRY_OUTCOME_NOT_DEAD" => Some(Self::NotDead),
             "RETRY_OUTCOME_NOT_FOUND" => Some(Self::NotFound),
+            _ => None,
+        }
+    }
+}
+/// What a suspend meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SuspendOutcome {
+    /// Not known to this version.
+    Unspecified = 0,
+    /// What executes finishes; nothing else of it is dispatched until it is resumed.
+    Suspended = 1,
+    /// It was suspended before; nothing changed.
+    AlreadySuspended = 2,
+    /// Nothing of it was left but what is skipped now: it has ended.
+    Ended = 3,
+    /// It was cancelled, and what executes was asked to stop; nothing changed.
+    CancelRequested = 4,
+    /// It had ended before; nothing changed.
+    AlreadyFinished = 5,
+    /// No such job is known.
+    NotFound = 6,
+}
+impl SuspendOutcome {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SUSPEND_OUTCOME_UNSPECIFIED",
+            Self::Suspended => "SUSPEND_OUTCOME_SUSPENDED",
+            Self::AlreadySuspended => "SUSPEND_OUTCOME_ALREADY_SUSPENDED",
+            Self::Ended => "SUSPEND_OUTCOME_ENDED",
+            Self::CancelRequested => "SUSPEND_OUTCOME_CANCEL_REQUESTED",
+            Self::AlreadyFinished => "SUSPEND_OUTCOME_ALREADY_FINISHED",
+            Self::NotFound => "SUSPEND_OUTCOME_NOT_FOUND",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SUSPEND_OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
+            "SUSPEND_OUTCOME_SUSPENDED" => Some(Self::Suspended),
+            "SUSPEND_OUTCOME_ALREADY_SUSPENDED" => Some(Self::AlreadySuspended),
+            "SUSPEND_OUTCOME_ENDED" => Some(Self::Ended),
+            "SUSPEND_OUTCOME_CANCEL_REQUESTED" => Some(Self::CancelRequested),
+            "SUSPEND_OUTCOME_ALREADY_FINISHED" => Some(Self::AlreadyFinished),
+            "SUSPEND_OUTCOME_NOT_FOUND" => Some(Self::NotFound),
+            _ => None,
+        }
+    }
+}
+/// What a resume meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ResumeOutcome {
+    /// Not known to this version.
+    Unspecified = 0,
+    /// It goes on from now.
+    Resumed = 1,
+    /// It was not suspended; nothing changed.
+    NotSuspended = 2,
+    /// It was resumed, and no instant of it comes any more: it ends.
+    Ended = 3,
+    /// It was cancelled, and what executes was asked to stop; nothing changed.
+    CancelRequested = 4,
+    /// It had ended before; nothing changed.
+    AlreadyFinished = 5,
+    /// No such job is known.
+    NotFound = 6,
+}
+impl ResumeOutcome {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "RESUME_OUTCOME_UNSPECIFIED",
+            Self::Resumed => "RESUME_OUTCOME_RESUMED",
+            Self::NotSuspended => "RESUME_OUTCOME_NOT_SUSPENDED",
+            Self::Ended => "RESUME_OUTCOME_ENDED",
+            Self::CancelRequested => "RESUME_OUTCOME_CANCEL_REQUESTED",
+            Self::AlreadyFinished => "RESUME_OUTCOME_ALREADY_FINISHED",
+            Self::NotFound => "RESUME_OUTCOME_NOT_FOUND",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "RESUME_OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
+            "RESUME_OUTCOME_RESUMED" => Some(Self::Resumed),
+            "RESUME_OUTCOME_NOT_SUSPENDED" => Some(Self::NotSuspended),
+            "RESUME_OUTCOME_ENDED" => Some(Self::Ended),
+            "RESUME_OUTCOME_CANCEL_REQUESTED" => Some(Self::CancelRequested),
+            "RESUME_OUTCOME_ALREADY_FINISHED" => Some(Self::AlreadyFinished),
+            "RESUME_OUTCOME_NOT_FOUND" => Some(Self::NotFound),
+            _ => None,
+        }
+    }
+}
+/// What a trigger meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TriggerOutcome {
+    /// Not known to this version.
+    Unspecified = 0,
+    /// This run of it is ready now.
+    Triggered = 1,
+    /// Of a one-shot job: its run was ready before; nothing changed.
+    AlreadyReady = 2,
+    /// Of a one-shot job: its run executes; nothing changed.
+    AlreadyRunning = 3,
+    /// No such job is known.
+    NotFound = 4,
+}
+impl TriggerOutcome {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TRIGGER_OUTCOME_UNSPECIFIED",
+            Self::Triggered => "TRIGGER_OUTCOME_TRIGGERED",
+            Self::AlreadyReady => "TRIGGER_OUTCOME_ALREADY_READY",
+            Self::AlreadyRunning => "TRIGGER_OUTCOME_ALREADY_RUNNING",
+            Self::NotFound => "TRIGGER_OUTCOME_NOT_FOUND",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TRIGGER_OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
+            "TRIGGER_OUTCOME_TRIGGERED" => Some(Self::Triggered),
+            "TRIGGER_OUTCOME_ALREADY_READY" => Some(Self::AlreadyReady),
+            "TRIGGER_OUTCOME_ALREADY_RUNNING" => Some(Self::AlreadyRunning),
+            "TRIGGER_OUTCOME_NOT_FOUND" => Some(Self::NotFound),
+            _ => None,
+        }
+    }
+}
+/// What a delete meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum DeleteOutcome {
+    /// Not known to this version.
+    Unspecified = 0,
+    /// It is forgotten, with its history.
+    Deleted = 1,
+    /// Something of it executes: cancel it or terminate its run first; nothing changed.
+    Executing = 2,
+    /// No such job is known.
+    NotFound = 3,
+}
+impl DeleteOutcome {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DELETE_OUTCOME_UNSPECIFIED",
+            Self::Deleted => "DELETE_OUTCOME_DELETED",
+            Self::Executing => "DELETE_OUTCOME_EXECUTING",
+            Self::NotFound => "DELETE_OUTCOME_NOT_FOUND",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DELETE_OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
+            "DELETE_OUTCOME_DELETED" => Some(Self::Deleted),
+            "DELETE_OUTCOME_EXECUTING" => Some(Self::Executing),
+            "DELETE_OUTCOME_NOT_FOUND" => Some(Self::NotFound),
             _ => None,
         }
     }
@@ -2112,7 +2496,7 @@ pub mod job_service_client {
                 .insert(GrpcMethod::new("raftsman.v1.JobService", "Cancel"));
             self.inner.unary(req, path, codec).await
         }
-        /// Tells the TaskTracker that executes a run to stop it. The run's retry policy then decides.
+        /// Tells the TaskTracker that executes a run to stop it: asked first, killed after a grace. There is no further attempt.
         pub async fn terminate(
             &mut self,
             request: impl tonic::IntoRequest<super::TerminateRequest>,
@@ -2137,7 +2521,7 @@ pub mod job_service_client {
                 .insert(GrpcMethod::new("raftsman.v1.JobService", "Terminate"));
             self.inner.unary(req, path, codec).await
         }
-        /// Makes a dead run ready again.
+        /// Runs a finished run again, as a new run of its job; of a job its last dead run.
         pub async fn retry(
             &mut self,
             request: impl tonic::IntoRequest<super::RetryRequest>,
@@ -2157,6 +2541,100 @@ pub mod job_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("raftsman.v1.JobService", "Retry"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Suspends a job: what executes finishes; nothing else of it is dispatched until it is resumed.
+        pub async fn suspend(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SuspendRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SuspendResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.JobService/Suspend",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.JobService", "Suspend"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lets a suspended job go on from now; what fell due meanwhile is skipped.
+        pub async fn resume(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResumeRequest>,
+        ) -> std::result::Result<tonic::Response<super::ResumeResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.JobService/Resume",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.JobService", "Resume"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Runs a job now, whatever its schedule says and whether or not it is suspended; its schedule stays as it is.
+        pub async fn trigger(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TriggerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::TriggerResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.JobService/Trigger",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.JobService", "Trigger"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Forgets a job with its history; what waits is cancelled, what executes must have ended.
+        pub async fn delete(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteRequest>,
+        ) -> std::result::Result<tonic::Response<super::DeleteResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.JobService/Delete",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.JobService", "Delete"));
             self.inner.unary(req, path, codec).await
         }
         /// Changes a live job, as one command: its next revision. What was not dispatched takes it in place; what executes keeps
@@ -2411,7 +2889,7 @@ pub mod job_service_server {
             &self,
             request: tonic::Request<super::CancelRequest>,
         ) -> std::result::Result<tonic::Response<super::CancelResponse>, tonic::Status>;
-        /// Tells the TaskTracker that executes a run to stop it. The run's retry policy then decides.
+        /// Tells the TaskTracker that executes a run to stop it: asked first, killed after a grace. There is no further attempt.
         async fn terminate(
             &self,
             request: tonic::Request<super::TerminateRequest>,
@@ -2419,11 +2897,31 @@ pub mod job_service_server {
             tonic::Response<super::TerminateResponse>,
             tonic::Status,
         >;
-        /// Makes a dead run ready again.
+        /// Runs a finished run again, as a new run of its job; of a job its last dead run.
         async fn retry(
             &self,
             request: tonic::Request<super::RetryRequest>,
         ) -> std::result::Result<tonic::Response<super::RetryResponse>, tonic::Status>;
+        /// Suspends a job: what executes finishes; nothing else of it is dispatched until it is resumed.
+        async fn suspend(
+            &self,
+            request: tonic::Request<super::SuspendRequest>,
+        ) -> std::result::Result<tonic::Response<super::SuspendResponse>, tonic::Status>;
+        /// Lets a suspended job go on from now; what fell due meanwhile is skipped.
+        async fn resume(
+            &self,
+            request: tonic::Request<super::ResumeRequest>,
+        ) -> std::result::Result<tonic::Response<super::ResumeResponse>, tonic::Status>;
+        /// Runs a job now, whatever its schedule says and whether or not it is suspended; its schedule stays as it is.
+        async fn trigger(
+            &self,
+            request: tonic::Request<super::TriggerRequest>,
+        ) -> std::result::Result<tonic::Response<super::TriggerResponse>, tonic::Status>;
+        /// Forgets a job with its history; what waits is cancelled, what executes must have ended.
+        async fn delete(
+            &self,
+            request: tonic::Request<super::DeleteRequest>,
+        ) -> std::result::Result<tonic::Response<super::DeleteResponse>, tonic::Status>;
         /// Changes a live job, as one command: its next revision. What was not dispatched takes it in place; what executes keeps
         /// its own, and a retry takes the newest.
         async fn update(
@@ -2775,6 +3273,182 @@ pub mod job_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RetrySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.JobService/Suspend" => {
+                    #[allow(non_camel_case_types)]
+                    struct SuspendSvc<T: JobService>(pub Arc<T>);
+                    impl<
+                        T: JobService,
+                    > tonic::server::UnaryService<super::SuspendRequest>
+                    for SuspendSvc<T> {
+                        type Response = super::SuspendResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SuspendRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as JobService>::suspend(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SuspendSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.JobService/Resume" => {
+                    #[allow(non_camel_case_types)]
+                    struct ResumeSvc<T: JobService>(pub Arc<T>);
+                    impl<T: JobService> tonic::server::UnaryService<super::ResumeRequest>
+                    for ResumeSvc<T> {
+                        type Response = super::ResumeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ResumeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as JobService>::resume(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ResumeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.JobService/Trigger" => {
+                    #[allow(non_camel_case_types)]
+                    struct TriggerSvc<T: JobService>(pub Arc<T>);
+                    impl<
+                        T: JobService,
+                    > tonic::server::UnaryService<super::TriggerRequest>
+                    for TriggerSvc<T> {
+                        type Response = super::TriggerResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TriggerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as JobService>::trigger(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TriggerSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.JobService/Delete" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteSvc<T: JobService>(pub Arc<T>);
+                    impl<T: JobService> tonic::server::UnaryService<super::DeleteRequest>
+                    for DeleteSvc<T> {
+                        type Response = super::DeleteResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeleteRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as JobService>::delete(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -9534,6 +10208,9 @@ pub struct ExecutionResult {
     /// The run that was executed, such as "42.0/3": where a result that comes too late is written down.
     #[prost(string, tag = "8")]
     pub run_id: ::prost::alloc::string::String,
+    /// It was sent before, by this process or an earlier one, and not acknowledged: the job log then has RESEND.
+    #[prost(bool, tag = "9")]
+    pub resent: bool,
 }
 /// Results that are committed, or that came too late.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::lies::{Lie, answered, ok};
-use crate::history::{ExecEvent, Save, SaveEvent};
+use crate::history::{Applied, AppliedCommand, ExecEvent, Save, SaveEvent};
 
 fn save(task: &str, t: u64, ev: SaveEvent) -> Save {
     Save { t, client: "c1".into(), task: task.into(), ev, spec: serde_json::Value::Null, err: None }
@@ -59,6 +59,45 @@ pub(super) const LIES: &[Lie] = &[
                 .iter_mut()
                 .filter(|save| save.ev == SaveEvent::Saved)
                 .for_each(|save| save.ev = SaveEvent::Committed);
+            Some(())
+        },
+    },
+    Lie {
+        says: "what was suspended and not resumed was dispatched",
+        noticed_by: &["A2", "C5"],
+        tell: |evidence| {
+            evidence.logs.values_mut().try_for_each(|log| {
+                let resumes = |entry: &&mut Applied| {
+                    entry.commands.iter().any(|one| one.command.get("resume").is_some())
+                };
+                log.iter_mut().find(resumes)?.commands.clear();
+                Some(())
+            })
+        },
+    },
+    Lie {
+        says: "what was deleted was dispatched",
+        noticed_by: &["A2", "C5"],
+        tell: |evidence| {
+            evidence.logs.values_mut().try_for_each(|log| {
+                let suspends = |entry: &&mut Applied| {
+                    entry.commands.iter().any(|one| one.command.get("suspend").is_some())
+                };
+                let entry = log.iter_mut().find(suspends)?;
+                let job = entry.commands[0].command["suspend"]["job"].clone();
+                let reply = Some(json!({"acted": {"deleted": job["id"]}}));
+                let command = json!({"delete": {"request": null, "job": job, "expected_revision": 0}});
+                entry.commands.push(AppliedCommand { command, reply });
+                Some(())
+            })
+        },
+    },
+    Lie {
+        says: "a job was answered as suspended, and it was so before",
+        noticed_by: &["A2"],
+        tell: |evidence| {
+            let event = ok(&mut evidence.history, |event| answered(event, "suspended"))?;
+            event.v = json!({"answer": {"already_suspended": event.v["answer"]["suspended"]}});
             Some(())
         },
     },

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::checker::command::Command;
 use crate::checker::model::{Model, State};
-use crate::checker::reply::{CancelAnswer, CompleteAnswer, Fate, Reply, SubmitAnswer};
+use crate::checker::reply::{ActAnswer, CancelAnswer, CompleteAnswer, Fate, Reply, SubmitAnswer};
 use crate::checker::words::{At, Id, RunRef};
 
 /// What the model says it does not follow; of requests that come again it cannot tell whether they are the same, since no log
@@ -25,6 +25,7 @@ const BEYOND: &[&str] = &[
     "job_log_retention.story",
     "node_history.story",
     "pause_a_group.story",
+    "suspend_and_update.story",
     "update_a_schedule.story",
     "update_keys_and_ends.story",
     "update_moves_a_job.story",
@@ -93,6 +94,8 @@ impl Story<'_> {
             words.extend(tell(&reply));
             self.replies += 1;
         }
+        // The one refusal whose text has a comma.
+        let told = told.replace(", not the expected one", "");
         let told: Vec<String> = told.split(", ").map(without_payload).collect();
         let told: Vec<String> =
             told.into_iter().take(words.len()).map(|word| without_reason(&reason(&word))).collect();
@@ -110,8 +113,10 @@ impl Story<'_> {
             State::Waiting { .. } => "waiting",
             State::Ready => "ready",
             State::Executing(_) => "executing",
+            State::Suspended { .. } => "suspended",
             State::Ended(fate) => fate_word(fate),
         };
+        let state = state.trim_end_matches(',');
         assert_eq!((word, run.due.to_string().as_str()), (state, due), "{}: {line}", self.name);
         self.shown += 1;
     }
@@ -137,11 +142,14 @@ impl Story<'_> {
                 json!({"submit": {"request": request, "jobs": jobs}})
             }
             "cancel" => {
-                let job = match rest[0].split_once('/') {
-                    Some((group, task)) => json!({"node_group": group, "task_id": task}),
-                    None => json!({"id": rest[0]}),
-                };
-                json!({"cancel": {"request": request, "job": job}})
+                json!({"cancel": {"request": request, "job": job(rest[0])}})
+            }
+            "suspend" | "resume" | "trigger" | "delete" => {
+                let expected_revision = option(rest, "expect").map_or(0, number);
+                json!({verb: {"request": request, "job": job(rest[0]), "expected_revision": expected_revision}})
+            }
+            "retry" if rest[0].parse::<RunRef>().is_err() => {
+                json!({"retry": {"request": request, "run": null, "last_dead_of": job(rest[0])}})
             }
             "terminate" | "retry" => json!({verb: {"request": request, "run": rest[0]}}),
             "online" => json!({"tracker_online": {
@@ -201,6 +209,13 @@ fn pushed(told: &str) -> Option<Reply> {
     Some(serde_json::from_value(recorded).unwrap_or_else(|why| panic!("{told}: {why}")))
 }
 
+fn job(word: &str) -> Value {
+    match word.split_once('/') {
+        Some((group, task)) => json!({"node_group": group, "task_id": task}),
+        None => json!({"id": word}),
+    }
+}
+
 fn option<'a>(words: &[&'a str], name: &str) -> Option<&'a str> {
     words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
 }
@@ -255,14 +270,17 @@ fn spec(words: &[&str]) -> Value {
 }
 
 fn plan(words: &[&str]) -> Value {
-    let skipped = option(words, "skip").map(|range| {
+    let range = |range: &str| {
         let (range, count) = range.split_once('*').unwrap();
         let (first, last) = range.split_once("..").unwrap();
         json!({"from": time(first), "to": time(last), "count": number(count)})
-    });
+    };
+    let [skipped, suspended] = ["skip", "suspended"].map(|name| option(words, name).map(range));
+    let resumed = option(words, "resumed").map(time);
     let instants: Vec<String> = list(option(words, "instants")).into_iter().map(time).collect();
     json!({
         "job": words[0], "revision": option(words, "rev").map_or(1, number), "skipped": skipped,
+        "resumed": resumed, "suspended": suspended,
         "after": time(option(words, "after").unwrap()), "instants": instants, "ended": words.contains(&"ended"),
     })
 }
@@ -287,6 +305,7 @@ fn tell(reply: &Reply) -> Vec<String> {
             }
             CancelAnswer::NotFound => "NOT_FOUND".into(),
         }),
+        Reply::Acted(answer) => one(tell_act(answer)),
         Reply::Completed(answers) => {
             let word = |answer: &CompleteAnswer| match answer {
                 CompleteAnswer::Accepted => "accepted".into(),
@@ -315,6 +334,18 @@ fn tell_submit(answer: &SubmitAnswer) -> String {
         SubmitAnswer::Conflict(id) => format!("conflict {id}"),
         SubmitAnswer::Replaced { job, revision } => format!("replaced {job} rev {revision}"),
         SubmitAnswer::Refused(refusal) => format!("refused: {refusal}"),
+    }
+}
+
+fn tell_act(answer: &ActAnswer) -> String {
+    let word = answer.word().to_uppercase();
+    match answer {
+        ActAnswer::StillExecuting(run) => format!("STILL_EXECUTING {run}"),
+        ActAnswer::AlreadyFinished { job, fate } => format!("{word} {job} {}", fate_word(*fate)),
+        ActAnswer::Triggered(run) | ActAnswer::AlreadyReady(run) | ActAnswer::AlreadyRunning(run) => {
+            format!("{word} {run}")
+        }
+        _ => answer.job().map_or(word.clone(), |job| format!("{word} {job}")),
     }
 }
 
@@ -351,6 +382,10 @@ fn reason(word: &str) -> String {
         ("same task id", "key_taken"),
         ("is outdated", "plan_outdated"),
         ("another kind", "request_mismatch"),
+        ("has revision", "revision_differs"),
+        ("no such job", "unknown_job"),
+        ("is dead", "no_dead_run"),
+        ("live runs already", "too_many_live"),
         ("limits refused", "bad_limits"),
         ("limits were changed", "limits_changed"),
     ];

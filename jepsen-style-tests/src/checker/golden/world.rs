@@ -140,6 +140,8 @@ impl World {
         (0..40).for_each(|_| self.step());
         self.told_to_stop();
         self.drain();
+        self.rested();
+        self.drain();
         self.replaced_and_cancelled();
         self.drain();
         self.list_real_time();
@@ -564,6 +566,41 @@ impl World {
         self.ms += 6000;
     }
 
+    /// A grid rests, is asked for by hand meanwhile, and goes on; a run is held beyond its time, and its job is deleted.
+    fn rested(&mut self) {
+        let grid = json!({"job_type": "repeat", "interval_ms": 300, "rely_on_prev_cycle": false});
+        let id = self.submit(&grid);
+        let (task, _) = self.jobs.last().cloned().unwrap();
+        self.wait(650);
+        self.act("suspend", id, &task);
+        self.wait(1000);
+        self.act("trigger", id, &task);
+        self.wait(300);
+        self.act("resume", id, &task);
+        self.wait(650);
+        self.cancel(id, &task);
+        let due = At(self.wall() + 500).to_string();
+        let id = self.submit(&json!({"job_type": "trigger_time", "due": due}));
+        let (task, _) = self.jobs.last().cloned().unwrap();
+        self.act("suspend", id, &task);
+        self.wait(600);
+        self.act("resume", id, &task);
+        self.drain();
+        self.act("delete", id, &task);
+        self.jobs.retain(|(_, job)| *job != id);
+    }
+
+    fn wait(&mut self, ms: i64) {
+        self.pass(ms, ms + 20);
+        self.lead();
+    }
+
+    fn act(&mut self, f: &str, id: Id, task: &str) {
+        let command = json!({f: {"request": null, "job": {"id": id.to_string()}, "expected_revision": 0}});
+        let reply = self.operate(f, task, NODES[1], json!({"job_id": id.to_string()}), Some(command));
+        assert!(matches!(reply, Some(Reply::Acted(_))), "{reply:?}");
+    }
+
     /// A revision is executed and fails; the next one is cancelled while it waits for its time.
     fn replaced_and_cancelled(&mut self) {
         let first = json!({"job_type": "real_time", "max_retries": 3, "backoff": {"fixed_ms": 60_000}});
@@ -640,6 +677,7 @@ fn answer(reply: &Reply) -> Value {
     match reply {
         Reply::Submitted(_) => json!({"answer": reply_json(reply)["submitted"][0]}),
         Reply::Cancelled(_) => json!({"answer": reply_json(reply)["cancelled"]}),
+        Reply::Acted(_) => json!({"answer": reply_json(reply)["acted"]}),
         _ => panic!("{reply:?} is no answer to a client"),
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::checker::reply::{CancelAnswer, CompleteAnswer, Fate, Reply, SubmitAnswer};
+use crate::checker::reply::{ActAnswer, CancelAnswer, CompleteAnswer, Fate, Reply, SubmitAnswer};
 
 pub(super) fn reply_json(reply: &Reply) -> Value {
     match reply {
@@ -15,6 +15,7 @@ pub(super) fn reply_json(reply: &Reply) -> Value {
         Reply::Refused(refusal) => json!({"refused": {"reason": refusal.reason}}),
         Reply::Submitted(answers) => json!({"submitted": answers.iter().map(submitted).collect::<Vec<_>>()}),
         Reply::Cancelled(answer) => json!({"cancelled": cancelled(answer)}),
+        Reply::Acted(answer) => json!({"acted": acted(answer)}),
         Reply::Completed(answers) => {
             let word = |answer: &CompleteAnswer| match answer {
                 CompleteAnswer::Accepted => "accepted",
@@ -50,19 +51,40 @@ fn submitted(answer: &SubmitAnswer) -> Value {
     }
 }
 
+fn acted(answer: &ActAnswer) -> Value {
+    let word = match answer {
+        ActAnswer::NotFound => return json!("not_found"),
+        ActAnswer::StillExecuting(_) => "still_executing",
+        _ => answer.word(),
+    };
+    match answer {
+        ActAnswer::AlreadyFinished { job, fate } => {
+            json!({word: {"job": job.to_string(), "fate": fate_json(*fate)}})
+        }
+        ActAnswer::Triggered(run)
+        | ActAnswer::AlreadyReady(run)
+        | ActAnswer::AlreadyRunning(run)
+        | ActAnswer::StillExecuting(run) => json!({word: run.to_string()}),
+        _ => json!({word: answer.job().map(|job| job.to_string())}),
+    }
+}
+
+fn fate_json(fate: Fate) -> Value {
+    match fate {
+        Fate::Succeeded => json!("succeeded"),
+        Fate::Failed => json!("failed"),
+        Fate::Dead => json!("dead"),
+        Fate::Cancelled => json!("cancelled"),
+        Fate::Skipped => json!({"skipped": {"reason": "misfired"}}),
+    }
+}
+
 fn cancelled(answer: &CancelAnswer) -> Value {
     match answer {
         CancelAnswer::Cancelled(id) => json!({"cancelled": id.to_string()}),
         CancelAnswer::CancelRequested(id) => json!({"cancel_requested": id.to_string()}),
         CancelAnswer::AlreadyFinished { job, fate } => {
-            let fate = match fate {
-                Fate::Succeeded => json!("succeeded"),
-                Fate::Failed => json!("failed"),
-                Fate::Dead => json!("dead"),
-                Fate::Cancelled => json!("cancelled"),
-                Fate::Skipped => json!({"skipped": {"reason": "misfired"}}),
-            };
-            json!({"already_finished": {"job": job.to_string(), "fate": fate}})
+            json!({"already_finished": {"job": job.to_string(), "fate": fate_json(*fate)}})
         }
         CancelAnswer::NotFound => json!("not_found"),
     }

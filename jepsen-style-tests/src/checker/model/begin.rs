@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::rhythm::Rhythm;
+use super::rhythm::{LIVE_MAX, Rhythm};
 use super::{Beyond, Job, Model, Run, Settled, Skip, State, Stop, Tracker};
 use crate::checker::command::{JobType, OnConflict, Spec};
 use crate::checker::reply::{Fate, Push, Reply, SubmitAnswer};
@@ -34,6 +34,9 @@ impl Model {
             runs: BTreeMap::new(),
             live: 0,
             rhythm: Rhythm::None,
+            periodic: false,
+            suspended: false,
+            resumed: None,
             restart: false,
             cancelled: false,
             last_ended: None,
@@ -59,6 +62,7 @@ impl Model {
             }
             JobType::Cron => {
                 job.rhythm = Rhythm::Planned { settled: now, ahead: Vec::new(), ended: false };
+                job.periodic = true;
                 self.periodic.insert(id);
             }
             JobType::Repeat => {
@@ -66,6 +70,7 @@ impl Model {
                 // As a trigger time that is past: now.
                 let next = job.spec.first.map_or(now, |first| first.0.max(now));
                 job.rhythm = Rhythm::Grid { next, every, left: job.spec.repeats() };
+                job.periodic = true;
                 self.periodic.insert(id);
             }
         }
@@ -78,15 +83,33 @@ impl Model {
         let number = job.next_number();
         let spec = Rc::clone(&job.spec);
         let run = RunRef { job: id, number };
-        job.runs.insert(number, Run::new(due, spec, State::Ready));
+        let periodic = job.periodic;
+        job.runs.insert(number, Run { periodic, ..Run::new(due, spec, State::Ready) });
         job.live += 1;
-        job.skipping = None;
-        if due <= now {
-            self.make_ready(run)
+        if job.suspended {
+            self.make_held(run, (due > now).then_some(due));
+        } else if due <= now {
+            self.make_ready(run);
         } else {
-            self.make_wait(run, due)
+            self.make_wait(run, due);
         }
         run
+    }
+
+    /// A run that somebody asked for, beside the instants of a periodic job.
+    pub(super) fn new_run_by_hand(&mut self, id: Id) -> RunRef {
+        let job = self.jobs.get_mut(&id).expect("only called for a job that is there");
+        job.lives = true;
+        let suspended = std::mem::take(&mut job.suspended);
+        let at = self.new_run(id, self.now);
+        self.jobs.get_mut(&id).expect("it is there").suspended = suspended;
+        let run = self.run(at).expect("made just now");
+        (run.asked, run.despite) = (true, suspended);
+        at
+    }
+
+    pub(super) fn make_held(&mut self, at: RunRef, until: Option<i64>) {
+        self.run(at).expect("only called for a run that is there").state = State::Suspended { until };
     }
 
     pub(super) fn make_ready(&mut self, at: RunRef) {
@@ -111,6 +134,7 @@ impl Model {
         job.rhythm = Rhythm::None;
         job.restart = false;
         job.cancelled = false;
+        (job.periodic, job.resumed, job.skipping) = (false, None, None);
         let revision = job.revision;
         self.periodic.remove(&id);
         let live: Vec<u64> = self.jobs[&id].live_numbers();
@@ -118,8 +142,8 @@ impl Model {
             let at = RunRef { job: id, number };
             let run = self.run(at).expect("just listed");
             match run.state {
-                State::Executing(_) => run.superseded = true,
-                State::Waiting { .. } | State::Ready => {
+                State::Executing(_) => (run.superseded, run.periodic) = (true, true),
+                State::Waiting { .. } | State::Ready | State::Suspended { .. } => {
                     let fate = if run.executions == 0 { Fate::Skipped } else { Fate::Failed };
                     self.set_ended(at, fate);
                 }
@@ -128,7 +152,7 @@ impl Model {
         }
         let job = self.jobs.get_mut(&id).expect("the holder of a key is a job");
         if job.live > 0 && !spec.is_periodic() {
-            job.restart = true;
+            (job.restart, job.periodic) = (true, true);
         } else {
             self.start_schedule(id)?;
         }
@@ -147,14 +171,22 @@ impl Model {
         if job.live > 0 && (!job.spec.is_periodic() || recorded == Some(&still_live)) {
             return still_live;
         }
+        self.by_hand(at.job).map_or_else(Reply::refused, Reply::Retried)
+    }
+
+    /// A run by hand, or why there can be none.
+    pub(super) fn by_hand(&mut self, id: Id) -> Result<RunRef, &'static str> {
+        let job = &self.jobs[&id];
         let key = (job.spec.node_group.clone(), job.spec.task_id.clone());
-        let holder = self.keys.get(&key).copied().filter(|id| self.jobs[id].lives && *id != at.job);
+        let holder = self.keys.get(&key).copied().filter(|holder| self.jobs[holder].lives && *holder != id);
         if holder.is_some() {
-            return Reply::refused("key_taken");
+            return Err("key_taken");
         }
-        self.keys.insert(key, at.job);
-        self.jobs.get_mut(&at.job).expect("it has the run").lives = true;
-        Reply::Retried(self.new_run(at.job, self.now))
+        if job.periodic && job.live >= LIVE_MAX {
+            return Err("too_many_live");
+        }
+        self.keys.insert(key, id);
+        Ok(self.new_run_by_hand(id))
     }
 
     /// The same start keeps its session; a new one takes over what it holds, and the rest is taken back.
@@ -254,12 +286,16 @@ impl Run {
             reclaims: 0,
             stop: Stop::No,
             superseded: false,
+            periodic: false,
+            asked: false,
+            despite: false,
             said: Vec::new(),
         }
     }
 
     pub(super) fn past_deadline(&self, due: i64, now: i64) -> bool {
-        self.spec.start_deadline_ms.is_some_and(|deadline| now > due.saturating_add(deadline.0))
+        let deadline = self.spec.start_deadline_ms.filter(|_| !self.asked);
+        deadline.is_some_and(|deadline| now > due.saturating_add(deadline.0))
     }
 }
 
@@ -277,7 +313,7 @@ impl Job {
     pub(super) fn skip(&mut self, due: i64, last: i64, why: Skip) {
         self.settled.push(Settled { first: due, last, skipped: Some(why) });
         let number = self.next_number();
-        if self.skipping.is_some_and(|(last, before)| before == why && last + 1 == number) {
+        if self.skipping.is_some_and(|(_, before)| before == why) {
             return;
         }
         self.runs.insert(number, Run::new(due, Rc::clone(&self.spec), State::Ended(Fate::Skipped)));

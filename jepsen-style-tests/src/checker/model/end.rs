@@ -19,6 +19,7 @@ impl Model {
         };
         let now = self.now;
         let next_instant = self.next_instant_before_retry(at.job);
+        let suspended = self.jobs[&at.job].suspended;
         self.executing.remove(execution);
         let run = self.run(at).expect("what executes is a run");
         run.said.push((*execution, *action));
@@ -36,6 +37,15 @@ impl Model {
                     };
                     let until = now.saturating_add(delay);
                     run.retries += 1;
+                    let (held, periodic) = (suspended && !run.despite, run.periodic);
+                    if held && !periodic {
+                        self.make_held(at, Some(until));
+                        return Ok(CompleteAnswer::Accepted);
+                    }
+                    if held {
+                        self.finish(at, Fate::Failed);
+                        return Ok(CompleteAnswer::Accepted);
+                    }
                     if next_instant.is_none_or(|next| next >= until) {
                         // With no delay at all it still waits, for the next tick.
                         self.make_wait(at, until);
@@ -60,7 +70,7 @@ impl Model {
             (Stop::Cancel, _) => self.finish(at, Fate::Cancelled),
             (Stop::Terminate, _) | (Stop::No, true) => self.finish(at, Fate::Failed),
             (Stop::No, false) if timed_out || too_often => self.finish(at, Fate::Dead),
-            (Stop::No, false) => self.make_ready(at),
+            (Stop::No, false) => self.ready_or_held(at),
         }
     }
 
@@ -72,8 +82,18 @@ impl Model {
         match (run.stop, run.superseded) {
             (Stop::Cancel, _) => self.finish(at, Fate::Cancelled),
             (Stop::Terminate, _) | (Stop::No, true) => self.finish(at, Fate::Failed),
-            (Stop::No, false) => self.make_ready(at),
+            (Stop::No, false) => self.ready_or_held(at),
         }
+    }
+
+    /// It executes no more, and would be dispatched again.
+    fn ready_or_held(&mut self, at: RunRef) {
+        let suspended = self.jobs[&at.job].suspended;
+        let run = self.run(at).expect("what executed is a run");
+        if !suspended || run.despite {
+            return self.make_ready(at);
+        }
+        self.hold(at);
     }
 
     pub(super) fn terminate(&mut self, at: RunRef) -> Reply {
@@ -86,21 +106,15 @@ impl Model {
     }
 
     pub(super) fn cancel(&mut self, job: &JobRef, recorded: Option<&Reply>) -> CancelAnswer {
-        let id = match job {
-            JobRef::Id { id } => Some(*id),
-            JobRef::Key { node_group, task_id } => self.by_key(node_group, task_id),
-        };
-        let Some(id) = id.filter(|id| self.jobs.contains_key(id)) else { return CancelAnswer::NotFound };
+        let Some(id) = self.find(job) else { return CancelAnswer::NotFound };
         self.settle_before_the_end(id);
         let job = self.jobs.get_mut(&id).expect("it is there");
         if !job.lives {
-            let fates = job.judged_by();
             let told = match recorded {
                 Some(Reply::Cancelled(CancelAnswer::AlreadyFinished { fate, .. })) => Some(*fate),
                 _ => None,
             };
-            let fate = told.filter(|fate| fates.contains(fate)).or(fates.first().copied());
-            return CancelAnswer::AlreadyFinished { job: id, fate: fate.unwrap_or(Fate::Cancelled) };
+            return CancelAnswer::AlreadyFinished { job: id, fate: job.ended_as(told) };
         }
         job.cancelled = true;
         job.restart = false;
@@ -113,7 +127,9 @@ impl Model {
             touched |= run.executions > 0;
             match run.state {
                 State::Executing(_) => run.stop = Stop::Cancel,
-                State::Waiting { .. } | State::Ready => self.set_ended(at, Fate::Cancelled),
+                State::Waiting { .. } | State::Ready | State::Suspended { .. } => {
+                    self.set_ended(at, Fate::Cancelled);
+                }
                 State::Ended(_) => {}
             }
         }
@@ -127,20 +143,23 @@ impl Model {
     }
 
     pub(super) fn set_ended(&mut self, at: RunRef, fate: Fate) {
-        let run = self.run(at).expect("only called for a run that is there");
-        let (before, priority, due) = (run.state, run.spec.priority, run.due);
-        let group = run.spec.node_group.clone();
-        run.state = State::Ended(fate);
-        let _was_queued = match before {
-            State::Waiting { until } => self.waiting.remove(&(until, priority, at)),
-            State::Ready => self.ready.remove(&(group, priority, due, at)),
-            State::Executing(_) | State::Ended(_) => false,
-        };
+        self.unqueue(at);
+        self.run(at).expect("only called for a run that is there").state = State::Ended(fate);
         let job = self.jobs.get_mut(&at.job).expect("it has the run");
         job.live -= 1;
         job.last_ended = Some(fate);
-        // A run that ended as skipped is no neighbour of instants that are skipped later.
-        job.skipping = None;
+    }
+
+    /// Takes a run out of the queue in which it is.
+    pub(super) fn unqueue(&mut self, at: RunRef) {
+        let run = self.run(at).expect("only called for a run that is there");
+        let (state, priority, due) = (run.state, run.spec.priority, run.due);
+        let group = run.spec.node_group.clone();
+        let _was_queued = match state {
+            State::Waiting { until } => self.waiting.remove(&(until, priority, at)),
+            State::Ready => self.ready.remove(&(group, priority, due, at)),
+            State::Suspended { .. } | State::Executing(_) | State::Ended(_) => false,
+        };
     }
 
     pub(super) fn end_job_if_over(&mut self, id: Id) {
@@ -149,9 +168,10 @@ impl Model {
             return;
         }
         if std::mem::take(&mut job.restart) {
+            job.periodic = false;
             self.start_schedule(id).expect("a one-shot job was checked when it came");
         } else if job.rhythm.is_over() {
-            job.lives = false;
+            (job.lives, job.periodic, job.suspended, job.skipping) = (false, false, false, None);
             self.periodic.remove(&id);
         }
     }

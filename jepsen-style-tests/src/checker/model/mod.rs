@@ -5,6 +5,7 @@
 //! of new ids within an entry, and by which of its runs an ended job is judged. What it cannot follow (expiry, more due
 //! at once than an entry takes, chance in a delay) it says, and the replay ends as unknown.
 
+mod acts;
 mod begin;
 mod end;
 mod request;
@@ -55,6 +56,11 @@ pub(crate) struct Job {
     pub(crate) runs: BTreeMap<u64, Run>,
     live: usize,
     rhythm: Rhythm,
+    /// Whether it counts as periodic: it has instants, runs of them, or a one-shot revision waits for such runs.
+    periodic: bool,
+    pub(crate) suspended: bool,
+    /// When a cron was resumed, until its next plan.
+    resumed: Option<i64>,
     /// A new revision of a one-shot job begins when the last execution of the old one has ended.
     restart: bool,
     cancelled: bool,
@@ -97,6 +103,7 @@ impl Settled {
             Some(Skip::Misfired) => "skipped, missed",
             Some(Skip::Deadline) => "skipped, past the start deadline",
             Some(Skip::TooManyLive) => "skipped, too many live",
+            Some(Skip::Suspended) => "skipped, suspended",
         }
     }
 }
@@ -107,6 +114,7 @@ enum Skip {
     Misfired,
     Deadline,
     TooManyLive,
+    Suspended,
 }
 
 #[derive(Debug)]
@@ -119,6 +127,12 @@ pub(crate) struct Run {
     reclaims: u64,
     stop: Stop,
     superseded: bool,
+    /// Whether its job's periodic side counts it.
+    periodic: bool,
+    /// Somebody asked for it by hand: it has no start deadline.
+    asked: bool,
+    /// The same while its job was suspended: that does not hold it.
+    despite: bool,
     /// What executions of it said.
     said: Vec<(Id, super::command::Action)>,
 }
@@ -138,8 +152,14 @@ impl Run {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    Waiting { until: i64 },
+    Waiting {
+        until: i64,
+    },
     Ready,
+    /// Held, as its job is suspended; until when it had to wait.
+    Suspended {
+        until: Option<i64>,
+    },
     Executing(Id),
     Ended(Fate),
 }
@@ -229,11 +249,19 @@ impl Model {
                 self.ids.unsure = true;
                 answer
             }
-            Command::Retry { run, .. } => {
-                let answer = self.retry(*run, recorded);
+            Command::Retry { run, last_dead_of, .. } => {
+                let answer = match (run, last_dead_of) {
+                    (Some(run), _) => self.retry(*run, recorded),
+                    (None, Some(job)) => self.retry_last_dead(job, recorded),
+                    (None, None) => return Err("a retry of nothing".into()),
+                };
                 self.ids.unsure = true;
                 answer
             }
+            Command::Suspend(act) => self.act(act, recorded, Model::suspend)?,
+            Command::Resume(act) => self.act(act, recorded, Model::resume)?,
+            Command::Trigger(act) => self.act(act, recorded, Model::trigger)?,
+            Command::Delete(act) => self.act(act, recorded, Model::delete)?,
             Command::TrackerOnline { node_group, identity, start, capacity, kinds, holds } => {
                 let tracker = Tracker {
                     session: Id(0),
@@ -310,6 +338,9 @@ impl Model {
     /// The state that a read shows, in the words of the protocol; none where several runs live side by side.
     pub(crate) fn shown_state(&self, id: Id) -> Option<&'static str> {
         let job = self.jobs.get(&id)?;
+        if job.suspended {
+            return Some("suspended");
+        }
         if !job.lives {
             return job.judged_by().first().copied().map(fate_word);
         }
@@ -318,7 +349,8 @@ impl Model {
             (None, _) | (Some(State::Waiting { .. }), None) => Some("waiting"),
             (Some(State::Ready), None) => Some("ready"),
             (Some(State::Executing(_)), None) => Some("executing"),
-            (Some(_), _) => None,
+            // A job whose run is held is suspended.
+            (Some(State::Suspended { .. }), None) | (Some(_), _) => None,
         }
     }
 
@@ -352,5 +384,12 @@ impl Job {
         }
         fates.dedup();
         fates
+    }
+
+    /// How the ended job ended: as it was told, where that is allowed.
+    fn ended_as(&self, told: Option<Fate>) -> Fate {
+        let fates = self.judged_by();
+        let told = told.filter(|fate| fates.contains(fate));
+        told.or(fates.first().copied()).unwrap_or(Fate::Cancelled)
     }
 }

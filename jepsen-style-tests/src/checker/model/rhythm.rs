@@ -3,12 +3,12 @@
 use super::{Beyond, Job, Model, Run, Settled, Skip};
 use crate::checker::command::{JobPlan, Misfire, Plans};
 use crate::checker::reply::Reply;
-use crate::checker::words::Id;
+use crate::checker::words::{Id, RunRef};
 
 /// What one entry may make due; beyond that the order of the rest is not written anywhere.
 const DUE_MAX: usize = 4096;
 /// Live runs of one job.
-const LIVE_MAX: usize = 1024;
+pub(super) const LIVE_MAX: usize = 1024;
 
 /// Whether the look-ahead may yet be continued.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,8 +63,14 @@ impl Rhythm {
         }
     }
 
+    /// The same, unless there are more than an entry takes.
+    pub(super) fn all_due(&self, now: i64) -> Result<Vec<i64>, Beyond> {
+        let due = self.due(now);
+        if due.len() > DUE_MAX { Err("more instants than an entry takes".into()) } else { Ok(due) }
+    }
+
     /// So many instants are settled.
-    fn settle(&mut self, count: usize) {
+    pub(super) fn settle(&mut self, count: usize) {
         match self {
             Rhythm::None => {}
             Rhythm::Grid { next, every, left } => {
@@ -89,19 +95,25 @@ impl Model {
         let mut ripened = due.len();
         for key @ (_, _, at) in due {
             self.waiting.remove(&key);
-            let run = self.run(at).expect("what waits is a run");
-            let late = now - run.due > run.spec.misfire_after_ms.0 && run.spec.misfire == Misfire::Skip;
-            let skipped = run.executions == 0 && (late || run.past_deadline(run.due, now));
-            if skipped {
-                self.finish(at, crate::checker::reply::Fate::Skipped);
-            } else {
-                self.make_ready(at);
-            }
+            self.ripen(at);
         }
         for id in self.periodic.clone() {
             ripened += self.settle(id, Plan::MayCome);
         }
         if ripened > DUE_MAX { Err(format!("{ripened} instants due in one entry")) } else { Ok(()) }
+    }
+
+    /// A run that waited is due: it is ready, or came too late to start.
+    pub(super) fn ripen(&mut self, at: RunRef) {
+        let now = self.now;
+        let run = self.run(at).expect("what waits is a run");
+        let late = now - run.due > run.spec.misfire_after_ms.0 && run.spec.misfire == Misfire::Skip;
+        let skipped = run.executions == 0 && (late || run.past_deadline(run.due, now));
+        if skipped {
+            self.finish(at, crate::checker::reply::Fate::Skipped);
+        } else {
+            self.make_ready(at);
+        }
     }
 
     /// What ends a job's rhythm lets everything that is due have its fate first.
@@ -114,7 +126,7 @@ impl Model {
     fn settle(&mut self, id: Id, plan: Plan) -> usize {
         let now = self.now;
         let job = self.jobs.get_mut(&id).expect("a periodic job is a job");
-        let due = job.rhythm.due(now);
+        let due = if job.suspended { Vec::new() } else { job.rhythm.due(now) };
         if due.is_empty() {
             return 0;
         }
@@ -154,6 +166,7 @@ impl Model {
             Some(why) => job.skip(due, due, why),
             None => {
                 job.settled.push(Settled { first: due, last: due, skipped: None });
+                job.skipping = None;
                 self.new_run(id, due);
             }
         }
@@ -162,7 +175,7 @@ impl Model {
     /// The next instant of a job whose retries give way to it.
     pub(super) fn next_instant_before_retry(&self, id: Id) -> Option<i64> {
         let job = &self.jobs[&id];
-        if job.spec.rely_on_prev_cycle { job.rhythm.next() } else { None }
+        if job.spec.rely_on_prev_cycle && !job.suspended { job.rhythm.next() } else { None }
     }
 
     pub(super) fn plan(&mut self, plans: &Plans, recorded: Option<&Reply>) -> Reply {
@@ -198,21 +211,36 @@ impl Job {
     fn takes(&self, plan: &JobPlan, now: i64) -> bool {
         let Rhythm::Planned { settled, ahead, ended: false } = &self.rhythm else { return false };
         let last = ahead.last().copied().unwrap_or(*settled);
+        let rested = plan.suspended.as_ref().is_none_or(|range| {
+            let ends_in_time = plan.resumed.is_some_and(|resumed| range.last <= resumed);
+            range.first.0 > last && range.last >= range.first && range.count > 0 && ends_in_time
+        });
+        let from = plan.resumed.map_or(last, |resumed| resumed.0.max(last));
         let skip = plan.skipped.as_ref();
         let skip_is_right = skip.is_none_or(|range| {
             let missed = now - range.last.0 > self.spec.misfire_after_ms.0;
-            range.first.0 > last && range.last >= range.first && range.count > 0 && missed
+            range.first.0 > from && range.last >= range.first && range.count > 0 && missed
         });
-        let from = skip.map_or(last, |range| range.last.0);
+        let from = skip.map_or(from, |range| range.last.0);
         let rising = plan.instants.iter().try_fold(from, |before, at| (at.0 > before).then_some(at.0));
         self.lives
             && plan.revision == self.revision
             && plan.after.0 == last
+            && !self.suspended
+            && plan.resumed.map(|at| at.0) == self.resumed
+            && rested
             && skip_is_right
             && rising.is_some()
     }
 
     fn follow(&mut self, plan: &JobPlan) {
+        self.resumed = None;
+        if let Some(range) = plan.suspended {
+            self.skip(range.first.0, range.last.0, Skip::Suspended);
+            if let Rhythm::Planned { settled, .. } = &mut self.rhythm {
+                *settled = range.last.0;
+            }
+        }
         if let Some(range) = plan.skipped {
             // Older than what the plan goes over, so missed as well.
             let first = self.rhythm.next().unwrap_or(range.first.0);

@@ -132,6 +132,7 @@ impl Leading {
             execution: result.execution,
             run: result.run.unwrap_or_default(),
             outcome: result.outcome,
+            resent: result.resent,
         };
         let command = Command::Complete(Complete { results: results.into_iter().map(completion).collect() });
         self.lanes.push(Lane::Drain, command, Origin::Completed { session, executions, _pass: pass });

@@ -6,7 +6,7 @@ use super::{Job, Model, Next, Rhythm, State};
 use crate::domain::{JobId, JobSpec, PatchError, RepeatSchedule, RunId, Schedule, Timestamp};
 use crate::machine::command::{JobRef, Update};
 use crate::machine::reply::UpdateAnswer;
-use crate::machine::row::Fate;
+use crate::machine::row::{Fate, SkipReason};
 
 impl Model {
     pub(super) fn update(&mut self, update: &Update) -> UpdateAnswer {
@@ -44,6 +44,12 @@ impl Model {
             self.end_job_if_done(id);
         } else {
             self.settle_before_the_end(id);
+            while self.jobs[&id].suspended
+                && let Some(instant) = self.grid_until(id, self.now)
+            {
+                self.skip(id, instant, instant, 1, SkipReason::Suspended);
+            }
+            self.end_job_if_done(id);
         }
         if !self.jobs[&id].alive {
             return self.update_comes_too_late(id);
@@ -88,6 +94,10 @@ impl Model {
             {
                 run.due = (*at).max(now);
                 run.state = if run.due <= now { State::Ready } else { State::Waiting(run.due) };
+                if job.suspended {
+                    run.despite = false;
+                    run.state = State::Suspended((run.due > now).then_some(run.due));
+                }
             }
             if run.state == State::Ready {
                 seen.push("updated while ready");
@@ -115,7 +125,9 @@ impl Model {
         let job = self.jobs.get_mut(&id.job).expect("its run is known");
         let (spec, revision) = (Arc::clone(&job.spec), job.revision);
         let Some(run) = job.runs.get_mut(&id.number) else { return };
-        if run.revision == revision || !matches!(run.state, State::Waiting(_) | State::Ready) {
+        if run.revision == revision
+            || !matches!(run.state, State::Waiting(_) | State::Ready | State::Suspended(_))
+        {
             return;
         }
         run.start_by = spec.start_deadline.filter(|_| !run.by_hand).map(|deadline| run.due + deadline);
@@ -135,7 +147,9 @@ impl Job {
         let last = self.runs.get(&self.next_number.saturating_sub(1)).or(self.runs.values().next());
         last.map_or(Fate::Cancelled, |run| match run.state {
             State::Ended(fate, _) => fate,
-            State::Waiting(_) | State::Ready | State::Executing(..) => unreachable!("the job has ended"),
+            State::Waiting(_) | State::Ready | State::Suspended(_) | State::Executing(..) => {
+                unreachable!("the job has ended")
+            }
         })
     }
 }
