@@ -92,9 +92,6 @@ fn workloads() -> BTreeSet<String> {
     variants.lines().filter_map(|line| line.trim().strip_suffix(',').map(kebab)).collect()
 }
 
-/// What LTS has and Raftsman has not yet: who finishes one takes it out here.
-const OPEN_ROWS: &[u32] = &[];
-
 #[test]
 fn every_row_of_lts_has_a_test_or_an_argument() {
     let known: BTreeSet<String> = tests_and_stories().union(&workloads()).cloned().collect();
@@ -107,10 +104,6 @@ fn every_row_of_lts_has_a_test_or_an_argument() {
         let held = cells.last().expect("a row has cells");
         let unknown: Vec<&str> = quoted(held).filter(|name| !known.contains(*name)).collect();
         assert!(unknown.is_empty(), "row {row} names tests that do not exist: {unknown:?}");
-        assert_eq!(held.starts_with("open: "), OPEN_ROWS.contains(&row), "row {row}: is it open or not?");
-        if held.starts_with("open: ") {
-            continue;
-        }
         let argued = held.starts_with("dropped") && (held.len() > 40 || cells[2].len() > 40);
         assert!(argued || quoted(held).next().is_some(), "row {row} has neither a test nor an argument");
     }

@@ -20,11 +20,14 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
         };
         let state = case.replay.model.jobs.get(&run.job).and_then(|job| job.runs.get(&run.number));
         let wanted = state.filter(|run| run.is_told());
+        let is_deleted = case.trace.jobs.get(&run.job).is_some_and(|job| job.deleted.is_some());
         match wanted.map(|run| run.state) {
             Some(State::Ended(fate)) if Fate::from_word(&heard.state) == Some(fate) => {}
             Some(State::Ended(fate)) => {
                 finding.violation(format!("{run} was heard as {} and ended as {fate:?}", heard.state));
             }
+            // How its runs ended was forgotten with it.
+            None if is_deleted => finding.count("heard of a deleted job", 1),
             Some(_) | None if !case.replay.is_whole() => finding.count("heard of an unknown end", 1),
             Some(_) | None => finding.violation(format!("{run} was heard, and no end of it was wanted")),
         }

@@ -152,6 +152,7 @@ impl ActAnswer {
         }
     }
 
+    #[cfg(test)]
     pub(crate) fn word(&self) -> &'static str {
         match self {
             ActAnswer::Suspended(_) => "suspended",

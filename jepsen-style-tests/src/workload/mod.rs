@@ -60,7 +60,7 @@ pub(crate) struct Mix {
 }
 
 impl Workload {
-    pub(crate) const ALL: [Workload; 11] = [
+    pub(crate) const ALL: [Workload; 12] = [
         Workload::Submit,
         Workload::Cron,
         Workload::Executions,
@@ -76,7 +76,7 @@ impl Workload {
     ];
 
     /// Those that take turns in a soak: a marathon's executions outlast its runs.
-    pub(crate) const SOAKED: [Workload; 10] = [
+    pub(crate) const SOAKED: [Workload; 11] = [
         Workload::Submit,
         Workload::Cron,
         Workload::Executions,

@@ -144,7 +144,11 @@ impl Run {
         let ran = match self.state {
             State::Ended(Fate::Succeeded | Fate::Failed | Fate::Dead) => true,
             State::Ended(Fate::Cancelled) => self.executions > 0,
-            State::Ended(Fate::Skipped) | State::Waiting { .. } | State::Ready | State::Executing(_) => false,
+            State::Ended(Fate::Skipped)
+            | State::Waiting { .. }
+            | State::Ready
+            | State::Suspended { .. }
+            | State::Executing(_) => false,
         };
         ran && self.spec.need_feedback
     }
