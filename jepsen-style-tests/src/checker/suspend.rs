@@ -9,6 +9,9 @@ use super::words::Id;
 
 pub(super) fn judge(case: &Case<'_>) -> Finding {
     let mut finding = Finding::default();
+    for (word, count) in &case.trace.acts {
+        finding.count(format!("answered {word}"), *count);
+    }
     for (id, job) in &case.trace.jobs {
         for rest in &job.rests {
             finding.checked(1);

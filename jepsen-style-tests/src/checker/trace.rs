@@ -18,6 +18,8 @@ pub(crate) struct Trace {
     pub(crate) jobs: BTreeMap<Id, JobTrace>,
     pub(crate) completions: Vec<Completed>,
     pub(crate) cancels: Vec<Cancelled>,
+    /// How often suspend, resume, trigger and delete were answered with what.
+    pub(crate) acts: BTreeMap<&'static str, usize>,
     pub(crate) trackers: BTreeMap<Id, Session>,
     /// Times of the machine at ticks, with their indexes.
     pub(crate) ticks: Vec<(u64, i64)>,
@@ -292,6 +294,7 @@ impl Trace {
     }
 
     fn acted(&mut self, index: u64, at: i64, answer: &ActAnswer) {
+        *self.acts.entry(answer.word()).or_default() += 1;
         let place = Place { index, at, dispatched: self.executions.len() };
         let Some(job) = answer.job().and_then(|id| self.jobs.get_mut(&id)) else { return };
         match answer {
