@@ -152,7 +152,6 @@ impl ActAnswer {
         }
     }
 
-    #[cfg(test)]
     pub(crate) fn word(&self) -> &'static str {
         match self {
             ActAnswer::Suspended(_) => "suspended",
