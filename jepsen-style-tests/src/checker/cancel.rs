@@ -102,10 +102,15 @@ fn not_found(case: &Case<'_>, finding: &mut Finding, cancel: &Cancelled) {
             .trace
             .jobs
             .iter()
-            .find(|(_, job)| {
+            .filter(|(_, job)| {
                 let (index, _, spec) = &job.revisions[0];
                 let named = spec.task_id == *task_id && spec.node_group == *node_group;
-                *index < cancel.index && named && job.deleted.is_none()
+                *index < cancel.index && named
+            })
+            // The last one that had the key is meant; where that was deleted, no earlier one is.
+            .max_by_key(|(_, job)| {
+                let revived = job.retried.iter().filter(|index| **index < cancel.index).max();
+                job.revisions[0].0.max(revived.copied().unwrap_or(0))
             })
             .map(|(id, _)| *id),
     };

@@ -133,7 +133,12 @@ fn eras<'a>(case: &'a Case<'_>, job_type: JobType) -> Vec<Era<'a>> {
                 }
                 CancelAnswer::AlreadyFinished { .. } | CancelAnswer::NotFound => None,
             });
-            let ended = replaced.into_iter().chain(cancelled).chain(job.deleted).min();
+            // What is due when its job is deleted is forgotten with it; what a tick saw had its fate.
+            let deleted = job.deleted.map(|(index, at)| {
+                let seen = case.trace.ticks.partition_point(|(tick, _)| *tick < index);
+                (index, case.trace.ticks[..seen].last().map_or(at, |(_, now)| at.min(*now)))
+            });
+            let ended = replaced.into_iter().chain(cancelled).chain(deleted).min();
             let (to_index, to) = ended.unwrap_or((last_index + 1, last_now));
             // Of what it did not outlast no instant was planned.
             let over = |rest: &&Rest| {

@@ -168,7 +168,8 @@ impl Model {
         for number in self.jobs[&id].live_numbers() {
             self.unqueue(RunRef { job: id, number });
         }
-        self.jobs.remove(&id);
+        let job = self.jobs.remove(&id).expect("it was found");
+        self.deleted.insert(id, job.settled);
         self.periodic.remove(&id);
         self.keys.retain(|_, holder| *holder != id);
         Ok(Ok(ActAnswer::Deleted(id)))

@@ -30,6 +30,8 @@ pub(crate) struct Model {
     /// The greatest time of any entry, milliseconds.
     pub(crate) now: i64,
     pub(crate) jobs: BTreeMap<Id, Job>,
+    /// What became of the instants of jobs that were deleted since.
+    deleted: BTreeMap<Id, Vec<Settled>>,
     /// The live job that has a key, else the last one that had it.
     keys: BTreeMap<(String, String), Id>,
     trackers: BTreeMap<(String, String), Tracker>,
@@ -332,7 +334,8 @@ impl Model {
 
     /// What became of the instants of a periodic job.
     pub(crate) fn settled(&self, id: Id) -> &[Settled] {
-        self.jobs.get(&id).map(|job| job.settled.as_slice()).unwrap_or_default()
+        let deleted = self.deleted.get(&id).map(Vec::as_slice);
+        self.jobs.get(&id).map(|job| job.settled.as_slice()).or(deleted).unwrap_or_default()
     }
 
     pub(crate) fn executing(&self) -> impl Iterator<Item = (Id, RunRef)> {
