@@ -181,6 +181,14 @@ bugs! {
         "A list goes on after so many rows instead of after the last one.";
     NewLeaderDawdles "new_leader_dawdles" promise 8 lts "" Process "V1":
         "A new leader begins its work fifteen seconds after its election.";
+    FeedbackNotFlushed "feedback_not_flushed" promise 9 lts "W10" World "B5":
+        "Feedback does not reach the disk with the fate that it tells.";
+    FeedbackOfSuccessOnly "feedback_of_success_only" promise 9 lts "W10" World "B5":
+        "Feedback is written where results are taken in, not where runs end, and so not of those that died.";
+    FailedHandlerIsAcknowledged "failed_handler_is_acknowledged" promise 9 lts "W18" Sdk "B5":
+        "A JobClient acknowledges feedback although its handler failed.";
+    FailedFeedbackRestsForEver "failed_feedback_rests_for_ever" promise 9 lts "W21" World "B5":
+        "Feedback whose handler failed is not told again for weeks.";
 }
 
 /// Whether this bug is planted here.
@@ -241,7 +249,7 @@ mod tests {
         let names: BTreeSet<_> = ALL.iter().map(|planting| planting.name).collect();
         assert_eq!(names.len(), ALL.len());
         let promises: BTreeSet<_> = ALL.iter().map(|planting| planting.promise).collect();
-        assert_eq!(promises, (1..=8).collect());
+        assert_eq!(promises, (1..=9).collect());
         assert!(ALL.len() >= 24, "only {} bugs", ALL.len());
     }
 
@@ -256,7 +264,7 @@ mod tests {
              world has no SDK, no disk and no quorum: `jst planted` of jepsen-style-tests.\n- *simulation*: the whole cluster on a \
              disk that loses what was not synced: `raftsman-simulation --planted`.\n- *sdk*: the JobClient among fake JobTrackers: \
              `cargo test --features planted-bugs --lib fail_store::planted`.\n\n`make planted` looks for all of them \
-             and prints which are caught and which are missed.\n\nOf LTS's fault windows W18 and W21 are not here: they are of feedback.\n\nThe world missed three at first. `misfires_all_run`: nobody compared how many misfired instants \
+             and prints which are caught and which are missed.\n\nThe world missed three at first. `misfires_all_run`: nobody compared how many misfired instants \
              ran with the policy.\n`timeout_from_creation`: an order to stop was obeyed without asking why. \
              `plan_of_an_old_revision`: the calendar was always fast,\nand crons were hardly ever replaced while it \
              thought.\n\nReal processes missed four at first. `log_not_synced`: without a sync the disks forgot even who is in the \

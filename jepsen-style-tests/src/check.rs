@@ -135,6 +135,7 @@ fn load(dir: &Path) -> anyhow::Result<Evidence> {
     let mut history: Vec<Event> = lines(&dir.join("history.jsonl"), Missing::IsWrong, &mut unreadable);
     let execs = lines(&dir.join("exec.jsonl"), Missing::IsEmpty, &mut unreadable);
     let effects = lines(&dir.join("effects.jsonl"), Missing::IsEmpty, &mut unreadable);
+    let heard = lines(&dir.join("heard.jsonl"), Missing::IsEmpty, &mut unreadable);
     let faults = lines(&dir.join("nemesis.jsonl"), Missing::IsEmpty, &mut unreadable);
     let saves: Vec<Save> = lines(&dir.join("saves.jsonl"), Missing::IsEmpty, &mut unreadable);
     let digests = lines(&dir.join("digests.jsonl"), Missing::IsEmpty, &mut unreadable);
@@ -153,7 +154,7 @@ fn load(dir: &Path) -> anyhow::Result<Evidence> {
     for (name, log) in task_trackers(dir) {
         crashes.extend(crash_markers(&name, &log));
     }
-    Ok(Evidence { info, history, execs, effects, faults, saves, logs, digests, crashes, unreadable })
+    Ok(Evidence { info, history, execs, effects, heard, faults, saves, logs, digests, crashes, unreadable })
 }
 
 /// To all other rules a submission through a FailStore is a submit whose outcome nobody knows: it may be done long after

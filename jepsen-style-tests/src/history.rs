@@ -2,7 +2,7 @@
 //!
 //! All times are nanoseconds of the one machine's monotonic clock, so that order across processes is exact. A run's
 //! directory holds `history.jsonl` (operations of clients), `exec.jsonl` (what TaskTrackers saw), `effects.jsonl` (what
-//! the fenced outside store accepted), `nemesis.jsonl` (faults), `nodes/<name>/log.jsonl` (what that node applied, as it
+//! the fenced outside store accepted), `heard.jsonl` (what handlers of feedback heard), `nemesis.jsonl` (faults), `nodes/<name>/log.jsonl` (what that node applied, as it
 //! exported it) and `run.json` (what was run).
 
 use serde::{Deserialize, Serialize};
@@ -92,6 +92,22 @@ pub(crate) struct Effect {
     pub(crate) accepted: bool,
     /// The greatest token that the store had accepted for this run before.
     pub(crate) max_seen: u64,
+}
+
+/// One line of `heard.jsonl`: a handler of a JobClient heard how a run ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Heard {
+    pub(crate) t: u64,
+    /// The host of the JobClient.
+    pub(crate) client: String,
+    pub(crate) run: String,
+    /// Task id.
+    pub(crate) job: String,
+    /// As the protocol names it, such as `RUN_STATE_SUCCEEDED`.
+    pub(crate) state: String,
+    pub(crate) attempt: u32,
+    /// Whether the handler succeeded.
+    pub(crate) ok: bool,
 }
 
 /// One line of `saves.jsonl`: a JobClient with a FailStore begins to submit a job, or is answered.

@@ -24,6 +24,7 @@ mod history;
 mod hunt;
 mod jobtracker;
 mod launch;
+mod listener;
 mod nemesis;
 mod netns;
 mod place;

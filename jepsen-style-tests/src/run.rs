@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use fastrand::Rng;
 use raftsman::wire::pb;
+use raftsman::wire::pb::job_client_service_client::JobClientServiceClient;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
@@ -24,6 +25,7 @@ use crate::generator::schedule::{Plan, schedule};
 use crate::generator::spec::{GROUP, Kind, Work, job};
 use crate::history::{Exec, Fault, FaultOutcome, RunInfo, Save};
 use crate::jobtracker::{JobTracker, Options};
+use crate::listener::{self, Listener};
 use crate::nemesis::{self, Family};
 use crate::netns::enter;
 use crate::place::Place;
@@ -121,6 +123,17 @@ pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
                 .spawn(move || crowd.play(&shared, &known, &stop))?,
         );
     }
+    let (tell_ears, ears_stop) = watch::channel(false);
+    let heard = listener::record(&kept)?;
+    let mut ears = Vec::new();
+    if order.workload == Workload::Feedback {
+        for host in CLIENTS {
+            let namespace = cluster.network.host(host).namespace.clone();
+            let addresses: Vec<&str> = cluster.nodes.iter().map(|node| node.client.as_str()).collect();
+            let listener = Listener { host, namespace, addresses: addresses.join(",") };
+            ears.push(listener.start(&heard, ears_stop.clone())?);
+        }
+    }
     if order.workload.saves() {
         for submitter in &cluster.submitters {
             submitter.start().await?;
@@ -148,8 +161,11 @@ pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
     }
     closing.end_recurring().await?;
     let undrained = closing.drain().await?;
-    let drained_ns = monotonic_ns();
     let mut wrong = Vec::new();
+    if !ears.is_empty() {
+        wrong.extend(closing.all_heard().await?);
+    }
+    let drained_ns = monotonic_ns();
     if !undrained.is_empty() {
         let named = undrained[..undrained.len().min(5)].join(", ");
         wrong.push(format!("{} jobs are live after {DRAIN_PATIENCE:?}: {named}", undrained.len()));
@@ -158,6 +174,11 @@ pub(crate) async fn run(order: &Order) -> anyhow::Result<Summary> {
     wrong.extend(closing.read_all("drained").await?);
     closing.lose_all_power().await?;
     wrong.extend(closing.read_all("after-power").await?);
+    let _ = tell_ears.send(true);
+    for ear in ears {
+        join(ear).await?;
+    }
+    heard.flush()?;
     cluster.stop().await?;
     tails.end()?;
     println!("  {:.1?} to read back, lose power and stop", closing_began.elapsed());
@@ -380,6 +401,35 @@ impl ClosingWords<'_> {
                 }
                 Err(error) if began.elapsed() > DRAIN_PATIENCE => return Err(error),
                 Ok(_) | Err(_) => sleep(POLL).await,
+            }
+        }
+    }
+
+    /// Waits until JobClients have heard all that was to be told; says what they did not.
+    async fn all_heard(&mut self) -> anyhow::Result<Option<String>> {
+        let began = Instant::now();
+        loop {
+            let mut left = None;
+            for node in &self.cluster.nodes {
+                let mut client = JobClientServiceClient::new(self.cluster.admin.channel(&node.name));
+                let asked = pb::ListFeedbackGroupsRequest { consistency: 0 };
+                if let Ok(answer) = client.list_feedback_groups(asked).await {
+                    let groups = answer.into_inner().groups;
+                    left = Some(
+                        groups.iter().map(|group| group.pending + group.dead + group.dropped).sum::<u64>(),
+                    );
+                    break;
+                }
+            }
+            match left {
+                Some(0) => {
+                    println!("  all feedback was heard after {:.1?}", began.elapsed());
+                    return Ok(None);
+                }
+                left if began.elapsed() > DRAIN_PATIENCE => {
+                    return Ok(Some(format!("{left:?} feedback was not heard after {DRAIN_PATIENCE:?}")));
+                }
+                _ => sleep(POLL).await,
             }
         }
     }

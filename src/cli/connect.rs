@@ -9,6 +9,7 @@ use super::failure::Failure;
 use crate::client::{ClientError, FailStoreOptions, JobClient, JobClientBuilder, Via};
 use crate::domain::Millis;
 use crate::wire::pb::cluster_service_client::ClusterServiceClient;
+use crate::wire::pb::job_client_service_client::JobClientServiceClient;
 use crate::wire::pb::job_service_client::JobServiceClient;
 use crate::wire::pb::monitor_service_client::MonitorServiceClient;
 use crate::wire::pb::node_service_client::NodeServiceClient;
@@ -97,6 +98,10 @@ pub(super) fn fresh_name() -> String {
 
 pub(super) fn jobs(via: Via) -> JobServiceClient<Via> {
     JobServiceClient::new(via).max_decoding_message_size(ANSWER_BYTES_MAX)
+}
+
+pub(super) fn clients(via: Via) -> JobClientServiceClient<Via> {
+    JobClientServiceClient::new(via).max_decoding_message_size(ANSWER_BYTES_MAX)
 }
 
 pub(super) fn nodes(via: Via) -> NodeServiceClient<Via> {

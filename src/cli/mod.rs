@@ -15,6 +15,7 @@ mod fail_store;
 #[cfg(feature = "failpoints")]
 mod failpoints;
 mod failure;
+mod feedback;
 #[cfg(any(test, feature = "fuzzing"))]
 #[cfg(feature = "server")]
 pub(crate) mod fuzz;
@@ -113,6 +114,7 @@ enum Command {
     Cron(self::cron::CronCommand),
     #[command(visible_alias = "nodes")]
     Node(node::NodeCommand),
+    Feedback(feedback::FeedbackCommand),
     #[command(visible_alias = "stats")]
     Monitor(monitor::MonitorCommand),
     #[command(visible_alias = "groups")]
@@ -186,6 +188,8 @@ async fn run(cli: Cli) -> Outcome {
         Command::Job(job) => interruptible(job.run(&global)).await,
         Command::Cron(cron) => cron.run(&global),
         Command::Node(node) => interruptible(node.run(&global)).await,
+        // `listen` ends by itself at a signal.
+        Command::Feedback(feedback) => feedback.run(&global).await,
         Command::Monitor(monitor) => interruptible(monitor.run(&global)).await,
         Command::Group(group) => interruptible(group.run(&global)).await,
         Command::Cluster(cluster) => interruptible(cluster.run(&global)).await,
@@ -238,6 +242,7 @@ mod tests {
             "raftsman group pause trade --reason disk",
             "raftsman job update 42.0 --priority 1 --timeout none",
             "raftsman nodes list -o json",
+            "raftsman feedback drop shop --dead",
             "raftsman node history -g trade --went --since 1h",
             "raftsman groups ls",
             "raftsman job list --queue executing --tasktracker w1 --all",

@@ -14,7 +14,7 @@ use crate::wire::pb;
 /// The largest page that the cluster gives.
 const PAGE: i32 = 1_000;
 
-/// See the nodes: JobTrackers and TaskTrackers
+/// See the nodes: JobTrackers, TaskTrackers, and the JobClients that listen for feedback
 #[derive(Debug, clap::Args)]
 pub(super) struct NodeCommand {
     #[command(subcommand)]
@@ -156,7 +156,7 @@ enum NodeType {
     Jobtracker,
     /// Executes
     Tasktracker,
-    /// Submits
+    /// Submits; those that listen for feedback are shown
     Jobclient,
 }
 

@@ -40,6 +40,10 @@ pub(super) struct Ticket {
 }
 
 impl Sequences {
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
     pub(super) fn new(identity: Identity) -> Sequences {
         Sequences { identity, session: tokio::sync::Mutex::new(None) }
     }

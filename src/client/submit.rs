@@ -101,6 +101,12 @@ impl Submit {
         self
     }
 
+    /// A JobClient that listens for `group` shall hear how each run ended: [`JobClient::listen`].
+    pub fn feedback_to(mut self, group: impl Into<String>) -> Submit {
+        (self.job.submit_node_group, self.job.need_feedback) = (group.into(), true);
+        self
+    }
+
     /// Smaller runs first; 100 unless given.
     pub fn priority(mut self, priority: i32) -> Submit {
         self.job.priority = Some(priority);

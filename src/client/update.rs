@@ -126,6 +126,19 @@ impl JobUpdate {
         })
     }
 
+    /// How its runs end is told to a JobClient of this group from now on; what executes keeps what it was dispatched with.
+    #[must_use]
+    pub fn feedback_to(self, group: impl Into<String>) -> JobUpdate {
+        let update = self.field("submit_node_group", |job| job.submit_node_group = group.into());
+        update.field("need_feedback", |job| job.need_feedback = true)
+    }
+
+    /// Nobody is told how its runs end.
+    #[must_use]
+    pub fn no_feedback(self) -> JobUpdate {
+        self.field("need_feedback", |job| job.need_feedback = false)
+    }
+
     pub(super) fn request(&self) -> pb::UpdateRequest {
         pb::UpdateRequest {
             job: Some(self.job.clone()),

@@ -5,6 +5,7 @@
 //! whatever it believes, the machine decides (`machine::apply::dispatch`).
 
 mod choose;
+pub mod client_notifier;
 pub mod planner;
 mod roster;
 mod timeouts;

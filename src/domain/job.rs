@@ -92,6 +92,10 @@ pub struct JobSpec {
     /// How late an instant may ripen before the misfire policy decides.
     pub misfire_after: Millis,
     pub on_conflict: OnConflict,
+    /// LTS's `submitNodeGroup`: the JobClients that the job comes from.
+    pub submit_node_group: Option<NodeGroup>,
+    /// LTS's `needFeedback`: a JobClient of that group shall hear how each run ended.
+    pub need_feedback: bool,
     pub trace: Option<TraceContext>,
 }
 
@@ -133,6 +137,8 @@ impl JobSpec {
             misfire: MisfirePolicy::default(),
             misfire_after: Millis::from_secs(60),
             on_conflict: OnConflict::default(),
+            submit_node_group: None,
+            need_feedback: false,
             trace: None,
         }
     }
@@ -153,6 +159,11 @@ impl JobSpec {
             Schedule::TriggerTime(at) => Some(at.max(now)),
             Schedule::Cron(_) | Schedule::Repeat(_) => None,
         }
+    }
+
+    /// The JobClients that shall hear how its runs ended.
+    pub fn feedback_group(&self) -> Option<&NodeGroup> {
+        self.submit_node_group.as_ref().filter(|_| self.need_feedback)
     }
 
     /// Checks all bounds but the cron expression and its zone, which only the calendar understands.
@@ -199,6 +210,10 @@ impl JobSpec {
         {
             wrong.push(FieldError::new("misfire.catch_up", format!("is {n}; 1 to {}", limits::CATCH_UP_MAX)));
         }
+        if self.need_feedback && self.submit_node_group.is_none() {
+            let problem = "is missing; need_feedback wants the group of JobClients that shall hear";
+            wrong.push(FieldError::new("submit_node_group", problem));
+        }
         if let Err(violations) = self.retry.check() {
             wrong.extend(violations.into_iter().map(|violation| violation.under("retry")));
         }
@@ -242,6 +257,7 @@ mod tests {
             Schedule::Repeat(RepeatSchedule { interval: Millis::ZERO, count: Some(0), first: None });
         job.misfire = MisfirePolicy::CatchUp(0);
         job.retry.retries_max = 1_000_000;
+        job.need_feedback = true;
         let wrong: Vec<String> =
             job.check().expect_err("much is wrong").iter().map(ToString::to_string).collect();
         expect_test::expect![[r#"
@@ -250,6 +266,7 @@ mod tests {
             repeat.interval: is 0ms; between 1ms and ten years
             repeat.count: is 0; at least 1, or unlimited
             misfire.catch_up: is 0; 1 to 1000
+            submit_node_group: is missing; need_feedback wants the group of JobClients that shall hear
             retry.retries_max: is 1000000; at most 10000"#]]
         .assert_eq(&wrong.join("\n"));
     }

@@ -32,6 +32,8 @@ pub struct JobPatch {
     pub rely_on_previous_cycle: Option<bool>,
     pub misfire: Option<MisfirePolicy>,
     pub misfire_after: Option<Millis>,
+    pub need_feedback: Option<bool>,
+    pub submit_node_group: Option<Option<NodeGroup>>,
 }
 
 /// Changes a schedule within its type. The order of the variants is stored: append only.
@@ -75,6 +77,8 @@ impl JobPatch {
         set(&mut job.rely_on_previous_cycle, self.rely_on_previous_cycle.as_ref());
         set(&mut job.misfire, self.misfire.as_ref());
         set(&mut job.misfire_after, self.misfire_after.as_ref());
+        set(&mut job.need_feedback, self.need_feedback.as_ref());
+        set(&mut job.submit_node_group, self.submit_node_group.as_ref());
         job.check().map_err(PatchError::Wrong)?;
         Ok(job)
     }
@@ -157,5 +161,8 @@ mod tests {
         let patch = JobPatch { run_timeout: Some(Some(Millis::ZERO)), ..JobPatch::default() };
         let Err(PatchError::Wrong(wrong)) = patch.applied_to(&cron()) else { panic!("0 ms is no timeout") };
         assert_eq!(wrong[0].field, "run_timeout");
+        let patch = JobPatch { need_feedback: Some(true), ..JobPatch::default() };
+        let Err(PatchError::Wrong(wrong)) = patch.applied_to(&cron()) else { panic!("nobody could hear it") };
+        assert_eq!(wrong[0].field, "submit_node_group");
     }
 }

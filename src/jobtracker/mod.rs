@@ -22,3 +22,5 @@ pub use node::{
     OpenStore, PeerPort, SessionTimes, Surroundings, lane_of,
 };
 pub use waiters::JobMoves;
+
+pub use crate::dispatch::client_notifier::{Listening, WINDOW_DEFAULT, WINDOW_MAX};

@@ -1,13 +1,16 @@
-//! What a TaskTracker's session and the leader say to each other, in the domain's words; `rpc` turns it into messages.
+//! What a TaskTracker's session, or a JobClient that listens, and the leader say to each other, in the domain's words; `rpc` turns it into messages.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
 use crate::domain::{
     BizLogLine, ExecutionId, Identity, Kind, Millis, NodeGroup, Outcome, RunId, SessionId, Timestamp,
 };
+use crate::machine::command::FeedbackFailure;
 use crate::machine::reply::{CompleteAnswer, Push};
+use crate::machine::row::FeedbackRow;
 use crate::machine::stats::TrackerStats;
 
 /// Messages that may wait for a session's stream. A TaskTracker that does not read is cut off: it comes back, and what
@@ -134,4 +137,23 @@ pub enum Refused {
     /// The session is offline in the tables; say hello again.
     SessionEnded,
     NotLeader,
+}
+
+/// The way to a JobClient's stream.
+pub type ClientOutbox = mpsc::Sender<ToClient>;
+
+/// What comes from a JobClient that listens.
+#[derive(Clone, Debug)]
+pub enum FromClient {
+    /// Its handler succeeded.
+    Heard(Vec<RunId>),
+    /// Its handler failed.
+    Failed(Vec<FeedbackFailure>),
+}
+
+/// What the leader says to a JobClient that listens.
+#[derive(Clone, Debug)]
+pub enum ToClient {
+    Welcome { term: u64 },
+    Feedback(Vec<(RunId, Arc<FeedbackRow>)>),
 }

@@ -40,9 +40,6 @@ pub fn job_of_command(text: &str, options: &Options, now: Timestamp) -> Result<p
     }
     let replace = matches!(record.get("replace_on_exist"), Some("1" | "true"));
     let on_conflict = if replace { pb::OnConflict::Replace } else { pb::OnConflict::Ignore };
-    if row.need_feedback {
-        (job.need_feedback, job.submit_node_group) = (true, row.submit_node_group);
-    }
     Ok(pb::Job { on_conflict: on_conflict.into(), ..job })
 }
 
@@ -60,12 +57,13 @@ mod tests {
     fn ltss_field_names_are_understood() {
         let text = r#"{"taskId":"t_1","taskTrackerNodeGroup":"trade","extParams":{"city":"北京"},"priority":7,
             "maxRetryTimes":3,"cronExpression":"0 0/1 * * * ?","replaceOnExist":true,"relyOnPrevCycle":false,
-            "kind":"order","timeZone":"Asia/Shanghai"}"#;
+            "kind":"order","timeZone":"Asia/Shanghai","needFeedback":true,"submitNodeGroup":"web"}"#;
         let job = job(text).expect("it is right");
         assert_eq!((job.task_id.as_str(), job.node_group.as_str(), job.priority), ("t_1", "trade", Some(7)));
         assert_eq!(job.params.get("city").map(String::as_str), Some("北京"));
         assert_eq!((job.on_conflict(), job.rely_on_previous_cycle), (pb::OnConflict::Replace, Some(false)));
         assert_eq!(job.retry.map(|retry| retry.retries_max), Some(3));
+        assert_eq!((job.need_feedback, job.submit_node_group.as_str()), (true, "web"));
         let Some(pb::job::Schedule::Cron(cron)) = job.schedule else { panic!("a cron job") };
         assert_eq!((job.kind.as_str(), cron.time_zone.as_str()), ("order", "Asia/Shanghai"));
     }

@@ -144,9 +144,9 @@ pub(super) fn convert(
     if !row.params.converted.is_empty() {
         notes.push(Note::new(Reason::ParamsConverted, row.params.converted.join(", ")));
     }
-    if row.need_feedback {
-        let to = format!("its outcome was told to {:?}", row.submit_node_group);
-        notes.push(Note::new(Reason::FeedbackNotCarried, to));
+    let need_feedback = row.need_feedback && !row.submit_node_group.is_empty();
+    if row.need_feedback && !need_feedback {
+        notes.push(Note::new(Reason::FeedbackNotCarried, "submit_node_group is missing"));
     }
     if row.is_running {
         notes.push(Note::new(Reason::Locked, "is_running is 1"));
@@ -168,6 +168,8 @@ pub(super) fn convert(
         retry: Some(retries(row, options, notes).into()),
         rely_on_previous_cycle: Some(row.rely_on_previous_cycle),
         misfire: Some(misfire.into()),
+        need_feedback,
+        submit_node_group: row.submit_node_group.clone(),
         ..pb::Job::default()
     };
     parse_job(job.clone(), now).map_err(|wrong| {
@@ -382,6 +384,18 @@ mod tests {
         let (carried, notes) = carried(&columns, &Options::default());
         assert_eq!(carried.job.retry.map(|retry| retry.retries_max), Some(6));
         assert_eq!(notes, ["OVERDUE_RUNS_NOW", "RETRIES_CAPPED", "RETRIES_USED"]);
+    }
+
+    #[test]
+    fn feedback_goes_to_the_group_that_asked_for_it_and_is_not_carried_without_one() {
+        let asks = [("need_feedback", "1"), ("submit_node_group", "web")];
+        let (told, notes) = carried(&asks, &Options::default());
+        assert_eq!(
+            (told.job.need_feedback, told.job.submit_node_group.as_str(), notes.len()),
+            (true, "web", 0)
+        );
+        let (untold, notes) = carried(&asks[..1], &Options::default());
+        assert_eq!((untold.job.need_feedback, notes), (false, vec!["FEEDBACK_NOT_CARRIED"]));
     }
 
     #[test]

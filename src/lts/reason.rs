@@ -75,7 +75,7 @@ reasons! {
     Locked = "LOCKED",
     /// A parameter was not text; its JSON text is carried.
     ParamsConverted = "PARAMS_CONVERTED",
-    /// Its outcome was told to a group of JobClients: wait for its result, or read its runs.
+    /// It asked for feedback and names no group of JobClients that could hear it.
     FeedbackNotCarried = "FEEDBACK_NOT_CARRIED",
     /// It was imported before with other options, or a repeat job at another time; it stays as it is.
     ImportedOtherwise = "IMPORTED_OTHERWISE",

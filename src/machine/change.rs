@@ -17,8 +17,9 @@ use super::job_log;
 use super::key::Key;
 use super::limits::{JOB_LINES_MAX, Limits};
 use super::row::{
-    AnswerRow, BodyRow, ClientRow, GroupRow, Hold, JobAct, JobLogKind, JobLogRow, JobRow, LedgerRow, LiveRun,
-    MetaRow, PeriodicRow, RequestRow, Row, TaskKeyRow, TrackerRow, Why,
+    AnswerRow, BodyRow, ClientRow, FeedbackGroupRow, FeedbackRow, GroupRow, Hold, JobAct, JobLogKind,
+    JobLogRow, JobRow, LedgerRow, LiveRun, MetaRow, PeriodicRow, RequestRow, Row, TaskKeyRow, TrackerRow,
+    Why,
 };
 use super::stats::GroupStats;
 use super::tables::{Tables, Write};
@@ -257,6 +258,9 @@ impl Change<'_> {
         Ok(covers(self.silence(rule, Some(subject))?) || covers(self.silence(rule, None)?))
     }
 
+    table!(Arc<FeedbackRow> as Feedback, get feedback(group: &NodeGroup, run: RunId) by Key::Feedback(group.clone(), run));
+    table!(Box<FeedbackGroupRow> as FeedbackGroup, get feedback_group(group: &NodeGroup) by Key::FeedbackGroup(group.clone()));
+
     pub(super) fn put_job(&mut self, job: JobId, row: JobRow) -> Result<(), BaseError> {
         self.put(Key::Job(job), Row::Job(Arc::new(row)))
     }
@@ -396,6 +400,26 @@ impl Change<'_> {
         let mut row = self.group_row(group)?.unwrap_or_default();
         change(&mut row);
         self.put(key, Row::Group(row))
+    }
+
+    pub(super) fn put_feedback(
+        &mut self,
+        group: &NodeGroup,
+        run: RunId,
+        row: FeedbackRow,
+    ) -> Result<(), BaseError> {
+        self.put(Key::Feedback(group.clone(), run), Row::Feedback(Arc::new(row)))
+    }
+
+    /// Changes the counters of a group of JobClients; what they were before is given to `change`.
+    pub(super) fn count_feedback(
+        &mut self,
+        group: &NodeGroup,
+        change: impl FnOnce(&mut FeedbackGroupRow),
+    ) -> Result<(), BaseError> {
+        let mut row = self.feedback_group(group)?.unwrap_or_default();
+        change(&mut row);
+        self.put(Key::FeedbackGroup(group.clone()), Row::FeedbackGroup(row))
     }
 
     /// The specification that a run of this revision uses.

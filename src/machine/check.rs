@@ -19,8 +19,9 @@ use super::limits::{
 };
 use super::queue::end::tally;
 use super::row::{
-    Attempt, AttemptEnd, BodyRow, ClientRow, Fate, GroupRow, Hold, JobRow, LedgerRow, LiveRun, LiveState,
-    LogAgeRow, NodeEvent, NodeEventRow, NodeType, PeriodicRow, Rhythm, Row, TaskKeyRow, TrackerRow,
+    Attempt, AttemptEnd, BodyRow, ClientRow, Fate, FeedbackGroupRow, FeedbackRow, FeedbackState, GroupRow,
+    Hold, JobRow, LedgerRow, LiveRun, LiveState, LogAgeRow, NodeEvent, NodeEventRow, NodeType, PeriodicRow,
+    Rhythm, Row, TaskKeyRow, TrackerRow,
 };
 use super::stats::{MINUTE, minute_of};
 use super::tables::Tables;
@@ -60,6 +61,8 @@ pub enum Violation {
     Alarm(AlarmRule, AlarmSubject, &'static str),
     #[error("request {0}: its row and its age do not match")]
     Request(RequestId),
+    #[error("feedback of {0}: {1}")]
+    Feedback(NodeGroup, String),
     #[error("group {0} counts {2} {1} and its runs show {3}")]
     Counter(NodeGroup, &'static str, u64, u64),
     #[error("group {0}: its rows of series are ahead of its counters")]
@@ -101,6 +104,8 @@ pub(super) fn check(tables: &Tables) -> Result<Vec<Violation>, BaseError> {
         request_ages_mirror_requests,
         counters_hold_what_the_runs_show,
         alarms_are_few_and_in_order,
+        feedback_is_of_ended_runs_and_adds_up,
+        live_runs_know_who_wants_feedback,
     ];
     invariants.iter().for_each(|invariant| invariant(&rows, &mut found));
     indexes_mirror_rows(tables, &rows, &mut found);
@@ -129,6 +134,8 @@ struct Rows {
     requests: BTreeSet<(Timestamp, RequestId)>,
     paused: BTreeMap<NodeGroup, Hold>,
     request_ages: BTreeSet<(Timestamp, RequestId)>,
+    feedback: BTreeMap<(NodeGroup, RunId), Arc<FeedbackRow>>,
+    feedback_groups: BTreeMap<NodeGroup, FeedbackGroupRow>,
     deleted: BTreeMap<JobId, NodeGroup>,
     node_events: BTreeMap<Position, NodeEventRow>,
     log_ages: BTreeMap<(Position, RunId), LogAgeRow>,
@@ -178,6 +185,12 @@ impl Rows {
             }
             (Key::RequestAge(at, id), Row::RequestAge) => {
                 self.request_ages.insert((at, id));
+            }
+            (Key::Feedback(group, run), Row::Feedback(row)) => {
+                self.feedback.insert((group, run), row);
+            }
+            (Key::FeedbackGroup(group), Row::FeedbackGroup(row)) => {
+                self.feedback_groups.insert(group, *row);
             }
             (Key::Deleted(job), Row::Deleted(group)) => drop(self.deleted.insert(job, group)),
             (Key::NodeEvent(position), Row::NodeEvent(row)) => {
@@ -631,6 +644,47 @@ fn request_ages_mirror_requests(rows: &Rows, found: &mut Vec<Violation>) {
     }
 }
 
+/// Each run says whom its own revision of the job names.
+fn live_runs_know_who_wants_feedback(rows: &Rows, found: &mut Vec<Violation>) {
+    for (run, live) in &rows.live {
+        let newest = rows.jobs.get(&run.job).filter(|job| job.revision == live.revision).map(|job| &job.spec);
+        let old = rows.bodies.get(&(run.job, live.revision)).map(|body| &body.spec);
+        let wanted = newest.or(old).and_then(|spec| spec.feedback_group());
+        if live.feedback_to.as_ref() != wanted {
+            let text = format!("its end goes to {:?}, its job names {wanted:?}", live.feedback_to);
+            found.push(Violation::Run(*run, text));
+        }
+    }
+}
+
+/// Feedback is about what has ended, agrees with the ledger as long as that is kept, and nothing of it vanishes uncounted.
+fn feedback_is_of_ended_runs_and_adds_up(rows: &Rows, found: &mut Vec<Violation>) {
+    let mut kept = BTreeMap::<&NodeGroup, (u64, u64)>::new();
+    for ((group, run), row) in &rows.feedback {
+        let (pending, dead) = kept.entry(group).or_default();
+        match row.state {
+            FeedbackState::Pending { .. } => *pending += 1,
+            FeedbackState::Dead { .. } => *dead += 1,
+        }
+        let agrees = rows.ledger.get(run).is_none_or(|ledger| {
+            let same_end = (ledger.fate, ledger.ended, ledger.due) == (row.fate, row.ended, row.due);
+            same_end && (&ledger.result, &ledger.error) == (&row.result, &row.error)
+        });
+        if rows.live.contains_key(run) || !agrees {
+            found.push(Violation::Feedback(group.clone(), format!("run {run} has another fate, or none")));
+        }
+    }
+    let groups: BTreeSet<&NodeGroup> = kept.keys().copied().chain(rows.feedback_groups.keys()).collect();
+    for group in groups {
+        let counts = rows.feedback_groups.get(group).copied().unwrap_or_default();
+        let gone = counts.heard + counts.dropped + counts.expired + counts.discarded;
+        let is = kept.get(group).copied().unwrap_or_default();
+        if (counts.pending, counts.dead) != is || counts.made != counts.pending + counts.dead + gone {
+            found.push(Violation::Feedback(group.clone(), format!("{counts:?} is not {is:?} of it")));
+        }
+    }
+}
+
 fn alarms_are_few_and_in_order(rows: &Rows, found: &mut Vec<Violation>) {
     let mut subjects = BTreeMap::<AlarmRule, usize>::new();
     for ((rule, subject), row) in &rows.alarms {
@@ -657,6 +711,10 @@ fn indexes_mirror_rows(tables: &Tables, rows: &Rows, found: &mut Vec<Violation>)
     for ((group, who), row) in &rows.trackers {
         let key = Key::Tracker(group.clone(), who.clone());
         rebuilt.update(&key, None, Some(&Row::Tracker(Arc::clone(row))));
+    }
+    for ((group, run), row) in &rows.feedback {
+        let key = Key::Feedback(group.clone(), *run);
+        rebuilt.update(&key, None, Some(&Row::Feedback(Arc::clone(row))));
     }
     for (group, hold) in &rows.paused {
         rebuilt.update(&Key::Paused(group.clone()), None, Some(&Row::Paused(Box::new(hold.clone()))));

@@ -68,6 +68,10 @@ mod command_tag {
     pub(super) const RESUME: u8 = 21;
     pub(super) const TRIGGER: u8 = 22;
     pub(super) const DELETE: u8 = 23;
+    pub(super) const FEEDBACK_HEARD: u8 = 26;
+    pub(super) const FEEDBACK_FAILED: u8 = 27;
+    pub(super) const FEEDBACK_RETRY: u8 = 28;
+    pub(super) const FEEDBACK_DROP: u8 = 29;
     pub(super) const DELETE_GROUP: u8 = 30;
     pub(super) const UPDATE: u8 = 34;
     pub(super) const PAUSE_QUEUE: u8 = 35;
@@ -94,6 +98,7 @@ mod reply_tag {
     pub(super) const REFUSED: u8 = 10;
     pub(super) const AGAIN: u8 = 11;
     pub(super) const ACTED: u8 = 20;
+    pub(super) const FEEDBACK_MOVED: u8 = 26;
     pub(super) const UPDATED: u8 = 34;
     pub(super) const SWITCHED: u8 = 35;
 }
@@ -169,6 +174,10 @@ fn put_command(out: &mut BytesMut, command: &Command) {
         Command::Resume(c) => put_frame(out, t::RESUME, c, &[]),
         Command::Trigger(c) => put_frame(out, t::TRIGGER, c, &[]),
         Command::Delete(c) => put_frame(out, t::DELETE, c, &[]),
+        Command::FeedbackHeard(c) => put_frame(out, t::FEEDBACK_HEARD, c, &[]),
+        Command::FeedbackFailed(c) => put_frame(out, t::FEEDBACK_FAILED, c, &[]),
+        Command::FeedbackRetry(c) => put_frame(out, t::FEEDBACK_RETRY, c, &[]),
+        Command::FeedbackDrop(c) => put_frame(out, t::FEEDBACK_DROP, c, &[]),
         Command::DeleteGroup(c) => put_frame(out, t::DELETE_GROUP, c, &[]),
         Command::Update(c) => put_frame(out, t::UPDATE, c, &[]),
         Command::PauseQueue(c) => put_frame(out, t::PAUSE_QUEUE, c, &[]),
@@ -207,6 +216,10 @@ fn take_command(bytes: &mut Bytes) -> Result<Command, CodecError> {
         t::RESUME => Command::Resume(frame.body()?),
         t::TRIGGER => Command::Trigger(frame.body()?),
         t::DELETE => Command::Delete(frame.body()?),
+        t::FEEDBACK_HEARD => Command::FeedbackHeard(frame.body()?),
+        t::FEEDBACK_FAILED => Command::FeedbackFailed(frame.body()?),
+        t::FEEDBACK_RETRY => Command::FeedbackRetry(frame.body()?),
+        t::FEEDBACK_DROP => Command::FeedbackDrop(frame.body()?),
         t::DELETE_GROUP => Command::DeleteGroup(frame.body()?),
         t::UPDATE => Command::Update(frame.body()?),
         t::PAUSE_QUEUE => Command::PauseQueue(frame.body()?),
@@ -239,6 +252,7 @@ pub fn encode_reply(reply: &Reply) -> Bytes {
         Reply::Online(r) => put_frame(&mut out, t::ONLINE, r, &[]),
         Reply::Completed(r) => put_frame(&mut out, t::COMPLETED, r, &[]),
         Reply::Refused(r) => put_frame(&mut out, t::REFUSED, r, &[]),
+        Reply::FeedbackMoved(r) => put_frame(&mut out, t::FEEDBACK_MOVED, r, &[]),
         Reply::Updated(r) => put_frame(&mut out, t::UPDATED, r, &[]),
         Reply::Switched(r) => put_frame(&mut out, t::SWITCHED, r, &[]),
         Reply::Again(first) => put_frame(&mut out, t::AGAIN, &encode_reply(first), &[]),
@@ -265,6 +279,7 @@ pub fn decode_reply(mut bytes: Bytes) -> Result<Reply, CodecError> {
         t::ONLINE => Reply::Online(frame.body()?),
         t::COMPLETED => Reply::Completed(frame.body()?),
         t::REFUSED => Reply::Refused(frame.body()?),
+        t::FEEDBACK_MOVED => Reply::FeedbackMoved(frame.body()?),
         t::UPDATED => Reply::Updated(frame.body()?),
         t::SWITCHED => Reply::Switched(frame.body()?),
         t::AGAIN => match decode_reply(frame.body()?)? {
@@ -313,6 +328,8 @@ pub fn put_row(out: &mut BytesMut, row: &Row) {
         Row::Silence(r) => put_frame(out, tag::SILENCE, r.as_ref(), &[]),
         Row::Meta(r) => put_frame(out, tag::META, r.as_ref(), &[]),
         Row::Mark(r) => put_frame(out, tag::MARK, r, &[]),
+        Row::Feedback(r) => put_frame(out, tag::FEEDBACK, r, &[]),
+        Row::FeedbackGroup(r) => put_frame(out, tag::FEEDBACK_GROUP, r.as_ref(), &[]),
     }
 }
 
@@ -350,6 +367,8 @@ pub fn decode_row(mut bytes: Bytes) -> Result<Row, CodecError> {
         tag::SILENCE => Row::Silence(Box::new(frame.body()?)),
         tag::META => Row::Meta(Box::new(frame.body()?)),
         tag::MARK => Row::Mark(frame.body()?),
+        tag::FEEDBACK => Row::Feedback(Arc::new(frame.body()?)),
+        tag::FEEDBACK_GROUP => Row::FeedbackGroup(Box::new(frame.body()?)),
         unknown => return Err(CodecError::Tag(unknown)),
     })
 }

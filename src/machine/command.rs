@@ -46,6 +46,10 @@ pub enum Command {
     BizLog(BizLog),
     Expire,
     SetLimits(SetLimits),
+    FeedbackHeard(FeedbackHeard),
+    FeedbackFailed(FeedbackFailed),
+    FeedbackRetry(FeedbackRetry),
+    FeedbackDrop(FeedbackDrop),
     DeleteGroup(DeleteGroup),
     PauseQueue(PauseQueue),
     ResumeQueue(ResumeQueue),
@@ -384,6 +388,55 @@ pub struct SetLimits {
     pub limits: Limits,
     /// Refused if these are not the limits by now: two operators who change different ones both have their way.
     pub instead_of: Option<Limits>,
+}
+
+/// JobClients of a group have handled these: they are told no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedbackHeard {
+    pub client_group: NodeGroup,
+    /// At most [`super::limits::FEEDBACK_BATCH_MAX`].
+    pub runs: Vec<RunId>,
+}
+
+/// Handlers of a group's JobClients failed: each is told again later, or goes among the dead letters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedbackFailed {
+    pub client_group: NodeGroup,
+    /// At most [`super::limits::FEEDBACK_BATCH_MAX`].
+    pub failures: Vec<FeedbackFailure>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedbackFailure {
+    pub run: RunId,
+    /// Which try it was, from 1: one that was counted already is not counted again.
+    pub attempt: u32,
+    /// What went wrong; cut to [`super::limits::HANDLER_ERROR_BYTES_MAX`].
+    pub error: String,
+}
+
+/// An operator wants feedback to be told now, with all its tries again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedbackRetry {
+    pub client_group: NodeGroup,
+    pub which: FeedbackWhich,
+}
+
+/// An operator gives feedback up: nobody will hear it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedbackDrop {
+    pub client_group: NodeGroup,
+    pub which: FeedbackWhich,
+}
+
+/// Which feedback of a group an operator means; at most [`super::limits::FEEDBACK_BATCH_MAX`] a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FeedbackWhich {
+    Runs(Vec<RunId>),
+    /// All dead letters, the oldest jobs first.
+    Dead,
+    /// All that waits to be told, in the order in which it is due.
+    Pending,
 }
 
 /// Forgets a node group that has no jobs, kept runs or online TaskTrackers; else it is refused.

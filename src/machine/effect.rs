@@ -15,6 +15,8 @@ pub enum Effect {
     NeedsPlan(JobId),
     /// The run has its fate; of a job that ended by itself, the number is the greatest.
     Finished(RunId),
+    /// Feedback for JobClients of this group was made, or is to be told again.
+    Feedback(NodeGroup),
     /// More is old enough to be forgotten than one `Expire` may remove.
     MoreToExpire,
 }

@@ -8,7 +8,7 @@ use std::ops::Bound;
 
 use super::key::Key;
 use super::limits::PLAN_AHEAD_MIN;
-use super::row::{LiveRun, LiveState, PeriodicRow, Rhythm, Row};
+use super::row::{FeedbackRow, FeedbackState, LiveRun, LiveState, PeriodicRow, Rhythm, Row};
 use crate::domain::{ExecutionId, Identity, JobId, Kind, Millis, NodeGroup, RunId, SessionId, Timestamp};
 use crate::planted::{self, Bug};
 
@@ -40,6 +40,33 @@ pub struct Indexes {
     needs_plan: BTreeSet<JobId>,
     /// What of each group lives and has no other index that is by group.
     by_group: BTreeMap<NodeGroup, OfGroup>,
+    feedback: BTreeMap<NodeGroup, FeedbackGroup>,
+    /// All feedback by its age, for expiry.
+    feedback_ages: BTreeSet<(Timestamp, NodeGroup, RunId)>,
+}
+
+/// The feedback of one group of JobClients.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct FeedbackGroup {
+    /// By the time from which each is told.
+    pending: BTreeSet<(Timestamp, RunId)>,
+    dead: BTreeSet<RunId>,
+}
+
+impl FeedbackGroup {
+    /// What waits to be told, with the time from which on, in that order.
+    pub fn pending(&self) -> impl Iterator<Item = (Timestamp, RunId)> {
+        self.pending.iter().copied()
+    }
+
+    /// The dead letters.
+    pub fn dead(&self) -> impl Iterator<Item = RunId> {
+        self.dead.iter().copied()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.pending.is_empty() && self.dead.is_empty()
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -252,6 +279,21 @@ impl Indexes {
         self.needs_plan.iter().copied()
     }
 
+    pub fn feedback(&self, group: &NodeGroup) -> Option<&FeedbackGroup> {
+        self.feedback.get(group)
+    }
+
+    /// The groups of JobClients that have feedback, dead letters included.
+    pub fn feedback_groups(&self) -> impl Iterator<Item = (&NodeGroup, &FeedbackGroup)> {
+        self.feedback.iter()
+    }
+
+    /// Feedback of runs that ended before then, the oldest first.
+    pub(super) fn feedback_before(&self, end: Timestamp) -> impl Iterator<Item = (&NodeGroup, RunId)> {
+        let old = self.feedback_ages.iter().take_while(move |(ended, _, _)| *ended < end);
+        old.map(|(_, group, run)| (group, *run))
+    }
+
     /// The names of those that are not as in `other`.
     pub(super) fn differences(&self, other: &Indexes) -> Vec<&'static str> {
         let same = [
@@ -265,6 +307,8 @@ impl Indexes {
             ("slots", self.slots == other.slots),
             ("paused", self.paused == other.paused),
             ("needs plan", self.needs_plan == other.needs_plan),
+            ("feedback", self.feedback == other.feedback),
+            ("feedback ages", self.feedback_ages == other.feedback_ages),
             ("by group", self.by_group == other.by_group),
         ];
         same.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
@@ -272,7 +316,7 @@ impl Indexes {
 
     /// Whether rows under this key are indexed, so that a change must know the old row.
     pub fn watches(key: &Key) -> bool {
-        matches!(key, Key::Live(_) | Key::Periodic(_) | Key::Tracker(..) | Key::Paused(_))
+        matches!(key, Key::Live(_) | Key::Periodic(_) | Key::Tracker(..) | Key::Paused(_) | Key::Feedback(..))
     }
 
     /// A row changed from `old` to `new`.
@@ -310,6 +354,14 @@ impl Indexes {
                     self.paused.insert(group.clone());
                 }
             }
+            Key::Feedback(group, run) => {
+                if let Some(Row::Feedback(row)) = old {
+                    self.remove_feedback(group, *run, row);
+                }
+                if let Some(Row::Feedback(row)) = new {
+                    self.insert_feedback(group, *run, row);
+                }
+            }
             Key::Mark(_)
             | Key::Meta
             | Key::Job(_)
@@ -323,6 +375,7 @@ impl Indexes {
             | Key::Answer(..)
             | Key::Request(_)
             | Key::RequestAge(..)
+            | Key::FeedbackGroup(_)
             | Key::NodeEvent(_)
             | Key::LogAge(..)
             | Key::GroupStats(..)
@@ -405,6 +458,27 @@ impl Indexes {
         }
         if group.count == 0 {
             self.ready.remove(&live.node_group);
+        }
+    }
+
+    fn insert_feedback(&mut self, group: &NodeGroup, run: RunId, row: &FeedbackRow) {
+        let of_group = self.feedback.entry(group.clone()).or_default();
+        match row.state {
+            FeedbackState::Pending { next_try } => of_group.pending.insert((next_try, run)),
+            FeedbackState::Dead { .. } => of_group.dead.insert(run),
+        };
+        self.feedback_ages.insert((row.ended, group.clone(), run));
+    }
+
+    fn remove_feedback(&mut self, group: &NodeGroup, run: RunId, row: &FeedbackRow) {
+        self.feedback_ages.remove(&(row.ended, group.clone(), run));
+        let Some(of_group) = self.feedback.get_mut(group) else { return };
+        match row.state {
+            FeedbackState::Pending { next_try } => of_group.pending.remove(&(next_try, run)),
+            FeedbackState::Dead { .. } => of_group.dead.remove(&run),
+        };
+        if of_group.is_empty() {
+            self.feedback.remove(group);
         }
     }
 

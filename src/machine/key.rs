@@ -34,6 +34,9 @@ pub enum Key {
     RequestAge(Timestamp, RequestId),
     /// A job that was deleted or forgotten, as long as rows of it are left.
     Deleted(JobId),
+    /// By the group of JobClients that shall hear it.
+    Feedback(NodeGroup, RunId),
+    FeedbackGroup(NodeGroup),
     /// The history of nodes, in the order of the log.
     NodeEvent(Position),
     /// For the job log's retention: the first of the lines that one command wrote about a run.
@@ -70,6 +73,8 @@ pub(crate) mod tag {
     pub(crate) const REQUEST: u8 = 15;
     pub(crate) const REQUEST_AGE: u8 = 16;
     pub(crate) const DELETED: u8 = 20;
+    pub(crate) const FEEDBACK: u8 = 22;
+    pub(crate) const FEEDBACK_GROUP: u8 = 23;
     pub(crate) const NODE_EVENT: u8 = 26;
     pub(crate) const LOG_AGE: u8 = 27;
     pub(crate) const GROUP_STATS: u8 = 30;
@@ -101,6 +106,8 @@ impl Key {
             Key::Request(_) => tag::REQUEST,
             Key::RequestAge(..) => tag::REQUEST_AGE,
             Key::Deleted(_) => tag::DELETED,
+            Key::Feedback(..) => tag::FEEDBACK,
+            Key::FeedbackGroup(_) => tag::FEEDBACK_GROUP,
             Key::NodeEvent(_) => tag::NODE_EVENT,
             Key::LogAge(..) => tag::LOG_AGE,
             Key::GroupStats(..) => tag::GROUP_STATS,
@@ -148,7 +155,9 @@ impl Key {
                 name(out, group.as_str());
                 name(out, identity.as_str());
             }
-            Key::Group(group) | Key::Sampled(group) | Key::Paused(group) => name(out, group.as_str()),
+            Key::Group(group) | Key::FeedbackGroup(group) | Key::Sampled(group) | Key::Paused(group) => {
+                name(out, group.as_str())
+            }
             Key::Client(client) => number(out, client.as_u64()),
             Key::Answer(client, sequence) => {
                 number(out, client.as_u64());
@@ -158,6 +167,10 @@ impl Key {
             Key::RequestAge(at, request) => {
                 number(out, at.as_millis());
                 name(out, request.as_str());
+            }
+            Key::Feedback(group, run) => {
+                name(out, group.as_str());
+                run_id(out, *run);
             }
             Key::NodeEvent(position) => number(out, position.as_u64()),
             Key::LogAge(position, run) => {
@@ -189,12 +202,13 @@ impl Key {
     }
 
     /// The tables whose rows are indexed in memory, each from its first key up to but without the second one.
-    pub fn indexed_ranges() -> [(Key, Key); 4] {
+    pub fn indexed_ranges() -> [(Key, Key); 5] {
         let end = RunId { job: JobId(Position::MAX), number: u64::MAX };
         [
             (Key::Live(RunId::default()), Key::Live(end)),
             (Key::Periodic(JobId(Position::MIN)), Key::Periodic(JobId(Position::MAX))),
             (Key::first_tracker(), Key::first_group()),
+            (Key::first_feedback(), Key::first_feedback_group()),
             (Key::first_paused(), Key::alarms().0),
         ]
     }
@@ -208,7 +222,7 @@ impl Key {
 
     /// After every TaskTracker's key and not after any group's.
     pub fn first_group() -> Key {
-        Key::Group(NodeGroup::new("\u{20}").expect("a space is printable"))
+        Key::Group(first_group_name())
     }
 
     /// Not after any paused group's key.
@@ -219,6 +233,21 @@ impl Key {
     /// After every group's key.
     pub fn first_client() -> Key {
         Key::Client(ClientId::default())
+    }
+
+    /// Not after any feedback's key.
+    pub fn first_feedback() -> Key {
+        Key::Feedback(first_group_name(), RunId::default())
+    }
+
+    /// After every feedback's key and not after any counter of it.
+    pub fn first_feedback_group() -> Key {
+        Key::FeedbackGroup(first_group_name())
+    }
+
+    /// After every counter of feedback.
+    pub fn after_feedback_groups() -> Key {
+        Key::NodeEvent(Position::MIN)
     }
 
     /// For each of the three tables of series: not after any row of this minute.
@@ -295,6 +324,8 @@ impl Key {
             tag::REQUEST => Key::Request(RequestId::new(rest.name()?).ok()?),
             tag::REQUEST_AGE => Key::RequestAge(rest.time()?, RequestId::new(rest.name()?).ok()?),
             tag::DELETED => Key::Deleted(JobId::from_u64(rest.number()?)),
+            tag::FEEDBACK => Key::Feedback(NodeGroup::new(rest.name()?).ok()?, rest.run_id()?),
+            tag::FEEDBACK_GROUP => Key::FeedbackGroup(NodeGroup::new(rest.name()?).ok()?),
             tag::NODE_EVENT => Key::NodeEvent(Position::from_u64(rest.number()?)),
             tag::LOG_AGE => Key::LogAge(Position::from_u64(rest.number()?), rest.run_id()?),
             tag::GROUP_STATS => Key::GroupStats(rest.time()?, NodeGroup::new(rest.name()?).ok()?),
@@ -315,6 +346,11 @@ impl Key {
         };
         rest.0.is_empty().then_some(key)
     }
+}
+
+/// Not after any group's name.
+fn first_group_name() -> NodeGroup {
+    NodeGroup::new("\u{20}").expect("a space is printable")
 }
 
 fn number(out: &mut Vec<u8>, number: u64) {
@@ -422,6 +458,8 @@ mod tests {
             any_name().prop_map(|r| Key::Request(RequestId::new(r).unwrap())),
             (any_time(), any_name()).prop_map(|(at, r)| Key::RequestAge(at, RequestId::new(r).unwrap())),
             any::<u64>().prop_map(|id| Key::Deleted(JobId::from_u64(id))),
+            (any_name(), any_run()).prop_map(|(g, run)| Key::Feedback(NodeGroup::new(g).unwrap(), run)),
+            any_name().prop_map(|g| Key::FeedbackGroup(NodeGroup::new(g).unwrap())),
             any::<u64>().prop_map(|at| Key::NodeEvent(Position::from_u64(at))),
             (any::<u64>(), any_run()).prop_map(|(at, run)| Key::LogAge(Position::from_u64(at), run)),
             (any_time(), any_name()).prop_map(|(at, g)| Key::GroupStats(at, NodeGroup::new(g).unwrap())),

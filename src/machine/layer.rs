@@ -94,7 +94,10 @@ impl Layer {
 fn is_written((key, row): &(&Key, &Option<Row>)) -> bool {
     let is_answer = matches!(key, Key::Request(_) | Key::Answer(..));
     let executes = matches!(row, Some(Row::Live(live)) if live.execution().is_some());
-    !(is_answer && planted::is(Bug::AnswersNotFlushed) || executes && planted::is(Bug::FlushOmitsExecuting))
+    let is_feedback = matches!(key, Key::Feedback(..));
+    !(is_answer && planted::is(Bug::AnswersNotFlushed)
+        || executes && planted::is(Bug::FlushOmitsExecuting)
+        || is_feedback && planted::is(Bug::FeedbackNotFlushed))
 }
 
 /// The parts of a row that can be large.
@@ -117,6 +120,7 @@ fn payload_bytes(row: &Row) -> usize {
             | super::row::Answer::Updated(_)
             | super::row::Answer::Refused(_) => 0,
         },
+        Row::Feedback(row) => row.result.len() + row.error.len() + row.handler_error.len(),
         Row::TaskKey(_)
         | Row::Live(_)
         | Row::Periodic(_)
@@ -137,6 +141,7 @@ fn payload_bytes(row: &Row) -> usize {
         | Row::Alarm(_)
         | Row::Silence(_)
         | Row::Meta(_)
-        | Row::Mark(_) => 0,
+        | Row::Mark(_)
+        | Row::FeedbackGroup(_) => 0,
     }
 }

@@ -31,6 +31,13 @@ pub const CLIENT_WINDOW: u64 = 1024;
 /// Rows that one `Expire` may remove.
 pub const EXPIRE_MAX: usize = 1024;
 
+/// Feedback that one command may be about.
+pub const FEEDBACK_BATCH_MAX: usize = 1024;
+/// What is kept of what a failed feedback handler said, in bytes.
+pub const HANDLER_ERROR_BYTES_MAX: usize = 1024;
+/// How long feedback waits after its first failed try; each further one doubles it.
+pub const FEEDBACK_DELAY_FIRST: Millis = Millis::from_secs(1);
+pub const FEEDBACK_DELAY_MAX: Millis = Millis::from_secs(600);
 /// Subjects of one rule that have a row; the oldest recovered one makes room for a new one.
 pub const ALARM_SUBJECTS_MAX: usize = 1000;
 /// Changes of alarms in one command.
@@ -61,6 +68,13 @@ pub struct Limits {
     pub client_kept: Millis,
     /// Biz log bytes of one execution, a line's end included; what comes later is counted and dropped.
     pub biz_log_bytes_max: u32,
+    /// How much feedback of a group of JobClients waits to be told, and how many dead letters it has; more is dropped
+    /// and counted.
+    pub feedback_max: u64,
+    /// How long feedback is kept.
+    pub feedback_kept: Millis,
+    /// How many handlers may fail before feedback is a dead letter.
+    pub feedback_tries_max: u32,
     /// How long a written line of the job log is kept.
     pub job_log_kept: Millis,
     /// What all written lines of the job log may take, each with what it costs beside its text; the oldest go first.
@@ -85,6 +99,9 @@ impl Default for Limits {
             offline_kept: Millis::from_secs(7 * 24 * 3600),
             client_kept: Millis::from_secs(7 * 24 * 3600),
             biz_log_bytes_max: 64 << 10,
+            feedback_max: 100_000,
+            feedback_kept: Millis::from_secs(30 * 24 * 3600),
+            feedback_tries_max: 20,
             job_log_kept: Millis::from_secs(7 * 24 * 3600),
             job_log_bytes_max: 1 << 30,
             node_events_kept: Millis::from_secs(30 * 24 * 3600),
@@ -166,6 +183,27 @@ pub const FIELDS: &[LimitField] = &[
         set: |limits, value| limits.biz_log_bytes_max = u32::try_from(value).unwrap_or(u32::MAX),
     },
     LimitField {
+        name: "feedback_max",
+        unit: LimitUnit::Count,
+        meaning: "how much feedback waits for a group of JobClients, and how many dead letters it has; more is dropped",
+        get: |limits| limits.feedback_max,
+        set: |limits, value| limits.feedback_max = value,
+    },
+    LimitField {
+        name: "feedback_kept",
+        unit: LimitUnit::Millis,
+        meaning: "how long feedback is kept",
+        get: |limits| limits.feedback_kept.get(),
+        set: |limits, value| limits.feedback_kept = Millis::new(value),
+    },
+    LimitField {
+        name: "feedback_tries_max",
+        unit: LimitUnit::Count,
+        meaning: "how many handlers may fail before feedback is a dead letter",
+        get: |limits| limits.feedback_tries_max.into(),
+        set: |limits, value| limits.feedback_tries_max = u32::try_from(value).unwrap_or(u32::MAX),
+    },
+    LimitField {
         name: "job_log_kept",
         unit: LimitUnit::Millis,
         meaning: "how long a written line of the job log is kept",
@@ -233,6 +271,10 @@ impl Limits {
                 "biz_log_bytes_max",
                 format!("is {}; at most 1 MiB", self.biz_log_bytes_max),
             ));
+        }
+        if self.feedback_tries_max > 1000 {
+            let problem = format!("is {}; at most 1000", self.feedback_tries_max);
+            wrong.push(FieldError::new("feedback_tries_max", problem));
         }
         for (field, span) in [("request_window", self.request_window), ("client_kept", self.client_kept)] {
             if span < Millis::from_secs(60) {

@@ -45,7 +45,7 @@ pub use command::{Command, LogEntry};
 pub use depth::Depth;
 pub use effect::Effect;
 pub use feed::{Cursor, Fed, Feed, LineNumber, LineRef};
-pub use index::{GroupCounts, Indexes, ReadyGroup, ReadyRank, Waiter};
+pub use index::{FeedbackGroup, GroupCounts, Indexes, ReadyGroup, ReadyRank, Waiter};
 pub use key::Key;
 pub use layer::Layer;
 pub use listing::{

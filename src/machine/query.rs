@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::base::BaseError;
 use super::key::Key;
 use super::row::{
-    Attempt, AttemptEnd, Fate, Hold, JobAct, JobLogKind, JobRow, LedgerRow, LiveRun, LiveState, PeriodicRow,
-    Row, Stop, TrackerRow, Why,
+    Attempt, AttemptEnd, Fate, FeedbackGroupRow, FeedbackRow, FeedbackState, Hold, JobAct, JobLogKind,
+    JobRow, LedgerRow, LiveRun, LiveState, PeriodicRow, Row, Stop, TrackerRow, Why,
 };
 use super::tables::Tables;
 use crate::domain::{
@@ -132,6 +132,57 @@ impl Tables {
             Some(Row::Tracker(row)) => Ok(Some(row)),
             Some(_) | None => Ok(None),
         }
+    }
+
+    pub fn feedback_row(&self, group: &NodeGroup, run: RunId) -> Result<Option<Arc<FeedbackRow>>, BaseError> {
+        match self.get(&Key::Feedback(group.clone(), run))? {
+            Some(Row::Feedback(row)) => Ok(Some(row)),
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    /// The feedback of a group after `after`, by run, of one state or of both.
+    pub fn feedback(
+        &self,
+        group: &NodeGroup,
+        dead: Option<bool>,
+        after: Option<RunId>,
+        limit: usize,
+    ) -> Result<Page<(RunId, Arc<FeedbackRow>), RunId>, BaseError> {
+        let first = Bound::Included(Key::Feedback(group.clone(), RunId::default()));
+        let from = after.map_or(first, |run| Bound::Excluded(Key::Feedback(group.clone(), run)));
+        let end = RunId { job: JobId(Position::MAX), number: u64::MAX };
+        let to = Key::Feedback(group.clone(), end);
+        let mut page = Page { rows: Vec::new(), next: None };
+        for row in self.scan(from.as_ref(), &to).take(SCANNED_MAX) {
+            let (Key::Feedback(_, run), Row::Feedback(row)) = row? else { continue };
+            let is_dead = matches!(row.state, FeedbackState::Dead { .. });
+            page.next = Some(run);
+            if dead.is_none_or(|wanted| wanted == is_dead) {
+                page.rows.push((run, row));
+            }
+            if page.rows.len() == limit {
+                return Ok(page);
+            }
+        }
+        if let Some(last) = page.next
+            && self.scan(Bound::Excluded(&Key::Feedback(group.clone(), last)), &to).next().is_none()
+        {
+            page.next = None;
+        }
+        Ok(page)
+    }
+
+    /// The counters of all groups that have, or had, feedback.
+    pub fn feedback_groups(&self) -> Result<Vec<(NodeGroup, FeedbackGroupRow)>, BaseError> {
+        let (from, to) = (Key::first_feedback_group(), Key::after_feedback_groups());
+        let mut groups = Vec::new();
+        for row in self.scan(Bound::Included(&from), &to) {
+            if let (Key::FeedbackGroup(group), Row::FeedbackGroup(row)) = row? {
+                groups.push((group, *row));
+            }
+        }
+        Ok(groups)
     }
 
     pub fn live_run(&self, run: RunId) -> Result<Option<Arc<LiveRun>>, BaseError> {

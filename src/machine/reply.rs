@@ -30,6 +30,8 @@ pub enum Reply {
     Dispatched(Dispatched),
     /// One answer for each result, in their order.
     Completed(Vec<CompleteAnswer>),
+    /// How much feedback an operator moved; fewer than a batch is all there was.
+    FeedbackMoved(u32),
     Refused(Refusal),
     /// The first answer to a request that came again; nothing was done now.
     Again(Box<Reply>),

@@ -1,6 +1,6 @@
 //! What the tables hold. The order of variants and fields is part of the stored format: see `codec`.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use super::reply::{ActAnswer, CancelAnswer, Refusal, SubmitAnswer, UpdateAnswer}
 use super::stats::{GroupStats, JobTrackerStats, TrackerStats};
 use crate::domain::{
     Action, BizLogLevel, ClientId, ExecutionId, Identity, JobId, JobSpec, Kind, Millis, NodeGroup, Position,
-    RunId, SessionId, Timestamp,
+    RunId, SessionId, TaskId, Timestamp,
 };
 
 /// A value of one of the tables, of the variant that its key says.
@@ -50,6 +50,8 @@ pub enum Row {
     Meta(Box<MetaRow>),
     /// Opaque to the machine: consensus keeps its marks in the same layer as the rows they belong to.
     Mark(Bytes),
+    Feedback(Arc<FeedbackRow>),
+    FeedbackGroup(Box<FeedbackGroupRow>),
 }
 
 const _: () = assert!(size_of::<Row>() <= 40, "a row is moved often");
@@ -111,6 +113,8 @@ pub struct LiveRun {
     pub by_hand: bool,
     /// The job was replaced while it executed: there is no further attempt.
     pub superseded: bool,
+    /// The JobClients that shall hear how it ends.
+    pub feedback_to: Option<NodeGroup>,
     pub state: LiveState,
     pub retries: u32,
     pub reclaims: u32,
@@ -445,6 +449,60 @@ pub struct GroupRow {
     pub log_lines_dropped: u64,
     /// Finished runs that are kept now.
     pub kept: u64,
+}
+
+/// How one run ended, until a JobClient of a group has heard it. It is known by its run: there is one for each.
+///
+/// It holds all that is told, since the run itself may be forgotten sooner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedbackRow {
+    pub node_group: NodeGroup,
+    pub task_id: TaskId,
+    pub kind: Kind,
+    pub params: BTreeMap<String, String>,
+    pub revision: u32,
+    pub due: Timestamp,
+    pub ended: Timestamp,
+    pub fate: Fate,
+    pub executions: u32,
+    /// The last execution, if there was one.
+    pub execution: Option<ExecutionId>,
+    /// What the runner returned.
+    pub result: Bytes,
+    /// Why the run did not succeed.
+    pub error: String,
+    pub state: FeedbackState,
+    /// How often a handler failed since it was made, or since an operator wanted it told again.
+    pub tries: u32,
+    /// What the last handler that failed said.
+    pub handler_error: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FeedbackState {
+    /// It is told to somebody from then on.
+    Pending { next_try: Timestamp },
+    /// Its tries are used up: it waits for an operator.
+    Dead { since: Timestamp },
+}
+
+/// Feedback of a group of JobClients since the cluster began: `made` is the sum of all the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedbackGroupRow {
+    pub made: u64,
+    /// Waiting to be told now.
+    pub pending: u64,
+    /// Dead letters now.
+    pub dead: u64,
+    pub heard: u64,
+    /// Lost since a list was full.
+    pub dropped: u64,
+    /// Lost since nobody heard it in time.
+    pub expired: u64,
+    /// Given up by an operator.
+    pub discarded: u64,
+    /// Handlers that failed; no part of the sum.
+    pub failed: u64,
 }
 
 /// One start of a JobClient.

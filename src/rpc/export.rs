@@ -12,8 +12,8 @@ use crate::domain::{
 use crate::domain::{Backoff, DstRule, OnConflict, RepeatSchedule};
 use crate::machine::alarm::AlarmNews;
 use crate::machine::command::{
-    AlarmChange, AlarmState, AlarmTold, Completion, ExecutionLines, JobPlan, JobRef, OfflineReason, OnJob,
-    ReclaimReason, RequestKey, RetryOf, SkippedRange,
+    AlarmChange, AlarmState, AlarmTold, Completion, ExecutionLines, FeedbackFailure, FeedbackWhich, JobPlan,
+    JobRef, OfflineReason, OnJob, ReclaimReason, RequestKey, RetryOf, SkippedRange,
 };
 use crate::machine::limits::{FIELDS, LimitField, LimitUnit, Limits};
 use crate::machine::reply::{
@@ -112,6 +112,19 @@ fn command(command: &Command) -> Value {
         }
         Command::Expire => json!({"expire": {}}),
         Command::SetLimits(set) => json!({"set_limits": self::limits(&set.limits)}),
+        Command::FeedbackHeard(heard) => json!({"feedback_heard": {
+            "client_group": text(&heard.client_group), "runs": runs(&heard.runs),
+        }}),
+        Command::FeedbackFailed(failed) => {
+            let failures: Vec<Value> = failed.failures.iter().map(feedback_failure).collect();
+            json!({"feedback_failed": {"client_group": text(&failed.client_group), "failures": failures}})
+        }
+        Command::FeedbackRetry(asked) => json!({"feedback_retry": {
+            "client_group": text(&asked.client_group), "which": which_feedback(&asked.which),
+        }}),
+        Command::FeedbackDrop(asked) => json!({"feedback_drop": {
+            "client_group": text(&asked.client_group), "which": which_feedback(&asked.which),
+        }}),
         Command::DeleteGroup(delete) => {
             json!({"delete_group": {"node_group": text(&delete.node_group)}})
         }
@@ -193,6 +206,7 @@ fn reply(reply: &Reply) -> Value {
         Reply::Completed(answers) => {
             json!({"completed": answers.iter().copied().map(complete_answer).collect::<Vec<_>>()})
         }
+        Reply::FeedbackMoved(count) => json!({"feedback_moved": count}),
         Reply::Refused(refusal) => json!({"refused": self::refusal(refusal)}),
         // It is the first answer, and the command beside it says that it is the same request.
         Reply::Again(first) => self::reply(first),
@@ -254,6 +268,7 @@ fn job(spec: &JobSpec) -> Value {
         "rely_on_prev_cycle": spec.rely_on_previous_cycle,
         "misfire": misfire(spec.misfire), "misfire_after_ms": spec.misfire_after.get(),
         "on_conflict": on_conflict(spec.on_conflict),
+        "submit_node_group": spec.submit_node_group.as_ref().map(text), "need_feedback": spec.need_feedback,
         "trace": spec.trace.as_ref().map(|trace| trace.traceparent.as_str()),
     });
     let Value::Object(schedule) = schedule(&spec.schedule) else { return fields };
@@ -305,6 +320,22 @@ fn limits(limits: &Limits) -> Value {
         LimitUnit::Count | LimitUnit::Bytes => (field.name.to_owned(), Value::from(field.get(limits))),
     };
     FIELDS.iter().map(field).collect()
+}
+
+fn feedback_failure(failure: &FeedbackFailure) -> Value {
+    json!({"run": text(failure.run), "attempt": failure.attempt, "error": failure.error})
+}
+
+fn which_feedback(which: &FeedbackWhich) -> Value {
+    match which {
+        FeedbackWhich::Runs(asked) => json!({"runs": runs(asked)}),
+        FeedbackWhich::Dead => json!("dead"),
+        FeedbackWhich::Pending => json!("pending"),
+    }
+}
+
+fn runs(ids: &[RunId]) -> Vec<String> {
+    ids.iter().map(text).collect()
 }
 
 fn submit_answer(answer: &SubmitAnswer) -> Value {
@@ -371,6 +402,8 @@ fn patch(patch: &JobPatch) -> Value {
     add("rely_on_prev_cycle", patch.rely_on_previous_cycle.map(Value::from));
     add("misfire", patch.misfire.map(misfire));
     add("misfire_after_ms", patch.misfire_after.map(|span| span.get().into()));
+    add("need_feedback", patch.need_feedback.map(Value::from));
+    add("submit_node_group", patch.submit_node_group.as_ref().map(|group| json!(group.as_ref().map(text))));
     Value::Object(fields)
 }
 

@@ -375,6 +375,7 @@ pub(super) fn failed(done: &Committed) -> Status {
         | Reply::Cancelled(_)
         | Reply::Terminating(_)
         | Reply::Retried(_)
+        | Reply::FeedbackMoved(_)
         | Reply::Acted(_)
         | Reply::Updated(_)
         | Reply::Switched(_)

@@ -10,10 +10,12 @@ mod connections;
 mod edge;
 mod export;
 mod export_stats;
+mod feedback;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
 mod health;
 mod holds;
+mod job_client_service;
 mod job_logs;
 mod job_service;
 mod leadership_service;
@@ -40,6 +42,7 @@ use crate::jobtracker::{ClientPort, JobTracker};
 use crate::wire::pb::alarm_service_server::AlarmServiceServer;
 use crate::wire::pb::calendar_service_server::CalendarServiceServer;
 use crate::wire::pb::cluster_service_server::ClusterServiceServer;
+use crate::wire::pb::job_client_service_server::JobClientServiceServer;
 use crate::wire::pb::job_service_server::JobServiceServer;
 use crate::wire::pb::leadership_service_server::LeadershipServiceServer;
 use crate::wire::pb::monitor_service_server::MonitorServiceServer;
@@ -72,6 +75,11 @@ pub async fn serve(tracker: JobTracker, port: ClientPort) -> Result<(), tonic::t
     .add_service(
         TaskTrackerServiceServer::new(task_tracker_service::Sessions(tracker.clone()))
             .max_decoding_message_size(SESSION_BYTES_MAX)
+            .max_encoding_message_size(SESSION_BYTES_MAX),
+    )
+    .add_service(
+        JobClientServiceServer::new(job_client_service::Clients(tracker.clone()))
+            .max_decoding_message_size(request)
             .max_encoding_message_size(SESSION_BYTES_MAX),
     )
     .add_service(LeadershipServiceServer::new(leadership_service::LeadershipFeed(tracker.clone())))

@@ -1,13 +1,14 @@
-//! `NodeService`: JobTrackers and TaskTrackers, on or off and since when.
+//! `NodeService`: JobTrackers, TaskTrackers and the JobClients that listen, on or off and since when.
 
 use tonic::{Request, Response, Status};
 
 use super::edge::{command, committed, read, refused, wrong};
 use super::holds;
+use super::job_client_service::listeners;
 use super::lists::{self, Problems};
 use super::page::{self, Filters};
 use crate::domain::{FieldError, Identity, NodeGroup, Position};
-use crate::jobtracker::JobTracker;
+use crate::jobtracker::{JobTracker, Listening};
 use crate::machine::command::{DeleteGroup, OfflineReason};
 use crate::machine::row::{NodeEvent, NodeType};
 use crate::machine::{Command, GroupView, Machine, NodeEventFilter, NodeEventView, Reply, TrackerView};
@@ -28,6 +29,7 @@ impl NodeService for Nodes {
             read(&self.0, request.consistency, |machine| machine.tables().trackers()).await?;
         let mut nodes = jobtrackers(&self.0.raft().metrics());
         nodes.extend(trackers.iter().map(tasktracker));
+        nodes.extend(listeners(&self.0).await.iter().map(jobclient));
         let wanted = |node: &pb::Node| {
             (request.r#type == 0 || request.r#type == node.r#type)
                 && (request.node_group.is_empty() || request.node_group == node.node_group)
@@ -213,6 +215,18 @@ fn tasktracker(view: &TrackerView) -> pb::Node {
         drained: view.row.drained.as_ref().map(|drained| holds::hold(&drained.hold)),
         executing: u32::try_from(view.executing).unwrap_or(u32::MAX),
         kinds: view.row.kinds.iter().map(ToString::to_string).collect(),
+        ..pb::Node::default()
+    }
+}
+
+fn jobclient(listening: &Listening) -> pb::Node {
+    pb::Node {
+        r#type: pb::NodeType::Jobclient.into(),
+        identity: listening.identity.to_string(),
+        node_group: listening.node_group.to_string(),
+        id: format!("{:016x}", listening.start),
+        online: true,
+        since_time: Some(timestamp(listening.since)),
         ..pb::Node::default()
     }
 }

@@ -31,9 +31,9 @@ use crate::wire::pb::task_tracker_service_server::TaskTrackerService;
 use crate::wire::{Fault, Reason, pb};
 
 /// A stream whose hello does not come is closed.
-const HELLO_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const HELLO_WITHIN: Duration = Duration::from_secs(5);
 /// How long a stream waits for a leader to be known.
-const LEADER_WITHIN: Duration = Duration::from_secs(2);
+pub(super) const LEADER_WITHIN: Duration = Duration::from_secs(2);
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 /// Marks a relayed session, so that it is relayed once only.
 const RELAYED: &str = "x-raftsman-relayed";
@@ -65,7 +65,7 @@ enum Place {
     At(Leader),
 }
 
-fn not_leader(text: &str) -> Status {
+pub(super) fn not_leader(text: &str) -> Status {
     Fault::not_applied(Reason::NotLeader, text).retry_after(Duration::from_millis(50)).into()
 }
 

@@ -44,6 +44,8 @@ const PATHS: &[&str] = &[
     "rely_on_previous_cycle",
     "misfire",
     "misfire_after",
+    "need_feedback",
+    "submit_node_group",
 ];
 
 pub(super) async fn update(
@@ -134,7 +136,6 @@ fn paths(named: Vec<String>) -> Result<BTreeSet<String>, Status> {
         let problem = match path.as_str() {
             "task_id" => "is what the job is known by; submit another job".to_owned(),
             "on_conflict" | "trace" => "is about the submit and cannot be changed later".to_owned(),
-            "need_feedback" | "submit_node_group" => "cannot be changed later".to_owned(),
             "real_time" => format!("would change the type of the job; {TYPE_ADVICE}"),
             _ => format!("is no field that can be changed; those are {}", PATHS.join(", ")),
         };
@@ -210,6 +211,8 @@ fn overlay(job: &mut pb::Job, values: &pb::Job, path: &str, is: JobType) -> Resu
         "rely_on_previous_cycle" => job.rely_on_previous_cycle = values.rely_on_previous_cycle,
         "misfire" => job.misfire = values.misfire,
         "misfire_after" => job.misfire_after = values.misfire_after,
+        "need_feedback" => job.need_feedback = values.need_feedback,
+        "submit_node_group" => job.submit_node_group.clone_from(&values.submit_node_group),
         _ => return overlay_schedule(job, values, path).ok_or_else(missing),
     }
     Ok(())
@@ -272,6 +275,8 @@ fn named_of(spec: &JobSpec, paths: &BTreeSet<String>) -> JobPatch {
         rely_on_previous_cycle: has("rely_on_previous_cycle").then_some(spec.rely_on_previous_cycle),
         misfire: has("misfire").then_some(spec.misfire),
         misfire_after: has("misfire_after").then_some(spec.misfire_after),
+        need_feedback: has("need_feedback").then_some(spec.need_feedback),
+        submit_node_group: has("submit_node_group").then(|| spec.submit_node_group.clone()),
     }
 }
 
@@ -337,13 +342,15 @@ mod tests {
             problems(later, &["kind", "cron.time_zone"]),
             problems(pb::Job::default(), &["cron"]),
             problems(pb::Job::default(), &["repeat.interval"]),
+            problems(pb::Job { need_feedback: true, ..pb::Job::default() }, &["need_feedback"]),
         ]
         .join("\n");
         expect_test::expect![[r#"
             cron.expression: "0 0 0 31 2 ?" never fires after 2030-03-17T17:46:40.000Z; name a day that exists and a year that is not over
             kind: is empty; give 1 to 64 printable characters
             job.cron: is named in update_mask and not given
-            update_mask.repeat.interval: is of a repeat job, and the job is cron; a job changes its type by being submitted again with on_conflict REPLACE"#]].assert_eq(&told);
+            update_mask.repeat.interval: is of a repeat job, and the job is cron; a job changes its type by being submitted again with on_conflict REPLACE
+            submit_node_group: is missing; need_feedback wants the group of JobClients that shall hear"#]].assert_eq(&told);
     }
 
     #[test]
@@ -353,7 +360,7 @@ mod tests {
         expect_test::expect![[r#"
             update_mask.task_id: is what the job is known by; submit another job
             update_mask.trace: is about the submit and cannot be changed later
-            update_mask.nonsense: is no field that can be changed; those are node_group, kind, content_type, payload, params, priority, trigger_time, trigger_delay, cron, cron.expression, cron.time_zone, cron.dst, repeat, repeat.interval, repeat.count, repeat.first_time, retry, retry.retries_max, retry.fixed, retry.exponential, run_timeout, start_deadline, rely_on_previous_cycle, misfire, misfire_after
-            update_mask.: is no field that can be changed; those are node_group, kind, content_type, payload, params, priority, trigger_time, trigger_delay, cron, cron.expression, cron.time_zone, cron.dst, repeat, repeat.interval, repeat.count, repeat.first_time, retry, retry.retries_max, retry.fixed, retry.exponential, run_timeout, start_deadline, rely_on_previous_cycle, misfire, misfire_after"#]].assert_eq(&told.join("\n"));
+            update_mask.nonsense: is no field that can be changed; those are node_group, kind, content_type, payload, params, priority, trigger_time, trigger_delay, cron, cron.expression, cron.time_zone, cron.dst, repeat, repeat.interval, repeat.count, repeat.first_time, retry, retry.retries_max, retry.fixed, retry.exponential, run_timeout, start_deadline, rely_on_previous_cycle, misfire, misfire_after, need_feedback, submit_node_group
+            update_mask.: is no field that can be changed; those are node_group, kind, content_type, payload, params, priority, trigger_time, trigger_delay, cron, cron.expression, cron.time_zone, cron.dst, repeat, repeat.interval, repeat.count, repeat.first_time, retry, retry.retries_max, retry.fixed, retry.exponential, run_timeout, start_deadline, rely_on_previous_cycle, misfire, misfire_after, need_feedback, submit_node_group"#]].assert_eq(&told.join("\n"));
     }
 }

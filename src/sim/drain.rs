@@ -58,9 +58,11 @@ impl World {
             indexes.executing() == 0 && indexes.waiting() == 0 && indexes.ready_groups().next().is_none();
         let nobody_works = self.trackers.iter().all(|tracker| tracker.alive && tracker.is_idle());
         let nothing_flies = self.office.as_ref().is_some_and(|office| office.in_flight.is_empty());
+        let all_heard = !self.feedback_waits();
         nothing_live
             && nobody_works
             && nothing_flies
+            && all_heard
             && self.calls.is_quiet()
             && self.rhythms().is_empty()
             && self.held().is_empty()
@@ -75,7 +77,8 @@ impl World {
             .map(|process| &process.identity)
             .collect();
         format!(
-            "{} executing, {} waiting, groups ready {:?}, rhythms {:?}, calls quiet: {}, at work {:?}, {:?} in flight",
+            "{} executing, {} waiting, groups ready {:?}, rhythms {:?}, calls quiet: {}, at work {:?}, {:?} in flight, \
+             feedback waits: {}",
             indexes.executing(),
             indexes.waiting(),
             indexes.ready_groups().map(|(group, ready)| (group, ready.len())).collect::<Vec<_>>(),
@@ -83,6 +86,7 @@ impl World {
             self.calls.is_quiet(),
             at_work,
             self.office.as_ref().map(|office| office.in_flight.len()),
+            self.feedback_waits(),
         )
     }
 

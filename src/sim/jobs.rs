@@ -13,6 +13,11 @@ pub(super) const KINDS: [&str; 3] = ["count", "mail", "poison"];
 /// Few names, so that submits meet live jobs.
 const NAMES: u64 = 24;
 
+/// The JobClients that hear how jobs ended.
+pub(super) fn client_group() -> NodeGroup {
+    NodeGroup::new("shop").expect("a short name")
+}
+
 pub(super) fn kind(name: &str) -> Kind {
     Kind::new(name).expect("a short name")
 }
@@ -27,6 +32,7 @@ pub(super) fn spec(rng: &mut Rng, now: Timestamp) -> JobSpec {
     // Half of the names are new, so that the same key is met, but not always.
     let name = if rng.percent(50) { rng.between(0, NAMES) } else { rng.next() };
     let task = TaskId::new(format!("t{name}")).expect("a short name");
+    let wants_feedback = name.is_multiple_of(3);
     let name = if rng.percent(1) { KINDS[2] } else { KINDS[rng.below(2)] };
     let mut spec = JobSpec::new(group, task, kind(name));
     spec.schedule = schedule(rng, now);
@@ -38,6 +44,8 @@ pub(super) fn spec(rng: &mut Rng, now: Timestamp) -> JobSpec {
     spec.start_deadline = rng.percent(15).then(|| Millis::new(rng.between(200, 4_000)));
     spec.run_timeout = rng.percent(30).then(|| Millis::new(rng.between(300, 4_000)));
     spec.on_conflict = *rng.pick(&[OnConflict::Ignore, OnConflict::Replace, OnConflict::Reject]);
+    spec.submit_node_group = wants_feedback.then(client_group);
+    spec.need_feedback = wants_feedback;
     spec
 }
 

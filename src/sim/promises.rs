@@ -1,7 +1,7 @@
 //! The promises over a whole history, when all has healed and drained: what the tables say in the end against what was
 //! committed, acknowledged and begun.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::history::{Broken, End, History, Revision};
@@ -56,6 +56,7 @@ pub(super) fn check(history: &mut History, machine: &Machine) -> Result<(), Brok
         group.submitted += 1;
     }
     counters(&groups, &gone, machine)?;
+    feedback(history, machine)?;
     let stale: u64 = history.stale;
     let counted: u64 = groups_of(machine)?.values().map(|row| row.stale).sum();
     if stale != counted {
@@ -63,6 +64,54 @@ pub(super) fn check(history: &mut History, machine: &Machine) -> Result<(), Brok
     }
     rare.into_iter().for_each(|(what, count)| history.counts.add(what, count));
     Ok(())
+}
+
+/// Each run that wanted feedback and was executed, or given up, was heard or waits to be; and no other. Of a deleted job
+/// nobody knows the runs any more, but what they had to tell is told.
+fn feedback(history: &History, machine: &Machine) -> Result<(), Broken> {
+    let mut unheard = history.heard.clone();
+    let (mut told, mut waiting) = (0, 0);
+    let group = super::jobs::client_group();
+    let page =
+        machine.tables().feedback(&group, None, None, usize::MAX).map_err(|error| error.to_string())?;
+    let waits: BTreeSet<RunId> = page.rows.iter().map(|(run, _)| *run).collect();
+    for (id, revisions) in &history.jobs {
+        if history.deleted.contains(id) {
+            let before = unheard.len();
+            unheard.retain(|run| run.job != *id);
+            told += (before - unheard.len()) as u64;
+            waiting += waits.iter().filter(|run| run.job == *id).count() as u64;
+            continue;
+        }
+        for (number, row) in &ended_runs(machine, *id)? {
+            let run = RunId { job: *id, number: *number };
+            let spec = revisions.iter().find(|revision| revision.number == row.revision);
+            let wanted = spec.is_some_and(|revision| revision.spec.need_feedback);
+            let ran = match row.fate {
+                Fate::Succeeded | Fate::Failed | Fate::Dead => true,
+                Fate::Cancelled => row.executions > 0,
+                Fate::Skipped { .. } => false,
+            };
+            match (wanted && ran, unheard.remove(&run)) {
+                (true, false) if waits.contains(&run) => waiting += 1,
+                (true, false) => {
+                    return Err(format!("run {run} is {:?}, and nobody heard it or will", row.fate));
+                }
+                (false, true) => return Err(format!("run {run} was heard and is {:?}", row.fate)),
+                (heard, _) => told += u64::from(heard),
+            }
+        }
+    }
+    let counted = machine.tables().feedback_groups().map_err(|error| error.to_string())?;
+    let made: u64 = counted.iter().map(|(_, row)| row.made).sum();
+    let heard: u64 = counted.iter().map(|(_, row)| row.heard).sum();
+    match unheard.first() {
+        Some(run) => Err(format!("run {run} was heard and never ended")),
+        None if (made, heard) != (told + waiting, told) => Err(format!(
+            "{told} runs were heard and {waiting} wait, {made} are counted as made and {heard} as heard"
+        )),
+        None => Ok(()),
+    }
 }
 
 /// Nobody sees anything of a deleted job.

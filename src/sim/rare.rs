@@ -76,6 +76,9 @@ rare! {
     Instants: 90_000 per mille, "instants of periodic jobs";
     CronInstants: 40_000 per mille, "instants of crons";
     EndedByThemselves: 1_000 per mille, "periodic jobs that ended by themselves";
+    FeedbackHeardTwice: 1_000 per mille, "feedback that was acknowledged twice";
+    FeedbackFailed: 1_000 per mille, "feedback whose handler failed";
+    FeedbackHeard: 10_000 per mille, "feedback that was heard";
     BizLines: 5_000 per mille, "entries with lines of user code";
     Checks: 5_000 per mille, "checks of all tables";
 }

@@ -59,6 +59,7 @@ impl World {
             let delay = self.rng.between(1, longest);
             self.after(delay, Happening::Planned { term, plans });
         }
+        self.clients_hear();
         let pause = self.rng.between(5, 30);
         self.after(pause, Happening::LeaderWake { term });
     }

@@ -22,6 +22,12 @@ pub fn parse_job(job: pb::Job, received_at: Timestamp) -> Result<JobSpec, Vec<Fi
     let content_type =
         if job.content_type.is_empty() { Ok(octet_stream()) } else { ContentType::new(job.content_type) };
     let stand_in = "stand-in for a refused name";
+    let submit_node_group = Some(job.submit_node_group).filter(|group| !group.is_empty());
+    let submit_node_group = submit_node_group.map(|group| {
+        let read =
+            NodeGroup::new(group).map_err(|wrong| FieldError { field: "submit_node_group".into(), ..wrong });
+        wrong.or(read, || NodeGroup::new(stand_in).expect("within the limits"))
+    });
     let spec = JobSpec {
         task_id: wrong.or(TaskId::new(job.task_id), || TaskId::new(stand_in).expect("within the limits")),
         node_group: wrong
@@ -39,11 +45,10 @@ pub fn parse_job(job: pb::Job, received_at: Timestamp) -> Result<JobSpec, Vec<Fi
         misfire: misfire(job.misfire, &mut wrong),
         misfire_after: wrong.span("misfire_after", job.misfire_after).unwrap_or(Millis::from_secs(60)),
         on_conflict: on_conflict(job.on_conflict, &mut wrong),
+        submit_node_group,
+        need_feedback: job.need_feedback,
         trace: job.trace.map(|t| TraceContext { traceparent: t.traceparent, tracestate: t.tracestate }),
     };
-    if job.need_feedback || !job.submit_node_group.is_empty() {
-        wrong.add("need_feedback", "feedback is not supported yet; leave it out and wait for the result");
-    }
     wrong.0.extend(spec.check().err().unwrap_or_default().into_iter().map(as_the_wire_names_it));
     if wrong.0.is_empty() { Ok(spec) } else { Err(wrong.0) }
 }
@@ -194,8 +199,8 @@ impl From<JobSpec> for pb::Job {
             misfire: Some(spec.misfire.into()),
             misfire_after: Some(duration(spec.misfire_after)),
             on_conflict: pb::OnConflict::from(spec.on_conflict).into(),
-            need_feedback: false,
-            submit_node_group: String::new(),
+            need_feedback: spec.need_feedback,
+            submit_node_group: spec.submit_node_group.map_or(String::new(), |group| group.as_str().into()),
             trace: spec.trace.map(pb::TraceContext::from),
         }
     }
@@ -358,9 +363,9 @@ mod tests {
             run_timeout: is negative; give a span of zero or more
             misfire.catch_up: is -1; 1 to 1000
             on_conflict: is 17; this version does not know it
-            need_feedback: feedback is not supported yet; leave it out and wait for the result
             payload: has 2097152 bytes; at most 1048576 are allowed
             repeat.interval: is 0ms; between 1ms and ten years
+            submit_node_group: is missing; need_feedback wants the group of JobClients that shall hear
             retry.exponential.max: is 100000000s; between initial (1ms) and 2592000s"#]]
         .assert_eq(&wrong.join("\n"));
     }

@@ -8,6 +8,7 @@ mod bad_input;
 mod cluster;
 mod connections;
 mod fail_store;
+mod feedback;
 mod gates;
 mod holds;
 mod jobs;

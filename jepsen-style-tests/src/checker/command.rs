@@ -72,6 +72,22 @@ pub(crate) enum Command {
     SetAlarms(Value),
     AlarmsTold(Value),
     SilenceAlarm(Value),
+    FeedbackHeard {
+        client_group: String,
+        runs: Vec<RunRef>,
+    },
+    FeedbackFailed {
+        client_group: String,
+        failures: Vec<FeedbackFailure>,
+    },
+    FeedbackRetry(Value),
+    FeedbackDrop(Value),
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(crate) struct FeedbackFailure {
+    pub(crate) run: RunRef,
+    pub(crate) attempt: u32,
 }
 
 impl Command {
@@ -230,6 +246,10 @@ pub(crate) struct Spec {
     pub(crate) priority: i64,
     #[serde(default)]
     pub(crate) on_conflict: OnConflict,
+    #[serde(default)]
+    pub(crate) submit_node_group: Option<String>,
+    #[serde(default)]
+    pub(crate) need_feedback: bool,
 }
 
 fn yes() -> bool {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::history::{Applied, Effect, Event, Exec, Fault, RunInfo, Save};
+use crate::history::{Applied, Effect, Event, Exec, Fault, Heard, RunInfo, Save};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Evidence {
@@ -12,6 +12,7 @@ pub(crate) struct Evidence {
     pub(crate) history: Vec<Event>,
     pub(crate) execs: Vec<Exec>,
     pub(crate) effects: Vec<Effect>,
+    pub(crate) heard: Vec<Heard>,
     pub(crate) faults: Vec<Fault>,
     /// What JobClients with a FailStore submitted and were answered.
     pub(crate) saves: Vec<Save>,

@@ -12,6 +12,7 @@ mod command;
 mod coverage;
 mod crash_markers;
 mod evidence;
+mod feedback;
 mod fenced_effects;
 mod finding;
 #[cfg(test)]
@@ -105,6 +106,12 @@ pub(crate) const RULES: &[Rule] = &[
         name: "at least once",
         promise: "what was acknowledged is executed and ends",
         judge: at_least_once::judge,
+    },
+    Rule {
+        id: "B5",
+        name: "feedback",
+        promise: "who asked for it hears how each run ended, and acknowledges what was handled",
+        judge: feedback::judge,
     },
     Rule {
         id: "F1",

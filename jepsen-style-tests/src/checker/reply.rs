@@ -26,6 +26,7 @@ pub(crate) enum Reply {
         pushes: Vec<Push>,
     },
     Completed(Vec<CompleteAnswer>),
+    FeedbackMoved(u64),
     Refused(Refusal),
 }
 

@@ -6,6 +6,7 @@ use raftsman::wire::pb::job::Schedule;
 
 use super::Workload;
 use crate::generator::spec::{Kind, Work, in_ms, job, span_ms};
+use crate::listener::EARS;
 
 /// Instants that ripen later than this are the misfire policy's: short, so that a failover makes some.
 const MISFIRE_AFTER_MS: u64 = 3_000;
@@ -15,6 +16,11 @@ pub(super) fn draw(workload: Workload, rng: &mut Rng, task_id: String) -> pb::Jo
     match workload {
         Workload::Submit | Workload::SnapshotRejoin | Workload::Rolling | Workload::FailStore => {
             one_shot(rng, task_id)
+        }
+        Workload::Feedback => {
+            let one = if rng.u8(..40) == 0 { repeat(rng, task_id) } else { one_shot(rng, task_id) };
+            let wants = rng.u8(..10) < 8;
+            pb::Job { need_feedback: wants, submit_node_group: EARS.into(), ..one }
         }
         // Of every type, so that every filter divides them.
         Workload::Lists => match rng.u8(..12) {

@@ -31,6 +31,8 @@ pub(crate) enum Workload {
     Mixed,
     /// Lists with all filters together, page after page while the jobs change; some of them may be stale.
     Lists,
+    /// Jobs whose ends JobClients want to hear; some of their handlers fail at first.
+    Feedback,
     /// Jobs of all kinds suspended, resumed, triggered and deleted.
     Suspend,
     /// JobClients with a FailStore, while all JobTrackers are away for a while and the JobClients die too.
@@ -58,7 +60,7 @@ pub(crate) struct Mix {
 }
 
 impl Workload {
-    pub(crate) const ALL: [Workload; 11] = [
+    pub(crate) const ALL: [Workload; 12] = [
         Workload::Submit,
         Workload::Cron,
         Workload::Executions,
@@ -68,12 +70,13 @@ impl Workload {
         Workload::Marathon,
         Workload::Mixed,
         Workload::Lists,
+        Workload::Feedback,
         Workload::Suspend,
         Workload::FailStore,
     ];
 
     /// Those that take turns in a soak: a marathon's executions outlast its runs.
-    pub(crate) const SOAKED: [Workload; 10] = [
+    pub(crate) const SOAKED: [Workload; 11] = [
         Workload::Submit,
         Workload::Cron,
         Workload::Executions,
@@ -82,6 +85,7 @@ impl Workload {
         Workload::Rolling,
         Workload::Mixed,
         Workload::Lists,
+        Workload::Feedback,
         Workload::Suspend,
         Workload::FailStore,
     ];
@@ -102,6 +106,7 @@ impl Workload {
             | Workload::Rolling
             | Workload::Marathon
             | Workload::Lists
+            | Workload::Feedback
             | Workload::FailStore => 0,
         }
     }
@@ -123,7 +128,7 @@ impl Workload {
             gap,
         };
         match self {
-            Workload::Submit | Workload::SnapshotRejoin | Workload::Rolling => {
+            Workload::Submit | Workload::SnapshotRejoin | Workload::Rolling | Workload::Feedback => {
                 let changes = Mix { submit: 8, batch: 2, race: 2, cancel: 3, ..reads(8, 1, ms(20)) };
                 Mix { terminate: 1, retry: 1, ..changes }
             }
@@ -158,6 +163,7 @@ impl Workload {
             | Workload::Lists
             | Workload::Suspend
             | Workload::Mixed => &[],
+            Workload::Feedback => &[Family::Kill],
             Workload::FailStore => &[Family::ClientKill],
             Workload::Marathon => &[Family::TrackerCut],
             Workload::Executions => &[Family::TrackerPause],
@@ -210,6 +216,9 @@ impl Workload {
             Workload::Marathon => &[Family::TrackerCut, Family::TrackerPause, Family::Kill],
             Workload::Mixed => &[Family::Kill, Family::Pause, Family::TrackerKill, Family::Partition],
             Workload::Lists => &[Family::Kill, Family::Partition, Family::Pause, Family::ClientKill],
+            Workload::Feedback => {
+                &[Family::Kill, Family::Partition, Family::Pause, Family::Power, Family::TrackerKill]
+            }
             Workload::Suspend => &[Family::Kill, Family::Power, Family::Partition, Family::TrackerKill],
             Workload::FailStore => {
                 &[Family::Kill, Family::Power, Family::Partition, Family::ClientKill, Family::TrackerKill]

@@ -30,6 +30,7 @@ use crate::wire::{duration, pb, timestamp};
 ///   raftsman job submit report --cron '0 0 2 * * ?' --tz Asia/Shanghai --misfire skip
 ///   raftsman job submit ping --every 30s --count 10
 ///   raftsman job submit cleanup --in 5m --timeout 90s
+///   raftsman job submit order.ship --feedback shop
 ///   echo 'df -h' | raftsman job submit sh --payload-file - --wait
 ///   raftsman job submit report --task-id daily --fail-store /var/lib/report/failstore
 #[derive(Debug, clap::Args)]
@@ -112,6 +113,9 @@ pub(super) struct Submit {
     /// What to do when a live job has the same task id in the node group
     #[arg(long, value_enum, default_value_t)]
     on_conflict: OnConflict,
+    /// A JobClient that listens for this group hears how each run ended; see `raftsman feedback`
+    #[arg(long, value_name = "GROUP")]
+    feedback: Option<String>,
     /// W3C trace context for the runner
     #[arg(long, value_name = "HEADER", env = "TRACEPARENT", hide_env_values = true)]
     traceparent: Option<String>,
@@ -258,6 +262,8 @@ impl Submit {
             misfire: Some(pb::MisfirePolicy { policy: Some(self.misfire.into()) }),
             misfire_after: Some(duration(self.misfire_after)),
             on_conflict: pb::OnConflict::from(self.on_conflict).into(),
+            need_feedback: self.feedback.is_some(),
+            submit_node_group: self.feedback.clone().unwrap_or_default(),
             trace: self
                 .traceparent
                 .map(|traceparent| pb::TraceContext { traceparent, tracestate: String::new() }),
@@ -467,6 +473,8 @@ mod tests {
             "replace",
             "--traceparent",
             "00-ab-cd-01",
+            "--feedback",
+            "shop",
         ];
         let received = Timestamp::from_millis(1_000);
         let spec = crate::wire::parse_job(job(&line), received).expect("is right");
@@ -518,6 +526,10 @@ mod tests {
                     300000,
                 ),
                 on_conflict: Replace,
+                submit_node_group: Some(
+                    shop,
+                ),
+                need_feedback: true,
                 trace: Some(
                     TraceContext {
                         traceparent: "00-ab-cd-01",

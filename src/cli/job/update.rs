@@ -105,6 +105,12 @@ pub(super) struct Update {
     /// Skip a run that has not started so long after it was due, or `none`
     #[arg(long, value_name = "SPAN|none", value_parser = span_or_none)]
     start_deadline: Option<Span>,
+    /// A JobClient that listens for this group hears how each run ended; see `raftsman feedback`
+    #[arg(long, value_name = "GROUP")]
+    feedback: Option<String>,
+    /// Nobody hears how its runs end
+    #[arg(long, conflicts_with = "feedback")]
+    no_feedback: bool,
 }
 
 /// A span, or that there is none.
@@ -240,6 +246,9 @@ impl Update {
         });
         changes.set("run_timeout", self.timeout, |job, span| job.run_timeout = span.to_wire());
         changes.set("start_deadline", self.start_deadline, |job, span| job.start_deadline = span.to_wire());
+        let hears = (self.no_feedback || self.feedback.is_some()).then_some(self.feedback.is_some());
+        changes.set("need_feedback", hears, |job, hears| job.need_feedback = hears);
+        changes.set("submit_node_group", self.feedback, |job, group| job.submit_node_group = group);
         changes
     }
 }
@@ -306,6 +315,10 @@ mod tests {
         let Some(pb::job::Schedule::Cron(cron)) = told.job.schedule else { panic!("it is a cron") };
         assert_eq!((cron.expression.as_str(), cron.time_zone.as_str()), ("@daily", "Asia/Shanghai"));
         assert!(told.job.params.is_empty() && told.job.run_timeout.is_none());
+        let told = changes("42.0 --feedback shop");
+        assert_eq!(told.paths, ["need_feedback", "submit_node_group"]);
+        assert_eq!((told.job.need_feedback, told.job.submit_node_group.as_str()), (true, "shop"));
+        assert_eq!(changes("42.0 --no-feedback").paths, ["need_feedback"]);
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! Whether the tests of the FailStore see the bugs of LTS's FailStore that are planted in it.
+//! Whether the tests of the SDK see the bugs that are planted in it: LTS's of its FailStore, and of its feedback.
 
 use std::panic::catch_unwind;
 
 use super::{shelf, tests};
+use crate::client::listen;
 use crate::planted::{ALL, Bug, Lane, plant_here};
 
 /// The test that must fail with a bug.
@@ -15,6 +16,7 @@ fn test_of(bug: Bug) -> Option<fn()> {
         Bug::ReplayUnderANewKey => {
             Some(tests::a_submit_that_was_done_without_an_answer_and_then_saved_is_done_once)
         }
+        Bug::FailedHandlerIsAcknowledged => Some(listen::tests::a_handler_that_failed_is_not_acknowledged),
         _ => None,
     }
 }
@@ -33,5 +35,5 @@ fn each_bug_of_the_sdk_is_caught() {
         println!("{:<30} promise {} {:<4} caught", planting.name, planting.promise, planting.lts);
         looked += 1;
     }
-    assert!(looked >= 3, "only {looked} were looked for");
+    assert!(looked >= 4, "only {looked} were looked for");
 }

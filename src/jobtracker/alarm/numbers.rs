@@ -25,6 +25,8 @@ pub(super) struct Numbers {
     pub(super) online: BTreeMap<NodeGroup, usize>,
     /// TaskTrackers that fell silent, and when.
     pub(super) silent: Vec<(NodeGroup, Identity, Timestamp)>,
+    /// Feedback that is kept for each group of JobClients, waiting or dead, and how much may be.
+    pub(super) feedback: BTreeMap<NodeGroup, (u64, u64)>,
     /// How long ago each other JobTracker answered, by its name.
     pub(super) silences: Vec<(String, Duration)>,
     /// How many milliseconds each JobTracker's clock is from the majority's, by its name.
@@ -52,7 +54,7 @@ pub(super) struct Finished {
 impl Numbers {
     pub(super) fn read(tracker: &JobTracker) -> Result<Numbers, BaseError> {
         let mut numbers = tracker.look(|machine| -> Result<Numbers, BaseError> {
-            Ok(Numbers { groups: backlogs(machine)?, ..Numbers::default() })
+            Ok(Numbers { groups: backlogs(machine)?, feedback: feedback(machine)?, ..Numbers::default() })
         })?;
         numbers.now = tracker.now();
         let mut from = Some(Bound::Included(Key::first_tracker()));
@@ -106,6 +108,12 @@ fn backlogs(machine: &Machine) -> Result<BTreeMap<NodeGroup, Backlog>, BaseError
         backlogs.insert(group.clone(), Backlog { count: ready.len(), oldest, late });
     }
     Ok(backlogs)
+}
+
+fn feedback(machine: &Machine) -> Result<BTreeMap<NodeGroup, (u64, u64)>, BaseError> {
+    let most = machine.tables().meta().limits.feedback_max;
+    let groups = machine.tables().feedback_groups()?;
+    Ok(groups.into_iter().map(|(group, row)| (group, (row.pending.max(row.dead), most))).collect())
 }
 
 /// Some TaskTrackers from a key on.

@@ -47,6 +47,7 @@ pub struct Thresholds {
     pub jobtracker_down_after: Millis,
     pub clock_skew_max: Millis,
     pub no_leader_after: Millis,
+    pub feedback_percent: u64,
     pub open_files_percent: u64,
     /// Zero: three quarters of the machine's.
     pub memory_max: u64,
@@ -124,6 +125,7 @@ impl Default for Thresholds {
             jobtracker_down_after: Millis::from_secs(10),
             clock_skew_max: Millis::new(500),
             no_leader_after: Millis::from_secs(10),
+            feedback_percent: 80,
             open_files_percent: 80,
             memory_max: 0,
         }

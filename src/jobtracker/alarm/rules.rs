@@ -74,6 +74,7 @@ pub(super) fn of_the_cluster(numbers: &Numbers, lately: &Lately, options: &Alarm
     deaths(&mut findings, &lately.deaths);
     tasktrackers(&mut findings, numbers);
     jobtrackers(&mut findings, numbers);
+    feedback(&mut findings, numbers);
     findings.found
 }
 
@@ -154,6 +155,16 @@ fn jobtrackers(findings: &mut Findings<'_>, numbers: &Numbers) {
         let is = skew.unsigned_abs();
         // The bound itself is still right.
         findings.above(AlarmRule::ClockSkew, name, (integer(is), ms(skew_max).saturating_add(1)), text);
+    }
+}
+
+fn feedback(findings: &mut Findings<'_>, numbers: &Numbers) {
+    let threshold = integer(findings.options.thresholds.feedback_percent);
+    for (group, (kept, most)) in numbers.feedback.iter().filter(|(_, (kept, _))| *kept > 0) {
+        let percent = u128::from(*kept) * 100 / u128::from((*most).max(1));
+        let percent = i64::try_from(percent).unwrap_or(i64::MAX);
+        let text = format!("{kept} of at most {most} feedback are kept for JobClients of group {group}");
+        findings.above(AlarmRule::FeedbackBacklog, group.as_str(), (percent, threshold), text);
     }
 }
 

@@ -48,6 +48,7 @@ fn thresholds(set: &AlarmSettings) -> Thresholds {
         jobtracker_down_after: set.jobtracker_down_after,
         clock_skew_max: set.clock_skew_max,
         no_leader_after: set.no_leader_after,
+        feedback_percent: set.feedback_percent,
         open_files_percent: set.open_files_percent,
         memory_max: set.memory_max.0,
     }

@@ -239,6 +239,8 @@ settings! {
         clock_skew_max: Millis = Millis::new(500),
         /// no_leader: how long a JobTracker may know no leader.
         no_leader_after: Millis = Millis::from_secs(10),
+        /// feedback_backlog: how many percent of the feedback that is kept for a group of JobClients may be there.
+        feedback_percent: u64 = 80,
         /// open_files: how many percent of the files and connections that the process may open may be open.
         open_files_percent: u64 = 80,
         /// memory: how much memory the process may take; 0B is three quarters of the machine's.

@@ -239,6 +239,7 @@ fn alarms(config: &Config) -> Vec<Rule> {
     );
     let percents = [
         ("alarms.failure_percent", set.failure_percent),
+        ("alarms.feedback_percent", set.feedback_percent),
         ("alarms.open_files_percent", set.open_files_percent),
     ];
     rules.extend(

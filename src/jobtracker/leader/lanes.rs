@@ -215,7 +215,13 @@ pub fn weight(command: &Command) -> usize {
         | Command::SetLimits(_)
         | Command::ResumeQueue(_)
         | Command::Undrain(_)
-        | Command::SetSlots(_) => 0,
+        | Command::SetSlots(_)
+        | Command::FeedbackRetry(_)
+        | Command::FeedbackDrop(_) => 0,
+        Command::FeedbackHeard(heard) => 16 * heard.runs.len(),
+        Command::FeedbackFailed(failed) => {
+            failed.failures.iter().map(|failure| 24 + failure.error.len()).sum()
+        }
     };
     COMMAND_BYTES + variable
 }

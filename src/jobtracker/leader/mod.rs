@@ -135,6 +135,7 @@ impl Office<'_> {
             }
             seen = now;
             self.propose();
+            self.leading.tell_clients(now, self.time())?;
             self.ask_calendar()?;
             let sleep = tokio::time::sleep(self.until_next());
             tokio::select! {

@@ -196,7 +196,9 @@ pub fn lane_of(command: &Command) -> Lane {
         | Command::SetSlots(_)
         | Command::SilenceAlarm(_)
         | Command::DeleteGroup(_)
-        | Command::SetLimits(_) => Lane::Request,
+        | Command::SetLimits(_)
+        | Command::FeedbackRetry(_)
+        | Command::FeedbackDrop(_) => Lane::Request,
         Command::BizLog(_) | Command::Stats(_) => Lane::Log,
         Command::TrackerOnline(_)
         | Command::TrackerOffline(_)
@@ -208,6 +210,8 @@ pub fn lane_of(command: &Command) -> Lane {
         | Command::Tick
         | Command::Expire
         | Command::SetAlarms(_)
-        | Command::AlarmsTold(_) => Lane::Drain,
+        | Command::AlarmsTold(_)
+        | Command::FeedbackHeard(_)
+        | Command::FeedbackFailed(_) => Lane::Drain,
     }
 }

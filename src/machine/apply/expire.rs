@@ -1,6 +1,7 @@
 //! Forgets what is old: finished runs by age and by number a group, request ids, client sessions, offline TaskTrackers,
-//! series by age and by number, written lines of the job log and events of nodes by age and by what they take, what is
-//! left of deleted jobs. A bounded number of rows a command, and an effect that says so when there is more.
+//! feedback that nobody heard, series by age and by number, written lines of the job log and events of nodes by age and
+//! by what they take, what is left of deleted jobs. A bounded number of rows a command, and an effect that says so when
+//! there is more.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +13,7 @@ use crate::machine::job_log;
 use crate::machine::key::Key;
 use crate::machine::limits::{ALARM_KEPT, EXPIRE_MAX};
 use crate::machine::node_history;
-use crate::machine::queue::{end, take_back};
+use crate::machine::queue::{end, feedback, take_back};
 use crate::machine::reply::Reply;
 use crate::machine::row::{LiveState, Row, TrackerState};
 use crate::machine::stats::minute_of;
@@ -28,6 +29,7 @@ pub(super) fn apply(change: &mut Change<'_>) -> Result<Reply, BaseError> {
     request_ids(change)?;
     client_sessions(change)?;
     offline_trackers(change)?;
+    unheard_feedback(change)?;
     series(change)?;
     alarms(change)?;
     silences(change)?;
@@ -269,6 +271,22 @@ fn offline_trackers(change: &mut Change<'_>) -> Result<(), BaseError> {
             change.delete(Key::Tracker(group, who))?;
             budget -= 1;
         }
+    }
+    Ok(())
+}
+
+/// Whatever the groups: the oldest goes first.
+fn unheard_feedback(change: &mut Change<'_>) -> Result<(), BaseError> {
+    let oldest_kept = change.now() - change.limits().feedback_kept;
+    let old = change.indexes().feedback_before(oldest_kept).take(EXPIRE_MAX);
+    let old: Vec<(NodeGroup, RunId)> = old.map(|(group, run)| (group.clone(), run)).collect();
+    if old.len() == EXPIRE_MAX {
+        change.effect(Effect::MoreToExpire);
+    }
+    for (group, run) in old {
+        let Some(row) = change.feedback(&group, run)? else { continue };
+        feedback::forget(change, &group, run, &row)?;
+        change.count_feedback(&group, |counts| counts.expired += 1)?;
     }
     Ok(())
 }

@@ -10,6 +10,10 @@ mod delete_group;
 mod dispatch;
 mod drain;
 mod expire;
+mod feedback_drop;
+mod feedback_failed;
+mod feedback_heard;
+mod feedback_retry;
 mod on_job;
 mod pause_queue;
 mod plan;
@@ -63,6 +67,10 @@ pub(super) fn apply(change: &mut Change<'_>, command: &Command) -> Result<Reply,
         Command::BizLog(log) => biz_log::apply(change, log),
         Command::Expire => expire::apply(change),
         Command::SetLimits(limits) => set_limits::apply(change, limits),
+        Command::FeedbackHeard(heard) => feedback_heard::apply(change, heard),
+        Command::FeedbackFailed(failed) => feedback_failed::apply(change, failed),
+        Command::FeedbackRetry(retry) => feedback_retry::apply(change, retry),
+        Command::FeedbackDrop(drop) => feedback_drop::apply(change, drop),
         Command::DeleteGroup(delete) => delete_group::apply(change, delete),
         Command::PauseQueue(pause) => pause_queue::apply(change, pause),
         Command::ResumeQueue(resume) => resume_queue::apply(change, resume),

@@ -15,7 +15,8 @@ use crate::domain::{
 use crate::machine::alarm::{AlarmNews, AlarmReading};
 use crate::machine::command::{
     AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Complete, Completion,
-    Dispatch, Drain, ExecutionLines, Fingerprint, GroupSample, JobPlan, JobRef, OfflineReason, OnJob,
+    Dispatch, Drain, ExecutionLines, FeedbackDrop, FeedbackFailed, FeedbackFailure, FeedbackHeard,
+    FeedbackRetry, FeedbackWhich, Fingerprint, GroupSample, JobPlan, JobRef, OfflineReason, OnJob,
     PauseQueue, Plan, Reclaim, ReclaimReason, RequestKey, ResumeQueue, Retry, RetryOf, Return, SetAlarms,
     SetLimits, SetSlots, SilenceAlarm, SkippedRange, Stats, Submit, Terminate, TrackerOffline, TrackerOnline,
     TrackerSample, Undrain, Update,
@@ -109,6 +110,7 @@ impl Seen {
             | Reply::Terminating(_)
             | Reply::Completed(_)
             | Reply::Refused(_)
+            | Reply::FeedbackMoved(_)
             | Reply::Again(_) => {}
         }
     }
@@ -190,7 +192,7 @@ impl Seen {
     }
 
     fn rarely(&self, source: &mut Source<'_>, at: u64) -> Command {
-        match source.byte() % 6 {
+        match source.byte() % 8 {
             0 => Command::ClientOpen(ClientOpen { identity: identity(source) }),
             1 => Command::TrackerOffline(TrackerOffline {
                 session: self.session(source),
@@ -198,7 +200,8 @@ impl Seen {
             }),
             2 => Command::BizLog(BizLog { lines: source.some(2, |source| self.lines(source)) }),
             3 => alarm(source, at),
-            4 => Command::Stats(Stats {
+            4 | 5 => self.feedback(source),
+            6 => Command::Stats(Stats {
                 groups: source.some(2, group_sample),
                 trackers: source.some(2, |source| tracker_sample(source, at)),
                 jobtrackers: Vec::new(),
@@ -208,6 +211,32 @@ impl Seen {
                 instead_of: (source.byte() & 1 == 1).then(|| limits(source)),
             }),
         }
+    }
+
+    fn feedback(&self, source: &mut Source<'_>) -> Command {
+        let client_group = group(source);
+        match source.byte() % 6 {
+            0 | 1 => Command::FeedbackHeard(FeedbackHeard { client_group, runs: self.some_runs(source) }),
+            2 | 3 => {
+                let failure = |run| FeedbackFailure { run, attempt: 1, error: "e".into() };
+                let failures = self.some_runs(source).into_iter().map(failure).collect();
+                Command::FeedbackFailed(FeedbackFailed { client_group, failures })
+            }
+            4 => Command::FeedbackRetry(FeedbackRetry { client_group, which: self.which(source) }),
+            _ => Command::FeedbackDrop(FeedbackDrop { client_group, which: self.which(source) }),
+        }
+    }
+
+    fn which(&self, source: &mut Source<'_>) -> FeedbackWhich {
+        match source.byte() % 3 {
+            0 => FeedbackWhich::Runs(self.some_runs(source)),
+            1 => FeedbackWhich::Dead,
+            _ => FeedbackWhich::Pending,
+        }
+    }
+
+    fn some_runs(&self, source: &mut Source<'_>) -> Vec<RunId> {
+        source.some(3, |source| self.run(source))
     }
 
     fn update(&self, source: &mut Source<'_>, at: u64) -> Update {
@@ -235,6 +264,8 @@ impl Seen {
             rely_on_previous_cycle: source.flag().then_some(job.rely_on_previous_cycle),
             misfire: source.flag().then_some(job.misfire),
             misfire_after: source.flag().then_some(job.misfire_after),
+            need_feedback: source.flag().then_some(job.need_feedback),
+            submit_node_group: source.flag().then_some(job.submit_node_group),
             ..JobPatch::default()
         };
         let expected_revision = u32::from(source.byte() % 4);
@@ -419,6 +450,9 @@ fn job(source: &mut Source<'_>, at: u64) -> JobSpec {
     };
     job.misfire_after = Millis::new(source.number());
     job.on_conflict = source.of(&[OnConflict::Ignore, OnConflict::Replace, OnConflict::Reject]);
+    if source.flag() {
+        (job.submit_node_group, job.need_feedback) = (Some(group(source)), true);
+    }
     if job.check().is_err() {
         job.retry = Default::default();
         (job.run_timeout, job.start_deadline, job.misfire_after) = (None, None, Millis::from_secs(60));

@@ -1,8 +1,9 @@
-//! The end of a run: its one fate goes to the ledger, and with the last run the job ends.
+//! The end of a run: its one fate goes to the ledger and, where JobClients want to hear of it, into their feedback; with
+//! the last run the job ends.
 
 use bytes::Bytes;
 
-use super::{revision, start};
+use super::{feedback, revision, start};
 use crate::domain::{Action, JobId, JobSpec, RunId};
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
@@ -53,6 +54,9 @@ pub(in crate::machine) fn run(
         result: end.result,
         error: end.error,
     };
+    if let Some(client_group) = &live.feedback_to {
+        feedback::write(change, client_group, run, &ledger)?;
+    }
     change.put_ledger(run, ledger)?;
     change.put_plain(Key::Finished(live.node_group.clone(), change.now(), run), Row::Finished)?;
     change.count(&live.node_group, |group| {

@@ -2,6 +2,7 @@
 
 pub(super) mod by_hand;
 pub(super) mod end;
+pub(super) mod feedback;
 pub(super) mod hold;
 pub(super) mod instant;
 pub(super) mod revision;

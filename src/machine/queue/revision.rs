@@ -60,5 +60,6 @@ pub(in crate::machine) fn adopt(live: &mut LiveRun, spec: &JobSpec, revision: u3
     }
     live.kind = spec.kind.clone();
     live.priority = spec.priority;
+    live.feedback_to = spec.feedback_group().cloned();
     live.start_by = spec.start_deadline.filter(|_| !live.by_hand).map(|deadline| live.due + deadline);
 }

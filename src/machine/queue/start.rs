@@ -110,6 +110,7 @@ pub(in crate::machine) fn live_run(
         periodic: matches!(spec.job_type(), JobType::Cron | JobType::Repeat),
         by_hand: false,
         superseded: false,
+        feedback_to: spec.feedback_group().cloned(),
         state,
         retries: 0,
         reclaims: 0,

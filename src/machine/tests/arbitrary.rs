@@ -16,20 +16,21 @@ use crate::domain::{
 use crate::machine::alarm::{AlarmNews, AlarmReading, AlarmRow, SilenceRow, Told};
 use crate::machine::command::{
     AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Command, Complete,
-    Completion, DeleteGroup, Dispatch, Drain, ExecutionLines, Fingerprint, GroupSample, JobPlan, JobRef,
-    JobTrackerSample, LogEntry, OfflineReason, OnJob, PauseQueue, Plan, Reclaim, ReclaimReason, RequestKey,
-    ResumeQueue, Retry, RetryOf, Return, SetAlarms, SetLimits, SetSlots, SilenceAlarm, SkippedRange, Stats,
-    Submit, Terminate, TrackerOffline, TrackerOnline, TrackerSample, Undrain, Update,
+    Completion, DeleteGroup, Dispatch, Drain, ExecutionLines, FeedbackDrop, FeedbackFailed, FeedbackFailure,
+    FeedbackHeard, FeedbackRetry, FeedbackWhich, Fingerprint, GroupSample, JobPlan, JobRef, JobTrackerSample,
+    LogEntry, OfflineReason, OnJob, PauseQueue, Plan, Reclaim, ReclaimReason, RequestKey, ResumeQueue, Retry,
+    RetryOf, Return, SetAlarms, SetLimits, SetSlots, SilenceAlarm, SkippedRange, Stats, Submit, Terminate,
+    TrackerOffline, TrackerOnline, TrackerSample, Undrain, Update,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::{
     ActAnswer, CancelAnswer, CompleteAnswer, Refusal, Reply, SubmitAnswer, UpdateAnswer,
 };
 use crate::machine::row::{
-    Answer, AnswerRow, Attempt, AttemptEnd, BodyRow, ClientRow, Drained, Fate, GroupRow, Hold, JobAct,
-    JobLogKind, JobLogRow, JobRow, LedgerRow, LiveRun, LiveState, LogAgeRow, MetaRow, NodeEvent,
-    NodeEventRow, NodeType, PeriodicRow, RequestRow, Rhythm, Row, SkipReason, Stop, TaskKeyRow, TrackerRow,
-    TrackerState, Why,
+    Answer, AnswerRow, Attempt, AttemptEnd, BodyRow, ClientRow, Drained, Fate, FeedbackGroupRow, FeedbackRow,
+    FeedbackState, GroupRow, Hold, JobAct, JobLogKind, JobLogRow, JobRow, LedgerRow, LiveRun, LiveState,
+    LogAgeRow, MetaRow, NodeEvent, NodeEventRow, NodeType, PeriodicRow, RequestRow, Rhythm, Row, SkipReason,
+    Stop, TaskKeyRow, TrackerRow, TrackerState, Why,
 };
 use crate::machine::stats::{GroupStats, Histogram, JobTrackerStats, ProcessStats, TrackerStats};
 
@@ -145,7 +146,8 @@ pub(super) fn spec() -> BoxedStrategy<Arc<JobSpec>> {
     ];
     let conflict = prop::sample::select(vec![OnConflict::Ignore, OnConflict::Replace, OnConflict::Reject]);
     let trace = option::of((text(), text()));
-    let rest = (any::<i32>(), any::<bool>(), misfire, conflict, trace);
+    let feedback = (option::of(group()), any::<bool>());
+    let rest = (any::<i32>(), any::<bool>(), misfire, conflict, trace, feedback);
     (names, when, rest)
         .prop_map(|(names, when, rest)| {
             let mut spec = JobSpec::new(names.0, names.1, names.2);
@@ -154,6 +156,7 @@ pub(super) fn spec() -> BoxedStrategy<Arc<JobSpec>> {
             (spec.schedule, spec.retry, spec.run_timeout, spec.start_deadline, spec.misfire_after) = when;
             (spec.priority, spec.rely_on_previous_cycle, spec.misfire, spec.on_conflict) =
                 (rest.0, rest.1, rest.2, rest.3);
+            (spec.submit_node_group, spec.need_feedback) = rest.5;
             spec.trace = rest.4.map(|(traceparent, tracestate)| TraceContext { traceparent, tracestate });
             Arc::new(spec)
         })
@@ -202,8 +205,9 @@ fn reclaim_reason() -> BoxedStrategy<ReclaimReason> {
 }
 
 pub(super) fn limits() -> BoxedStrategy<Limits> {
+    let feedback = (any::<u64>(), span(), any::<u32>());
     let spans = [span(), span(), span(), span(), span(), span(), span()];
-    (any::<(u32, u64, u32, u64, u64, u64)>(), spans)
+    (any::<(u32, u64, u32, u64, u64, u64)>(), spans, feedback)
         .prop_map(
             |(
                 (
@@ -223,6 +227,7 @@ pub(super) fn limits() -> BoxedStrategy<Limits> {
                     node_events_kept,
                     stats_kept,
                 ],
+                (feedback_max, feedback_kept, feedback_tries_max),
             )| Limits {
                 job_log_kept,
                 job_log_bytes_max,
@@ -235,6 +240,9 @@ pub(super) fn limits() -> BoxedStrategy<Limits> {
                 offline_kept,
                 client_kept,
                 biz_log_bytes_max,
+                feedback_max,
+                feedback_kept,
+                feedback_tries_max,
                 stats_kept,
                 stats_rows_max,
             },
@@ -452,7 +460,7 @@ fn schedule_patch() -> BoxedStrategy<SchedulePatch> {
 
 fn patch() -> BoxedStrategy<JobPatch> {
     let what = (spec(), any::<[bool; 7]>(), option::of(schedule_patch()));
-    let rest = (option::of(option::of(span())), option::of(option::of(span())), any::<[bool; 4]>());
+    let rest = (option::of(option::of(span())), option::of(option::of(span())), any::<[bool; 5]>());
     (what, rest)
         .prop_map(|((spec, has, schedule), (run_timeout, start_deadline, more))| JobPatch {
             node_group: has[0].then(|| spec.node_group.clone()),
@@ -469,6 +477,8 @@ fn patch() -> BoxedStrategy<JobPatch> {
             rely_on_previous_cycle: more[1].then_some(spec.rely_on_previous_cycle),
             misfire: more[2].then_some(spec.misfire),
             misfire_after: more[3].then_some(spec.misfire_after),
+            need_feedback: more[4].then_some(spec.need_feedback),
+            submit_node_group: more[4].then(|| spec.submit_node_group.clone()),
         })
         .boxed()
 }
@@ -560,7 +570,32 @@ pub(super) fn command() -> BoxedStrategy<Command> {
         group().prop_map(|node_group| Command::DeleteGroup(DeleteGroup { node_group })),
         stats().prop_map(Command::Stats),
     ];
-    prop_oneof![asked, rest, held(), alarm_command()].boxed()
+    prop_oneof![asked, rest, feedback_command(), held(), alarm_command()].boxed()
+}
+
+fn feedback_command() -> BoxedStrategy<Command> {
+    let failure = (run(), any::<u32>(), text()).prop_map(|(run, attempt, error)| FeedbackFailure {
+        run,
+        attempt,
+        error,
+    });
+    let which = prop_oneof![
+        vec(run(), 0..4).prop_map(FeedbackWhich::Runs),
+        Just(FeedbackWhich::Dead),
+        Just(FeedbackWhich::Pending)
+    ];
+    prop_oneof![
+        (group(), vec(run(), 0..4))
+            .prop_map(|(client_group, runs)| Command::FeedbackHeard(FeedbackHeard { client_group, runs })),
+        (group(), vec(failure, 0..3)).prop_map(|(client_group, failures)| {
+            Command::FeedbackFailed(FeedbackFailed { client_group, failures })
+        }),
+        (group(), which.clone())
+            .prop_map(|(client_group, which)| Command::FeedbackRetry(FeedbackRetry { client_group, which })),
+        (group(), which)
+            .prop_map(|(client_group, which)| Command::FeedbackDrop(FeedbackDrop { client_group, which })),
+    ]
+    .boxed()
 }
 
 pub(super) fn entry() -> BoxedStrategy<LogEntry> {
@@ -687,6 +722,7 @@ pub(super) fn reply() -> BoxedStrategy<Reply> {
         vec(prop::sample::select(vec![CompleteAnswer::Accepted, CompleteAnswer::Stale]), 0..5)
             .prop_map(Reply::Completed),
         refusal().prop_map(Reply::Refused),
+        any::<u32>().prop_map(Reply::FeedbackMoved),
     ]
     .boxed()
 }
@@ -732,12 +768,12 @@ fn live() -> BoxedStrategy<LiveRun> {
             LiveState::Executing { execution, session, tracker, since }
         }),
     ];
-    let what = (group(), kind(), at(), at(), option::of(at()), state);
+    let what = (group(), kind(), at(), at(), option::of(at()), state, option::of(group()));
     let stop = option::of(prop::sample::select(vec![Stop::Cancel, Stop::Terminate]));
     let rest = (any::<(i32, [u32; 6], u64)>(), any::<[bool; 4]>(), stop, vec(attempt(), 0..3));
     (what, rest, option::of((position(), any::<u64>())))
         .prop_map(|(what, rest, log_dropped)| {
-            let (node_group, kind, due, created, start_by, state) = what;
+            let (node_group, kind, due, created, start_by, state, feedback_to) = what;
             let (
                 (
                     priority,
@@ -761,6 +797,7 @@ fn live() -> BoxedStrategy<LiveRun> {
                 periodic,
                 by_hand,
                 superseded,
+                feedback_to,
                 state,
                 retries,
                 reclaims,
@@ -912,6 +949,53 @@ fn group_row() -> BoxedStrategy<GroupRow> {
         .boxed()
 }
 
+fn feedback() -> BoxedStrategy<FeedbackRow> {
+    let state = prop_oneof![
+        at().prop_map(|next_try| FeedbackState::Pending { next_try }),
+        at().prop_map(|since| FeedbackState::Dead { since })
+    ];
+    let of = (group(), task(), kind(), btree_map(text(), text(), 0..3), any::<u32>());
+    let end = (at(), at(), fate(), any::<u32>(), option::of(execution()), payload(), text());
+    (of, end, state, any::<u32>(), text())
+        .prop_map(|(of, end, state, tries, handler_error)| {
+            let (node_group, task_id, kind, params, revision) = of;
+            let (due, ended, fate, executions, execution, result, error) = end;
+            FeedbackRow {
+                node_group,
+                task_id,
+                kind,
+                params,
+                revision,
+                due,
+                ended,
+                fate,
+                executions,
+                execution,
+                result,
+                error,
+                state,
+                tries,
+                handler_error,
+            }
+        })
+        .boxed()
+}
+
+fn feedback_group() -> BoxedStrategy<FeedbackGroupRow> {
+    any::<[u64; 8]>()
+        .prop_map(|n| FeedbackGroupRow {
+            made: n[0],
+            pending: n[1],
+            dead: n[2],
+            heard: n[3],
+            dropped: n[4],
+            expired: n[5],
+            discarded: n[6],
+            failed: n[7],
+        })
+        .boxed()
+}
+
 fn meta() -> BoxedStrategy<MetaRow> {
     (any::<[u64; 6]>(), at(), limits(), any::<u32>(), client())
         .prop_map(|(numbers, now, limits, feature_level, clients_swept)| {
@@ -996,6 +1080,8 @@ pub(super) fn row() -> BoxedStrategy<Row> {
         jobtracker_stats().prop_map(|row| Row::JobTrackerStats(Box::new(row))),
         meta().prop_map(|row| Row::Meta(Box::new(row))),
         payload().prop_map(Row::Mark),
+        feedback().prop_map(|row| Row::Feedback(Arc::new(row))),
+        feedback_group().prop_map(|row| Row::FeedbackGroup(Box::new(row))),
     ];
     prop_oneof![jobs, rest, alarm_row()].boxed()
 }

@@ -16,8 +16,8 @@ use crate::domain::{
     OnConflict, Position, RequestId, RunId, Schedule, SessionId, TaskId, Timestamp,
 };
 use crate::machine::command::{
-    Command, Completion, Fingerprint, JobPlan, JobRef, LogEntry, OnJob, ReclaimReason, RequestKey, RetryOf,
-    Stats, TrackerOnline,
+    Command, Completion, FeedbackFailure, FeedbackWhich, Fingerprint, JobPlan, JobRef, LogEntry, OnJob,
+    ReclaimReason, RequestKey, RetryOf, Stats, TrackerOnline,
 };
 use crate::machine::limits::{CLIENT_WINDOW, LAST_RUNS_SEEN, LIVE_RUNS_MAX, Limits};
 use crate::machine::reply::{
@@ -42,6 +42,8 @@ pub(super) struct Model {
     pub(super) alarms: Alarms,
     /// When a periodic job ended: its own end keeps it like a finished run would.
     ends: BTreeSet<(Timestamp, JobId)>,
+    /// By the group of JobClients that shall hear it, in the order of their runs.
+    pub(super) feedback: BTreeMap<NodeGroup, Feedback>,
     /// The history of nodes: when, who, which session, whether it came.
     pub(super) events: Vec<(Timestamp, (NodeGroup, Identity), SessionId, bool)>,
     /// Groups that were ever counted.
@@ -54,6 +56,36 @@ pub(super) struct Model {
     pub(super) series: BTreeSet<(Timestamp, u8, String, String)>,
     /// How often something rare happened.
     pub(super) rare: BTreeMap<&'static str, u64>,
+}
+
+/// What a group of JobClients shall hear, and what became of the rest.
+#[derive(Debug, Default)]
+pub(super) struct Feedback {
+    pub(super) told: BTreeMap<RunId, Telling>,
+    pub(super) made: u64,
+    pub(super) heard: u64,
+    pub(super) dropped: u64,
+    pub(super) expired: u64,
+    pub(super) discarded: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Telling {
+    pub(super) fate: Fate,
+    ended: Timestamp,
+    pub(super) tries: u32,
+    /// None is a dead letter.
+    pub(super) next_try: Option<Timestamp>,
+}
+
+impl Feedback {
+    pub(super) fn pending(&self) -> u64 {
+        self.told.values().filter(|it| it.next_try.is_some()).count() as u64
+    }
+
+    pub(super) fn dead(&self) -> u64 {
+        self.told.len() as u64 - self.pending()
+    }
 }
 
 #[derive(Debug)]
@@ -346,6 +378,25 @@ impl Model {
                 }
                 Err(wrong) => Reply::Refused(wrong.into()),
             },
+            Command::FeedbackHeard(it) => {
+                let feedback = self.feedback.entry(it.client_group.clone()).or_default();
+                let heard = it.runs.iter().filter(|run| feedback.told.remove(run).is_some()).count();
+                feedback.heard += heard as u64;
+                *self.rare.entry("feedback heard").or_default() += heard as u64;
+                Reply::Done
+            }
+            Command::FeedbackFailed(it) => {
+                it.failures.iter().for_each(|failure| self.feedback_failed(&it.client_group, failure));
+                Reply::Done
+            }
+            Command::FeedbackRetry(it) => self.tell_again(&it.client_group, &it.which),
+            Command::FeedbackDrop(it) => {
+                let chosen = self.chosen_feedback(&it.client_group, &it.which);
+                let feedback = self.feedback.entry(it.client_group.clone()).or_default();
+                let gone = chosen.iter().filter(|run| feedback.told.remove(run).is_some()).count();
+                feedback.discarded += gone as u64;
+                Reply::FeedbackMoved(gone as u32)
+            }
             Command::DeleteGroup(delete) => self.delete_group(&delete.node_group),
             Command::SetAlarms(set) => {
                 for one in &set.changes {
@@ -363,6 +414,82 @@ impl Model {
                 Reply::Done
             }
         }
+    }
+
+    // -- feedback --------------------------------------------------------------------------------------------------
+
+    /// A run has ended: whoever wants to hear of it shall.
+    fn tell(&mut self, id: RunId) {
+        let (max, Some(run)) = (self.limits.feedback_max, self.run(id)) else { return };
+        let (State::Ended(fate, ended), Some(group)) = (&run.state, run.spec.feedback_group()) else {
+            return;
+        };
+        let (fate, ended, group) = (*fate, *ended, group.clone());
+        let never_ran = match fate {
+            Fate::Cancelled => run.executions == 0,
+            Fate::Skipped { .. } => true,
+            Fate::Succeeded | Fate::Failed | Fate::Dead => false,
+        };
+        if never_ran {
+            return self.rare("no feedback of what never ran");
+        }
+        let feedback = self.feedback.entry(group).or_default();
+        feedback.made += 1;
+        if feedback.pending() >= max {
+            feedback.dropped += 1;
+            return self.rare("feedback dropped");
+        }
+        feedback.told.insert(id, Telling { fate, ended, tries: 0, next_try: Some(ended) });
+    }
+
+    fn feedback_failed(&mut self, group: &NodeGroup, failure: &FeedbackFailure) {
+        let (now, limits) = (self.now, self.limits);
+        let Some(feedback) = self.feedback.get_mut(group) else { return };
+        let dead = feedback.dead();
+        let Some(it) = feedback.told.get_mut(&failure.run) else { return };
+        if it.next_try.is_none() || it.tries + 1 != failure.attempt {
+            return self.rare("failed feedback again");
+        }
+        it.tries += 1;
+        if it.tries < limits.feedback_tries_max {
+            let seconds = 2_u64.pow((it.tries - 1).min(12)).min(600);
+            it.next_try = Some(now + Millis::from_secs(seconds));
+        } else if dead < limits.feedback_max {
+            it.next_try = None;
+            self.rare("dead letter");
+        } else {
+            feedback.told.remove(&failure.run);
+            feedback.dropped += 1;
+            self.rare("dead letter dropped");
+        }
+    }
+
+    fn chosen_feedback(&self, group: &NodeGroup, which: &FeedbackWhich) -> Vec<RunId> {
+        let all = self.feedback.get(group).into_iter().flat_map(|feedback| &feedback.told);
+        match which {
+            FeedbackWhich::Runs(runs) => runs.clone(),
+            FeedbackWhich::Dead => all.filter(|(_, it)| it.next_try.is_none()).map(|(run, _)| *run).collect(),
+            FeedbackWhich::Pending => {
+                all.filter(|(_, it)| it.next_try.is_some()).map(|(run, _)| *run).collect()
+            }
+        }
+    }
+
+    fn tell_again(&mut self, group: &NodeGroup, which: &FeedbackWhich) -> Reply {
+        let (now, max, chosen) = (self.now, self.limits.feedback_max, self.chosen_feedback(group, which));
+        let mut moved = 0;
+        let Some(feedback) = self.feedback.get_mut(group) else { return Reply::FeedbackMoved(0) };
+        for run in chosen {
+            let pending = feedback.pending();
+            let Some(it) = feedback.told.get_mut(&run) else { continue };
+            let stays = it.next_try.map_or(pending >= max, |next_try| next_try <= now);
+            if !stays {
+                (it.tries, it.next_try) = (0, Some(now));
+                moved += 1;
+            }
+        }
+        *self.rare.entry("feedback told again by hand").or_default() += u64::from(moved);
+        Reply::FeedbackMoved(moved)
     }
 
     // -- requests --------------------------------------------------------------------------------------------------
@@ -450,15 +577,19 @@ impl Model {
         let now = self.now;
         let job = self.jobs.get_mut(&id).expect("it holds its key");
         job.rhythm = None;
-        for run in job.runs.values_mut().filter(|run| run.is_live()) {
+        let mut ended = Vec::new();
+        for (number, run) in job.runs.iter_mut().filter(|(_, run)| run.is_live()) {
             if run.execution().is_some() {
                 run.superseded = true;
             } else {
                 let skipped = Fate::Skipped { reason: SkipReason::Superseded, last: run.due, count: 1 };
                 let fate = if run.executions == 0 { skipped } else { Fate::Failed };
                 run.state = State::Ended(fate, now);
+                ended.push(RunId { job: id, number: *number });
             }
         }
+        ended.into_iter().for_each(|run| self.tell(run));
+        let job = self.jobs.get_mut(&id).expect("it holds its key");
         (job.spec, job.revision) = (Arc::clone(spec), job.revision + 1);
         job.planned_by = job.revision;
         let revision = job.revision;
@@ -532,6 +663,7 @@ impl Model {
         if let Some(live) = self.run_mut(run) {
             live.state = State::Ended(fate, now);
         }
+        self.tell(run);
         self.end_job_if_done(run.job);
     }
 
@@ -577,15 +709,19 @@ impl Model {
         if let Some(rhythm) = &mut job.rhythm {
             rhythm.next = Next::Stopped { restart: false };
         }
-        let mut touched = false;
+        let (mut touched, mut ended) = (false, Vec::new());
         for number in job.live_numbers() {
             let run = job.runs.get_mut(&number).expect("it lives");
             touched |= run.executions > 0;
             match run.execution() {
                 Some(_) => run.stop = Some(Stop::Cancel),
-                None => run.state = State::Ended(Fate::Cancelled, self.now),
+                None => {
+                    run.state = State::Ended(Fate::Cancelled, self.now);
+                    ended.push(RunId { job: id, number });
+                }
             }
         }
+        ended.into_iter().for_each(|run| self.tell(run));
         self.end_job_if_done(id);
         if touched { CancelAnswer::CancelRequested(id) } else { CancelAnswer::Cancelled(id) }
     }
@@ -755,13 +891,16 @@ impl Model {
         if let Some((number, _)) = job.runs.iter().find(|(_, run)| run.execution().is_some()) {
             return Reply::Acted(ActAnswer::StillExecuting(RunId { job: id, number: *number }));
         }
-        let (now, job) = (self.now, self.jobs.remove(&id).expect("looked up just now"));
         // What waited was cancelled first.
-        let ended = |run: Run| match run.is_live() {
-            true => Run { state: State::Ended(Fate::Cancelled, now), ..run },
-            false => run,
-        };
-        for run in job.runs.into_values().map(ended) {
+        for number in self.jobs[&id].live_numbers() {
+            let (run, now) = (RunId { job: id, number }, self.now);
+            if let Some(live) = self.run_mut(run) {
+                live.state = State::Ended(Fate::Cancelled, now);
+            }
+            self.tell(run);
+        }
+        let job = self.jobs.remove(&id).expect("looked up just now");
+        for run in job.runs.into_values() {
             *self.leftover.entry(run.group.clone()).or_default() += 1;
             let group = run.group.clone();
             self.counts(&group).forgotten.push(run);
@@ -1309,6 +1448,13 @@ impl Model {
         self.requests.retain(|_, (at, _)| *at >= now - limits.request_window);
         self.clients.retain(|_, client| client.used >= now - limits.client_kept);
         self.trackers.retain(|_, it| it.online || it.since >= now - limits.offline_kept);
+        for feedback in self.feedback.values_mut() {
+            let before = feedback.told.len();
+            feedback.told.retain(|_, it| it.ended >= now - limits.feedback_kept);
+            let expired = (before - feedback.told.len()) as u64;
+            feedback.expired += expired;
+            *self.rare.entry("feedback expired").or_default() += expired;
+        }
         let before = self.events.len();
         self.events.retain(|(at, ..)| *at >= now - limits.node_events_kept);
         let most = usize::try_from(limits.node_events_max).unwrap_or(usize::MAX);

@@ -21,17 +21,18 @@ use crate::domain::{
 use crate::machine::alarm::{AlarmNews, AlarmReading};
 use crate::machine::command::{
     AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Command, Complete,
-    Completion, DeleteGroup, Dispatch, Drain, ExecutionLines, Fingerprint, GroupSample, JobPlan, JobRef,
-    JobTrackerSample, LogEntry, OfflineReason, OnJob, PauseQueue, Plan, Reclaim, ReclaimReason, RequestKey,
-    ResumeQueue, Retry, RetryOf, Return, SetAlarms, SetLimits, SetSlots, SilenceAlarm, SkippedRange, Stats,
-    Submit, Terminate, TrackerOffline, TrackerOnline, TrackerSample, Undrain, Update,
+    Completion, DeleteGroup, Dispatch, Drain, ExecutionLines, FeedbackDrop, FeedbackFailed, FeedbackFailure,
+    FeedbackHeard, FeedbackRetry, FeedbackWhich, Fingerprint, GroupSample, JobPlan, JobRef, JobTrackerSample,
+    LogEntry, OfflineReason, OnJob, PauseQueue, Plan, Reclaim, ReclaimReason, RequestKey, ResumeQueue, Retry,
+    RetryOf, Return, SetAlarms, SetLimits, SetSlots, SilenceAlarm, SkippedRange, Stats, Submit, Terminate,
+    TrackerOffline, TrackerOnline, TrackerSample, Undrain, Update,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::Reply;
-use crate::machine::row::{LiveState, NodeEvent, Rhythm, Row};
+use crate::machine::row::{FeedbackState, LiveState, NodeEvent, Rhythm, Row};
 use crate::machine::{Key, Layer, Machine, NoBase};
 
-const SEEDS: u64 = 24;
+const SEEDS: u64 = 32;
 const STEPS: usize = 550;
 /// The calendar of all cron jobs: an instant each this many milliseconds.
 const PERIOD: u64 = 700;
@@ -72,6 +73,14 @@ const RARE: &[(&str, u64)] = &[
     ("slots changed", 15),
     ("retried by hand", 25),
     ("expired", 300),
+    ("feedback heard", 100),
+    ("failed feedback again", 20),
+    ("feedback dropped", 20),
+    ("dead letter", 20),
+    ("dead letter dropped", 2),
+    ("feedback told again by hand", 15),
+    ("feedback expired", 20),
+    ("no feedback of what never ran", 50),
     ("suspended", 20),
     ("held", 10),
     ("resumed", 10),
@@ -275,14 +284,15 @@ impl World {
     // -- what is asked -----------------------------------------------------------------------------------------------
 
     fn commands(&mut self) -> Vec<Command> {
-        match self.chance.below(107) {
+        match self.chance.below(108) {
             0..=3 => vec![self.update(), self.dispatch()],
             4..=21 => {
                 let submit = self.submit();
                 if self.chance.one_in(2) { vec![submit, self.dispatch()] } else { vec![submit] }
             }
             22..=41 => vec![Command::Tick, self.dispatch()],
-            42..=61 => vec![self.complete(), self.dispatch()],
+            42..=57 => vec![self.complete(), self.dispatch()],
+            58..=61 => [vec![self.complete()], self.feedback()].concat(),
             62..=67 => vec![self.plan()],
             68..=71 => vec![self.cancel()],
             72..=75 => vec![self.online()],
@@ -307,6 +317,7 @@ impl World {
             102 => vec![self.resume()],
             103 if self.chance.one_in(2) => vec![Command::Delete(self.on_job())],
             103 => vec![self.resume()],
+            104 => self.feedback(),
             _ => {
                 vec![Command::Tick, self.plan(), Command::Tick, self.dispatch(), self.cancel(), self.submit()]
             }
@@ -375,6 +386,8 @@ impl World {
         spec.misfire =
             chance.of(&[MisfirePolicy::RunOnceLate, MisfirePolicy::Skip, MisfirePolicy::CatchUp(3)]);
         spec.on_conflict = chance.of(&[OnConflict::Ignore, OnConflict::Replace, OnConflict::Reject]);
+        spec.submit_node_group = chance.one_in(2).then(|| group(chance));
+        spec.need_feedback = spec.submit_node_group.is_some() && !chance.one_in(4);
         spec
     }
 
@@ -409,6 +422,7 @@ impl World {
                 first: chance.one_in(3).then_some(it.first),
             },
         };
+        let tells = chance.one_in(3);
         let patch = JobPatch {
             node_group: chance.one_in(2).then_some(other.node_group),
             kind: chance.one_in(3).then_some(other.kind),
@@ -419,6 +433,8 @@ impl World {
             rely_on_previous_cycle: chance.one_in(3).then_some(other.rely_on_previous_cycle),
             misfire: chance.one_in(4).then_some(other.misfire),
             misfire_after: chance.one_in(4).then_some(other.misfire_after),
+            need_feedback: tells.then_some(other.need_feedback),
+            submit_node_group: tells.then_some(other.submit_node_group),
             ..JobPatch::default()
         };
         let wrong = chance.one_in(20).then_some(Some(Millis::ZERO));
@@ -592,6 +608,9 @@ impl World {
             request_window: minute,
             client_kept: minute,
             offline_kept: minute,
+            feedback_max: chance.of(&[0, 2, 5, 100]),
+            feedback_kept: Millis::new(chance.of(&[20_000, 300_000, 9_000_000])),
+            feedback_tries_max: chance.of(&[1, 2, 3, 20]),
             job_log_kept: Millis::new(chance.of(&[5000, 9_000_000])),
             job_log_bytes_max: chance.of(&[0, 90_000, 1 << 30]),
             node_events_kept: Millis::new(chance.of(&[30_000, 9_000_000])),
@@ -602,6 +621,64 @@ impl World {
         };
         let others = Limits { finished_runs_max: 77, ..limits };
         Command::SetLimits(SetLimits { limits, instead_of: (limits.reclaims_max == 1).then_some(others) })
+    }
+
+    /// Of a group's feedback, or of what it never was.
+    fn some_feedback(&mut self, group: &NodeGroup) -> Vec<RunId> {
+        let of_group = self.model.feedback.get(group);
+        let told: Vec<RunId> = of_group.into_iter().flat_map(|it| it.told.keys().copied()).collect();
+        let none = self.run();
+        (0..=self.chance.below(3)).map(|_| self.chance.pick(&told).unwrap_or(none)).collect()
+    }
+
+    fn feedback(&mut self) -> Vec<Command> {
+        let told = self.model.feedback.iter().filter(|(_, of)| !of.told.is_empty());
+        let told: Vec<NodeGroup> = told.map(|(group, _)| group.clone()).collect();
+        let other = group(&mut self.chance);
+        let client_group = self.chance.pick(&told).unwrap_or(other);
+        let runs = self.some_feedback(&client_group);
+        match self.chance.below(9) {
+            0..=2 => vec![Command::FeedbackHeard(FeedbackHeard { client_group, runs })],
+            3..=5 => {
+                let of_group = self.model.feedback.get(&client_group);
+                let tries = |run| of_group.and_then(|it| it.told.get(run)).map_or(0, |it| it.tries);
+                let attempts: Vec<u32> = runs.iter().map(|run| tries(run) + 1).collect();
+                let failure = |(run, attempt): (RunId, u32)| FeedbackFailure {
+                    run,
+                    attempt: attempt - u32::from(self.chance.one_in(9)),
+                    error: "x".into(),
+                };
+                let failures = runs.into_iter().zip(attempts).map(failure).collect();
+                let failed = FeedbackFailed { client_group: client_group.clone(), failures };
+                // At the same time, so that nothing of it is due yet.
+                let retry = self.chance.one_in(2).then(|| self.feedback_retry_of(client_group));
+                [Command::FeedbackFailed(failed)].into_iter().chain(retry).collect()
+            }
+            6 | 7 => vec![self.feedback_retry()],
+            _ => {
+                let all = self.chance.one_in(9);
+                let which = if all { FeedbackWhich::Dead } else { FeedbackWhich::Runs(runs) };
+                vec![Command::FeedbackDrop(FeedbackDrop { client_group, which })]
+            }
+        }
+    }
+
+    /// Mostly of a group that has what may be told again.
+    fn feedback_retry(&mut self) -> Command {
+        let now = self.model.now;
+        let rests = |at: Option<Timestamp>| at.is_none_or(|at| at > now);
+        let rest = self.model.feedback.iter().filter(|(_, of)| of.told.values().any(|it| rests(it.next_try)));
+        let rest: Vec<NodeGroup> = rest.map(|(group, _)| group.clone()).collect();
+        let other = group(&mut self.chance);
+        let client_group = self.chance.pick(&rest).unwrap_or(other);
+        self.feedback_retry_of(client_group)
+    }
+
+    fn feedback_retry_of(&mut self, client_group: NodeGroup) -> Command {
+        let runs = self.some_feedback(&client_group);
+        let which =
+            self.chance.pick(&[FeedbackWhich::Runs(runs), FeedbackWhich::Dead, FeedbackWhich::Pending]);
+        Command::FeedbackRetry(FeedbackRetry { client_group, which: which.expect("one of three") })
     }
 
     /// Mostly a group that is in use; that of an idle TaskTracker when that has left.
@@ -799,6 +876,13 @@ fn view_of_model(model: &Model) -> String {
         let held = (it.drained, it.slots);
         writeln!(text, "{group}/{who} {} {} {} {held:?}", it.session, it.online, it.capacity).unwrap();
     }
+    for (group, it) in model.feedback.iter().filter(|(_, it)| it.made > 0) {
+        let gone = (it.heard, it.dropped, it.expired, it.discarded);
+        writeln!(text, "feedback {group} {} {} {} {gone:?}", it.made, it.pending(), it.dead()).unwrap();
+        for (run, it) in &it.told {
+            writeln!(text, "feedback {group} {run} {:?} {} {:?}", it.fate, it.tries, it.next_try).unwrap();
+        }
+    }
     for (at, (group, who), session, came) in &model.events {
         writeln!(text, "event {at} {group}/{who} {session} came {came}").unwrap();
     }
@@ -809,7 +893,7 @@ fn view_of_model(model: &Model) -> String {
 fn view_of_machine(machine: &Machine) -> String {
     let mut jobs = BTreeMap::<JobId, (String, String, BTreeMap<u64, String>)>::new();
     let mut alive = Vec::new();
-    let mut trackers = String::new();
+    let (mut trackers, mut feedback) = (String::new(), String::new());
     let mut paused = BTreeSet::new();
     for (key, row) in rows(machine) {
         match (key, row) {
@@ -854,6 +938,18 @@ fn view_of_machine(machine: &Machine) -> String {
                 let (session, online) = (it.session, it.is_online());
                 writeln!(trackers, "{group}/{who} {session} {online} {} {held:?}", it.capacity).unwrap();
             }
+            (Key::FeedbackGroup(group), Row::FeedbackGroup(it)) => {
+                let gone = (it.heard, it.dropped, it.expired, it.discarded);
+                writeln!(feedback, "feedback {group} {} {} {} {gone:?}", it.made, it.pending, it.dead)
+                    .unwrap();
+            }
+            (Key::Feedback(group, run), Row::Feedback(it)) => {
+                let next_try = match it.state {
+                    FeedbackState::Pending { next_try } => Some(next_try),
+                    FeedbackState::Dead { .. } => None,
+                };
+                writeln!(feedback, "feedback {group} {run} {:?} {} {next_try:?}", it.fate, it.tries).unwrap();
+            }
             (Key::NodeEvent(_), Row::NodeEvent(it)) => {
                 let (group, came) = (it.node_group.unwrap(), it.event == NodeEvent::Online);
                 let session = SessionId::from_u64(it.id);
@@ -870,5 +966,5 @@ fn view_of_machine(machine: &Machine) -> String {
         text += &rhythm;
         runs.iter().for_each(|(number, run)| writeln!(text, "  {number} {run}").unwrap());
     }
-    text + &trackers + &format!("paused {paused:?}\n") + &alarm_model::view_of(machine)
+    text + &trackers + &feedback + &format!("paused {paused:?}\n") + &alarm_model::view_of(machine)
 }

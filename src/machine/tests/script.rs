@@ -19,10 +19,11 @@ use crate::domain::{
 use crate::machine::alarm::{AlarmNews, AlarmReading};
 use crate::machine::command::{
     AlarmChange, AlarmState, AlarmTold, AlarmsTold, BizLog, Cancel, ClientOpen, Complete, Completion,
-    DeleteGroup, Dispatch, Drain, ExecutionLines, Fingerprint, GroupSample, JobPlan, JobRef,
-    JobTrackerSample, OfflineReason, OnJob, PauseQueue, Plan, Reclaim, ReclaimReason, RequestKey,
-    ResumeQueue, Retry, RetryOf, Return, SetAlarms, SetLimits, SetSlots, SilenceAlarm, SkippedRange, Stats,
-    Submit, Terminate, TrackerOffline, TrackerOnline, TrackerSample, Undrain, Update,
+    DeleteGroup, Dispatch, Drain, ExecutionLines, FeedbackDrop, FeedbackFailed, FeedbackFailure,
+    FeedbackHeard, FeedbackRetry, FeedbackWhich, Fingerprint, GroupSample, JobPlan, JobRef, JobTrackerSample,
+    OfflineReason, OnJob, PauseQueue, Plan, Reclaim, ReclaimReason, RequestKey, ResumeQueue, Retry, RetryOf,
+    Return, SetAlarms, SetLimits, SetSlots, SilenceAlarm, SkippedRange, Stats, Submit, Terminate,
+    TrackerOffline, TrackerOnline, TrackerSample, Undrain, Update,
 };
 use crate::machine::limits::Limits;
 use crate::machine::reply::Reply;
@@ -185,6 +186,19 @@ impl<'a> Words<'a> {
                 limits: self.limits(limits),
                 instead_of: self.span("if-window").map(|request_window| Limits { request_window, ..limits }),
             }),
+            "heard" => Command::FeedbackHeard(FeedbackHeard {
+                client_group: parse(self.get(1)),
+                runs: list(self.get(2)),
+            }),
+            "unheard" => Command::FeedbackFailed(self.unheard()),
+            "tell-again" => Command::FeedbackRetry(FeedbackRetry {
+                client_group: parse(self.get(1)),
+                which: self.which_feedback(),
+            }),
+            "drop-feedback" => Command::FeedbackDrop(FeedbackDrop {
+                client_group: parse(self.get(1)),
+                which: self.which_feedback(),
+            }),
             "raise" => self.alarm(AlarmState::Raised(self.reading())),
             "recover" => self.alarm(AlarmState::Recovered),
             "told" => Command::AlarmsTold(AlarmsTold { told: vec![self.told()] }),
@@ -214,6 +228,24 @@ impl<'a> Words<'a> {
         }
     }
 
+    /// `unheard shop 2.0/0 attempt=1 error=boom`: a handler failed.
+    fn unheard(&self) -> FeedbackFailed {
+        let error = self.option("error").unwrap_or_default();
+        let error = error.split_once('*').map_or(error.into(), |(text, times)| text.repeat(parse(times)));
+        let failure =
+            |run| FeedbackFailure { run, attempt: self.number("attempt").unwrap_or(1), error: error.clone() };
+        let failures = list(self.get(2)).into_iter().map(failure).collect();
+        FeedbackFailed { client_group: parse(self.get(1)), failures }
+    }
+
+    fn which_feedback(&self) -> FeedbackWhich {
+        match self.get(2) {
+            "dead" => FeedbackWhich::Dead,
+            "pending" => FeedbackWhich::Pending,
+            runs => FeedbackWhich::Runs(list(runs)),
+        }
+    }
+
     /// `submit t1 trade at=5000 , t2 trade`: jobs between commas.
     fn jobs(&self) -> Vec<Arc<JobSpec>> {
         let jobs = self.all[1..].split(|word| *word == ",");
@@ -229,6 +261,8 @@ impl<'a> Words<'a> {
         spec.retry.retries_max = self.number("retries").unwrap_or_default();
         spec.retry.backoff = Backoff::Fixed(self.span("delay").unwrap_or(Millis::from_secs(30)));
         spec.start_deadline = self.span("deadline");
+        spec.submit_node_group = self.option("feedback").map(parse);
+        spec.need_feedback = spec.submit_node_group.is_some();
         spec.rely_on_previous_cycle = !self.has("norely");
         spec.misfire_after = self.span("misfire_after").unwrap_or(spec.misfire_after);
         spec.misfire = match self.option("misfire") {
@@ -280,6 +314,7 @@ impl<'a> Words<'a> {
             Some((name, value)) => [(name.to_owned(), value.to_owned())].into(),
             None => BTreeMap::new(),
         });
+        let feedback = self.option("feedback");
         let patch = JobPatch {
             node_group: self.option("group").map(|group| NodeGroup::new(group).unwrap()),
             kind: self.option("kind").map(|kind| Kind::new(kind).unwrap()),
@@ -294,6 +329,8 @@ impl<'a> Words<'a> {
             rely_on_previous_cycle: (self.has("norely") || self.has("rely")).then(|| self.has("rely")),
             misfire: self.option("misfire").map(|_| self.spec_words().misfire),
             misfire_after: self.span("misfire_after"),
+            need_feedback: feedback.map(|group| group != "none"),
+            submit_node_group: feedback.map(|group| NodeGroup::new(group).ok().filter(|_| group != "none")),
             ..JobPatch::default()
         };
         let patch = (!self.has("refused")).then(|| Box::new(patch));
@@ -462,6 +499,9 @@ impl<'a> Words<'a> {
             offline_kept: self.span("offline").unwrap_or(now.offline_kept),
             client_kept: self.span("clients").unwrap_or(now.client_kept),
             biz_log_bytes_max: self.number("biz").unwrap_or(now.biz_log_bytes_max),
+            feedback_max: self.number("feedback").unwrap_or(now.feedback_max),
+            feedback_kept: self.span("unheard").unwrap_or(now.feedback_kept),
+            feedback_tries_max: self.number("tries").unwrap_or(now.feedback_tries_max),
             job_log_kept: self.span("log").unwrap_or(now.job_log_kept),
             job_log_bytes_max: self.number("logbytes").unwrap_or(now.job_log_bytes_max),
             node_events_kept: self.span("events").unwrap_or(now.node_events_kept),

@@ -60,6 +60,7 @@ stories! {
     terminate
     trigger
     trigger_time
+    w10_w18_w21_feedback
     update_a_schedule
     update_keys_and_ends
     update_moves_a_job

@@ -8,8 +8,8 @@ use crate::machine::reply::{
     ActAnswer, CancelAnswer, CompleteAnswer, Push, Refusal, Reply, SubmitAnswer, UpdateAnswer,
 };
 use crate::machine::row::{
-    Attempt, AttemptEnd, Drained, Fate, GroupRow, JobAct, JobLogKind, LedgerRow, LiveRun, LiveState,
-    NodeEvent, PeriodicRow, Rhythm, Row, TrackerState, Why,
+    Attempt, AttemptEnd, Drained, Fate, FeedbackRow, FeedbackState, GroupRow, JobAct, JobLogKind, LedgerRow,
+    LiveRun, LiveState, NodeEvent, PeriodicRow, Rhythm, Row, TrackerState, Why,
 };
 use crate::machine::series::{Of, Query, Reading};
 use crate::machine::{Applied, Depth, Effect, Key, Machine, Tables};
@@ -48,6 +48,7 @@ fn reply(reply: &Reply) -> String {
             CompleteAnswer::Stale => "stale".into(),
         }),
         Reply::Refused(refusal) => refused(refusal),
+        Reply::FeedbackMoved(count) => format!("{count} moved"),
         Reply::Updated(answer) => updated(answer),
         Reply::Switched(true) => "switched".into(),
         Reply::Switched(false) => "as before".into(),
@@ -133,6 +134,7 @@ fn effect(tables: &Tables, effect: &Effect) -> String {
         Effect::Held(session) => format!("told {session}"),
         Effect::NeedsPlan(job) => format!("needs plan {job}"),
         Effect::MoreToExpire => "more to expire".into(),
+        Effect::Feedback(group) => format!("feedback {group}"),
         Effect::Finished(RunId { job, number: u64::MAX }) => format!("{job} ends"),
         Effect::Finished(run) => match tables.get(&Key::Ledger(*run)) {
             Ok(Some(Row::Ledger(row))) => format!("{run} {}", fate(row.fate)),
@@ -166,6 +168,7 @@ pub(super) fn show(machine: &Machine, words: &[&str]) -> Vec<String> {
             let key = Key::Group(NodeGroup::new(group).unwrap());
             rows(tables, &key, &after(&key)).iter().map(|(_, row)| format!("{row:?}")).collect()
         }
+        ["feedback", group] => show_feedback(tables, &NodeGroup::new(group).unwrap()),
         ["trackers"] => {
             rows(tables, &Key::first_tracker(), &Key::first_group()).iter().map(tracker).collect()
         }
@@ -474,6 +477,45 @@ fn tracker((key, row): &(Key, Row)) -> String {
         ms(row.since),
         row.capacity
     )
+}
+
+/// The counters of a group of JobClients, and what waits or is dead.
+fn show_feedback(tables: &Tables, group: &NodeGroup) -> Vec<String> {
+    let mut lines: Vec<String> = match tables.get(&Key::FeedbackGroup(group.clone())) {
+        Ok(Some(Row::FeedbackGroup(row))) => vec![format!("{row:?}")],
+        _ => Vec::new(),
+    };
+    let of_group =
+        |number| Key::Feedback(group.clone(), RunId { job: JobId(Position::from_u64(number)), number });
+    for (key, row) in rows(tables, &of_group(0), &of_group(u64::MAX)) {
+        let (Key::Feedback(_, run), Row::Feedback(row)) = (key, row) else { continue };
+        lines.push(format!("{run} {}", feedback(&row)));
+    }
+    lines
+}
+
+fn feedback(row: &FeedbackRow) -> String {
+    let state = match row.state {
+        FeedbackState::Pending { next_try } => format!("pending from {}", ms(next_try)),
+        FeedbackState::Dead { since } => format!("dead since {}", ms(since)),
+    };
+    let execution = row.execution.map_or(String::new(), |execution| format!(" execution {execution}"));
+    let mut text = format!(
+        "{}/{} due {} {} at {}{execution} {state} tries {}",
+        row.node_group,
+        row.task_id,
+        ms(row.due),
+        fate(row.fate),
+        ms(row.ended),
+        row.tries
+    );
+    if !row.result.is_empty() {
+        text += &format!(" result {}", String::from_utf8_lossy(&row.result));
+    }
+    for error in [&row.error, &row.handler_error].into_iter().filter(|error| !error.is_empty()) {
+        text += &if error.len() > 60 { format!(" {} bytes", error.len()) } else { format!(" {error:?}") };
+    }
+    text
 }
 
 fn node_event((key, row): &(Key, Row)) -> String {

@@ -102,6 +102,8 @@ pub(super) struct History {
     /// When instants could be settled, in order.
     pub(super) ticks: Vec<Timestamp>,
     pub(super) stale: u64,
+    /// Runs whose feedback a handler took.
+    pub(super) heard: BTreeSet<RunId>,
     /// Prints the commands whose text, or whose reply's, holds this.
     pub(super) trace: Option<String>,
     pub(super) counts: Counts,
@@ -203,6 +205,14 @@ impl History {
             }
             (Command::BizLog(_), _) => {
                 self.saw(Rare::BizLines);
+                Ok(())
+            }
+            (Command::FeedbackHeard(heard), _) => {
+                for run in &heard.runs {
+                    if self.heard.insert(*run) {
+                        self.saw(Rare::FeedbackHeard);
+                    }
+                }
                 Ok(())
             }
             (_, _) => Ok(()),

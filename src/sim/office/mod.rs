@@ -126,6 +126,10 @@ impl Office {
         self.requests.push_back((command, Origin::Caller(call)));
     }
 
+    pub(super) fn answer_feedback(&mut self, answer: Command) {
+        self.urgent.push_back((answer, Origin::Own));
+    }
+
     pub(super) fn planned(&mut self, jobs: Vec<JobPlan>) {
         if jobs.is_empty() {
             self.planning = false;
@@ -364,7 +368,7 @@ impl Office {
             }
             Effect::NeedsPlan(_) => self.needs_plan = true,
             // What a TaskTracker is told of its slots is for people: it is given no more than the tables let it have.
-            Effect::Held(_) | Effect::Finished(_) | Effect::MoreToExpire => {}
+            Effect::Held(_) | Effect::Finished(_) | Effect::MoreToExpire | Effect::Feedback(_) => {}
         }
     }
 

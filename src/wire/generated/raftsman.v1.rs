@@ -47,10 +47,10 @@ pub struct Job {
     /// What happens when a live job has the same task id in the same node group; IGNORE unless given.
     #[prost(enumeration = "OnConflict", tag = "19")]
     pub on_conflict: i32,
-    /// Whether a JobClient wants to hear the outcome. Refused until feedback exists.
+    /// Whether a JobClient of `submit_node_group` shall hear how each run ended: docs/feedback.md.
     #[prost(bool, tag = "20")]
     pub need_feedback: bool,
-    /// The group of JobClients that hears the outcome. Refused until feedback exists.
+    /// The group of JobClients that the job comes from; needed with `need_feedback`.
     #[prost(string, tag = "21")]
     pub submit_node_group: ::prost::alloc::string::String,
     /// W3C trace context, carried from the submit to the runner.
@@ -996,7 +996,8 @@ pub struct UpdateRequest {
     /// Which fields change, such as `priority`, `params` (all of them), `cron.expression` or `retry.retries_max`. Those that
     /// may: node_group, kind, content_type, payload, params, priority, trigger_time, trigger_delay, cron (and its fields),
     /// repeat (and its fields), retry (and its fields), run_timeout, start_deadline, rely_on_previous_cycle, misfire,
-    /// misfire_after. The type of the job stays: it changes by submitting it again with on_conflict REPLACE.
+    /// misfire_after, need_feedback, submit_node_group. The type of the job stays: it changes by submitting it again with
+    /// on_conflict REPLACE.
     #[prost(message, optional, tag = "4")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
     /// The revision that its caller saw; 0 takes any.
@@ -6762,6 +6763,1004 @@ pub mod cluster_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// From the JobClient.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListenRequest {
+    /// Exactly one.
+    #[prost(oneof = "listen_request::Message", tags = "1, 2, 3")]
+    pub message: ::core::option::Option<listen_request::Message>,
+}
+/// Nested message and enum types in `ListenRequest`.
+pub mod listen_request {
+    /// Exactly one.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Message {
+        /// Who I am and for which group I listen. The first message of every stream.
+        #[prost(message, tag = "1")]
+        Hello(super::ListenHello),
+        /// My handler succeeded for these; do not tell them again.
+        #[prost(message, tag = "2")]
+        Heard(super::FeedbackHeard),
+        /// My handler failed for these; tell them again later.
+        #[prost(message, tag = "3")]
+        Failed(super::FeedbackFailed),
+    }
+}
+/// To the JobClient.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListenResponse {
+    /// Exactly one.
+    #[prost(oneof = "listen_response::Message", tags = "1, 2")]
+    pub message: ::core::option::Option<listen_response::Message>,
+}
+/// Nested message and enum types in `ListenResponse`.
+pub mod listen_response {
+    /// Exactly one.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Message {
+        /// The leader tells this stream from now on.
+        #[prost(message, tag = "1")]
+        Welcome(super::ListenWelcome),
+        /// How runs ended.
+        #[prost(message, tag = "2")]
+        Feedback(super::FeedbackBatch),
+    }
+}
+/// Who listens.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListenHello {
+    /// The group of JobClients: the `submit_node_group` of the jobs whose ends it hears.
+    #[prost(string, tag = "1")]
+    pub node_group: ::prost::alloc::string::String,
+    /// A name for people.
+    #[prost(string, tag = "2")]
+    pub identity: ::prost::alloc::string::String,
+    /// Drawn once per process start.
+    #[prost(uint64, tag = "3")]
+    pub start_number: u64,
+    /// How many it takes before it has answered, 1 to 1,024; 0 means 64.
+    #[prost(uint32, tag = "4")]
+    pub window: u32,
+}
+/// The stream is open.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListenWelcome {
+    /// The term of the leader.
+    #[prost(uint64, tag = "1")]
+    pub term: u64,
+}
+/// Some feedback.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FeedbackBatch {
+    /// At most as many as the window has room for.
+    #[prost(message, repeated, tag = "1")]
+    pub feedback: ::prost::alloc::vec::Vec<Feedback>,
+}
+/// How one run ended. Its id is the run's: the same run is never told under another id, and what comes again is the same.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Feedback {
+    /// The unique id, such as `42.0/3`.
+    #[prost(string, tag = "1")]
+    pub run_id: ::prost::alloc::string::String,
+    /// Of which job.
+    #[prost(string, tag = "2")]
+    pub job_id: ::prost::alloc::string::String,
+    /// The node group of the TaskTrackers that executed it.
+    #[prost(string, tag = "3")]
+    pub node_group: ::prost::alloc::string::String,
+    /// The submitter's name for the job.
+    #[prost(string, tag = "4")]
+    pub task_id: ::prost::alloc::string::String,
+    /// Of the payload.
+    #[prost(string, tag = "5")]
+    pub kind: ::prost::alloc::string::String,
+    /// As they were submitted.
+    #[prost(btree_map = "string, string", tag = "6")]
+    pub params: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Which revision of the job it ran.
+    #[prost(uint64, tag = "7")]
+    pub revision: u64,
+    /// SUCCEEDED, FAILED, DEAD or CANCELLED.
+    #[prost(enumeration = "RunState", tag = "8")]
+    pub state: i32,
+    /// LTS's `success`: whether it succeeded.
+    #[prost(bool, tag = "9")]
+    pub success: bool,
+    /// What the runner returned.
+    #[prost(bytes = "bytes", tag = "10")]
+    pub result: ::prost::bytes::Bytes,
+    /// Why it did not succeed.
+    #[prost(string, tag = "11")]
+    pub error: ::prost::alloc::string::String,
+    /// The planned instant.
+    #[prost(message, optional, tag = "12")]
+    pub planned_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it ended.
+    #[prost(message, optional, tag = "13")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// How often it was executed.
+    #[prost(uint32, tag = "14")]
+    pub executions: u32,
+    /// The last execution's fencing token; 0 if there was none.
+    #[prost(uint64, tag = "15")]
+    pub execution: u64,
+    /// Which try this is, from 1. It grows with each handler that failed.
+    #[prost(uint32, tag = "16")]
+    pub attempt: u32,
+}
+/// Handlers that succeeded.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FeedbackHeard {
+    /// Which.
+    #[prost(string, repeated, tag = "1")]
+    pub run_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Handlers that failed.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FeedbackFailed {
+    /// Which, and why.
+    #[prost(message, repeated, tag = "1")]
+    pub failures: ::prost::alloc::vec::Vec<FeedbackFailure>,
+}
+/// One handler that failed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FeedbackFailure {
+    /// Which.
+    #[prost(string, tag = "1")]
+    pub run_id: ::prost::alloc::string::String,
+    /// As the feedback said it.
+    #[prost(uint32, tag = "2")]
+    pub attempt: u32,
+    /// For people; cut to 1 KiB.
+    #[prost(string, tag = "3")]
+    pub error: ::prost::alloc::string::String,
+}
+/// Feedback that was not heard yet.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StoredFeedback {
+    /// What is told; `attempt` is the next try.
+    #[prost(message, optional, tag = "1")]
+    pub feedback: ::core::option::Option<Feedback>,
+    /// What it waits for.
+    #[prost(enumeration = "FeedbackState", tag = "2")]
+    pub state: i32,
+    /// How many handlers have failed.
+    #[prost(uint32, tag = "3")]
+    pub tries: u32,
+    /// What the last of them said.
+    #[prost(string, tag = "4")]
+    pub handler_error: ::prost::alloc::string::String,
+    /// From when on it is told, or since when it is dead.
+    #[prost(message, optional, tag = "5")]
+    pub since_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// See JobClientService.ListFeedback.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListFeedbackRequest {
+    /// The group of JobClients.
+    #[prost(string, tag = "1")]
+    pub node_group: ::prost::alloc::string::String,
+    /// Only this state.
+    #[prost(enumeration = "FeedbackState", tag = "2")]
+    pub state: i32,
+    /// At most so many; 0 means 50, more than 1,000 means 1,000.
+    #[prost(int32, tag = "3")]
+    pub page_size: i32,
+    /// Where the last page ended.
+    #[prost(string, tag = "4")]
+    pub page_token: ::prost::alloc::string::String,
+    /// How fresh.
+    #[prost(enumeration = "Consistency", tag = "5")]
+    pub consistency: i32,
+}
+/// See JobClientService.ListFeedback.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListFeedbackResponse {
+    /// One page, by run.
+    #[prost(message, repeated, tag = "1")]
+    pub feedback: ::prost::alloc::vec::Vec<StoredFeedback>,
+    /// For the next page; empty at the end.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+    /// What the answer reflects.
+    #[prost(message, optional, tag = "3")]
+    pub read: ::core::option::Option<ReadMark>,
+}
+/// See JobClientService.ListFeedbackGroups.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListFeedbackGroupsRequest {
+    /// How fresh.
+    #[prost(enumeration = "Consistency", tag = "1")]
+    pub consistency: i32,
+}
+/// See JobClientService.ListFeedbackGroups.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListFeedbackGroupsResponse {
+    /// By name.
+    #[prost(message, repeated, tag = "1")]
+    pub groups: ::prost::alloc::vec::Vec<FeedbackGroup>,
+    /// What the answer reflects.
+    #[prost(message, optional, tag = "2")]
+    pub read: ::core::option::Option<ReadMark>,
+}
+/// The feedback of one group of JobClients, since the cluster began; `made` is the sum of the others but `failed`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FeedbackGroup {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub node_group: ::prost::alloc::string::String,
+    /// Runs that ended and wanted feedback.
+    #[prost(uint64, tag = "2")]
+    pub made: u64,
+    /// Waiting to be heard now.
+    #[prost(uint64, tag = "3")]
+    pub pending: u64,
+    /// Dead letters now.
+    #[prost(uint64, tag = "4")]
+    pub dead: u64,
+    /// Handled by a JobClient.
+    #[prost(uint64, tag = "5")]
+    pub heard: u64,
+    /// Lost since a list was full. Anything but 0 wants a look.
+    #[prost(uint64, tag = "6")]
+    pub dropped: u64,
+    /// Lost since nobody heard it within its time. Anything but 0 wants a look.
+    #[prost(uint64, tag = "7")]
+    pub expired: u64,
+    /// Given up by an operator.
+    #[prost(uint64, tag = "8")]
+    pub discarded: u64,
+    /// Handlers that failed.
+    #[prost(uint64, tag = "9")]
+    pub failed: u64,
+}
+/// Which feedback an operator means.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FeedbackSelection {
+    /// Exactly one.
+    #[prost(oneof = "feedback_selection::Which", tags = "1, 2, 3")]
+    pub which: ::core::option::Option<feedback_selection::Which>,
+}
+/// Nested message and enum types in `FeedbackSelection`.
+pub mod feedback_selection {
+    /// Exactly one.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Which {
+        /// These runs'.
+        #[prost(message, tag = "1")]
+        Runs(super::FeedbackRuns),
+        /// All dead letters.
+        #[prost(message, tag = "2")]
+        Dead(super::AllDead),
+        /// All that waits.
+        #[prost(message, tag = "3")]
+        Pending(super::AllPending),
+    }
+}
+/// Some runs.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FeedbackRuns {
+    /// At most 1,000.
+    #[prost(string, repeated, tag = "1")]
+    pub run_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// All dead letters.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AllDead {}
+/// All that waits to be heard.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AllPending {}
+/// See JobClientService.RetryFeedback.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetryFeedbackRequest {
+    /// The group of JobClients.
+    #[prost(string, tag = "1")]
+    pub node_group: ::prost::alloc::string::String,
+    /// Which.
+    #[prost(message, optional, tag = "2")]
+    pub selection: ::core::option::Option<FeedbackSelection>,
+}
+/// See JobClientService.RetryFeedback.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetryFeedbackResponse {
+    /// How many are told now that were not before.
+    #[prost(uint64, tag = "1")]
+    pub moved: u64,
+    /// Where it was committed last.
+    #[prost(message, optional, tag = "2")]
+    pub committed: ::core::option::Option<Committed>,
+}
+/// See JobClientService.DropFeedback.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DropFeedbackRequest {
+    /// The group of JobClients.
+    #[prost(string, tag = "1")]
+    pub node_group: ::prost::alloc::string::String,
+    /// Which.
+    #[prost(message, optional, tag = "2")]
+    pub selection: ::core::option::Option<FeedbackSelection>,
+}
+/// See JobClientService.DropFeedback.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DropFeedbackResponse {
+    /// How many were given up.
+    #[prost(uint64, tag = "1")]
+    pub moved: u64,
+    /// Where it was committed last.
+    #[prost(message, optional, tag = "2")]
+    pub committed: ::core::option::Option<Committed>,
+}
+/// What feedback waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum FeedbackState {
+    /// No filter.
+    Unspecified = 0,
+    /// A JobClient that listens, or its next try.
+    Pending = 1,
+    /// An operator: its tries are used up.
+    Dead = 2,
+}
+impl FeedbackState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "FEEDBACK_STATE_UNSPECIFIED",
+            Self::Pending => "FEEDBACK_STATE_PENDING",
+            Self::Dead => "FEEDBACK_STATE_DEAD",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "FEEDBACK_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "FEEDBACK_STATE_PENDING" => Some(Self::Pending),
+            "FEEDBACK_STATE_DEAD" => Some(Self::Dead),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod job_client_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Tells JobClients how runs ended, at least once each, and shows what nobody has heard yet.
+    #[derive(Debug, Clone)]
+    pub struct JobClientServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl JobClientServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> JobClientServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> JobClientServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            JobClientServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// One stream for one JobClient that listens for a group, at the leader; any other JobTracker refuses with NOT_LEADER.
+        /// The first message is ListenHello, its answer is ListenWelcome.
+        pub async fn listen(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::ListenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ListenResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.JobClientService/Listen",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.JobClientService", "Listen"));
+            self.inner.streaming(req, path, codec).await
+        }
+        /// Lists what a group has not heard yet, and its dead letters, by run.
+        pub async fn list_feedback(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListFeedbackRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListFeedbackResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.JobClientService/ListFeedback",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.JobClientService", "ListFeedback"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the groups that have, or had, feedback, with its counters.
+        pub async fn list_feedback_groups(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListFeedbackGroupsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListFeedbackGroupsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.JobClientService/ListFeedbackGroups",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("raftsman.v1.JobClientService", "ListFeedbackGroups"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Has dead letters, or what waits for its next try, told now, with all tries again. Doing it twice does no more.
+        pub async fn retry_feedback(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RetryFeedbackRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RetryFeedbackResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.JobClientService/RetryFeedback",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("raftsman.v1.JobClientService", "RetryFeedback"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gives feedback up: nobody will hear it. Doing it twice does no more.
+        pub async fn drop_feedback(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DropFeedbackRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DropFeedbackResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.v1.JobClientService/DropFeedback",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("raftsman.v1.JobClientService", "DropFeedback"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(any(test, feature = "node"))]
+pub mod job_client_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with JobClientServiceServer.
+    #[async_trait]
+    pub trait JobClientService: std::marker::Send + std::marker::Sync + 'static {
+        /// Server streaming response type for the Listen method.
+        type ListenStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ListenResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// One stream for one JobClient that listens for a group, at the leader; any other JobTracker refuses with NOT_LEADER.
+        /// The first message is ListenHello, its answer is ListenWelcome.
+        async fn listen(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::ListenRequest>>,
+        ) -> std::result::Result<tonic::Response<Self::ListenStream>, tonic::Status>;
+        /// Lists what a group has not heard yet, and its dead letters, by run.
+        async fn list_feedback(
+            &self,
+            request: tonic::Request<super::ListFeedbackRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListFeedbackResponse>,
+            tonic::Status,
+        >;
+        /// Lists the groups that have, or had, feedback, with its counters.
+        async fn list_feedback_groups(
+            &self,
+            request: tonic::Request<super::ListFeedbackGroupsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListFeedbackGroupsResponse>,
+            tonic::Status,
+        >;
+        /// Has dead letters, or what waits for its next try, told now, with all tries again. Doing it twice does no more.
+        async fn retry_feedback(
+            &self,
+            request: tonic::Request<super::RetryFeedbackRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RetryFeedbackResponse>,
+            tonic::Status,
+        >;
+        /// Gives feedback up: nobody will hear it. Doing it twice does no more.
+        async fn drop_feedback(
+            &self,
+            request: tonic::Request<super::DropFeedbackRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DropFeedbackResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Tells JobClients how runs ended, at least once each, and shows what nobody has heard yet.
+    #[derive(Debug)]
+    pub struct JobClientServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> JobClientServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for JobClientServiceServer<T>
+    where
+        T: JobClientService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/raftsman.v1.JobClientService/Listen" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListenSvc<T: JobClientService>(pub Arc<T>);
+                    impl<
+                        T: JobClientService,
+                    > tonic::server::StreamingService<super::ListenRequest>
+                    for ListenSvc<T> {
+                        type Response = super::ListenResponse;
+                        type ResponseStream = T::ListenStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::ListenRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as JobClientService>::listen(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListenSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.JobClientService/ListFeedback" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListFeedbackSvc<T: JobClientService>(pub Arc<T>);
+                    impl<
+                        T: JobClientService,
+                    > tonic::server::UnaryService<super::ListFeedbackRequest>
+                    for ListFeedbackSvc<T> {
+                        type Response = super::ListFeedbackResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListFeedbackRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as JobClientService>::list_feedback(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListFeedbackSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.JobClientService/ListFeedbackGroups" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListFeedbackGroupsSvc<T: JobClientService>(pub Arc<T>);
+                    impl<
+                        T: JobClientService,
+                    > tonic::server::UnaryService<super::ListFeedbackGroupsRequest>
+                    for ListFeedbackGroupsSvc<T> {
+                        type Response = super::ListFeedbackGroupsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListFeedbackGroupsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as JobClientService>::list_feedback_groups(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListFeedbackGroupsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.JobClientService/RetryFeedback" => {
+                    #[allow(non_camel_case_types)]
+                    struct RetryFeedbackSvc<T: JobClientService>(pub Arc<T>);
+                    impl<
+                        T: JobClientService,
+                    > tonic::server::UnaryService<super::RetryFeedbackRequest>
+                    for RetryFeedbackSvc<T> {
+                        type Response = super::RetryFeedbackResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RetryFeedbackRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as JobClientService>::retry_feedback(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RetryFeedbackSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.v1.JobClientService/DropFeedback" => {
+                    #[allow(non_camel_case_types)]
+                    struct DropFeedbackSvc<T: JobClientService>(pub Arc<T>);
+                    impl<
+                        T: JobClientService,
+                    > tonic::server::UnaryService<super::DropFeedbackRequest>
+                    for DropFeedbackSvc<T> {
+                        type Response = super::DropFeedbackResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DropFeedbackRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as JobClientService>::drop_feedback(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DropFeedbackSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for JobClientServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "raftsman.v1.JobClientService";
+    impl<T> tonic::server::NamedService for JobClientServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// See MonitorService.QuerySeries.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct QuerySeriesRequest {
@@ -7572,10 +8571,10 @@ pub struct Node {
     /// Its stable name.
     #[prost(string, tag = "2")]
     pub identity: ::prost::alloc::string::String,
-    /// Of a TaskTracker.
+    /// Of a TaskTracker or JobClient.
     #[prost(string, tag = "3")]
     pub node_group: ::prost::alloc::string::String,
-    /// A TaskTracker's session; a JobTracker's node id.
+    /// A TaskTracker's session; a JobTracker's node id; a JobClient's start number.
     #[prost(string, tag = "4")]
     pub id: ::prost::alloc::string::String,
     /// Whether the cluster hears it.
@@ -8050,7 +9049,8 @@ pub mod node_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Lists JobTrackers and TaskTrackers.
+        /// Lists JobTrackers, TaskTrackers, and the JobClients that listen for feedback: those only at the leader, which alone
+        /// knows them.
         pub async fn list_nodes(
             &mut self,
             request: impl tonic::IntoRequest<super::ListNodesRequest>,
@@ -8294,7 +9294,8 @@ pub mod node_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with NodeServiceServer.
     #[async_trait]
     pub trait NodeService: std::marker::Send + std::marker::Sync + 'static {
-        /// Lists JobTrackers and TaskTrackers.
+        /// Lists JobTrackers, TaskTrackers, and the JobClients that listen for feedback: those only at the leader, which alone
+        /// knows them.
         async fn list_nodes(
             &self,
             request: tonic::Request<super::ListNodesRequest>,

@@ -73,6 +73,43 @@ fn begun(execs: &[Exec]) -> Option<usize> {
 
 const LIES: &[Lie] = &[
     Lie {
+        says: "an end was heard by nobody",
+        noticed_by: &["B5"],
+        tell: |evidence| {
+            let run = evidence.heard.first()?.run.clone();
+            evidence.heard.retain(|heard| heard.run != run);
+            Some(())
+        },
+    },
+    Lie {
+        says: "feedback was acknowledged although its handler failed",
+        noticed_by: &["B5"],
+        tell: |evidence| {
+            let run = evidence.heard.iter().find(|heard| !heard.ok)?.run.clone();
+            evidence.heard.iter_mut().filter(|heard| heard.run == run).for_each(|heard| heard.ok = false);
+            Some(())
+        },
+    },
+    Lie {
+        says: "feedback tells another fate than the ledger",
+        noticed_by: &["B5"],
+        tell: |evidence| {
+            let heard = evidence.heard.iter_mut().find(|heard| heard.state == "RUN_STATE_SUCCEEDED")?;
+            heard.state = "RUN_STATE_DEAD".into();
+            Some(())
+        },
+    },
+    Lie {
+        says: "feedback came of a run that never was",
+        noticed_by: &["B5"],
+        tell: |evidence| {
+            let mut heard = evidence.heard.first()?.clone();
+            heard.run = format!("{}/77", heard.run.split('/').next()?);
+            evidence.heard.push(heard);
+            Some(())
+        },
+    },
+    Lie {
         says: "one node replied otherwise",
         noticed_by: &["A1"],
         tell: |evidence| {

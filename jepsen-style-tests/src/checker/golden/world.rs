@@ -14,7 +14,7 @@ use crate::checker::reply::{CancelAnswer, Push, Reply, SubmitAnswer};
 use crate::checker::words::{At, Id, RunRef};
 use crate::history::{
     Applied, AppliedCommand, Effect, Event, EventKind, Exec, ExecEvent, Fault, FaultEdge, FaultOutcome,
-    RunInfo, Save, SaveEvent,
+    Heard, RunInfo, Save, SaveEvent,
 };
 
 /// The monotonic clock when the world begins.
@@ -35,6 +35,7 @@ pub(super) struct World {
     history: Vec<Event>,
     execs: Vec<Exec>,
     effects: Vec<Effect>,
+    heard: Vec<Heard>,
     faults: Vec<Fault>,
     process: u64,
     names: u64,
@@ -74,6 +75,7 @@ pub(super) fn honest(seed: u64) -> Evidence {
         history: Vec::new(),
         execs: Vec::new(),
         effects: Vec::new(),
+        heard: Vec::new(),
         faults: Vec::new(),
         process: 0,
         names: 0,
@@ -154,6 +156,7 @@ impl World {
             let jobs = self.jobs.clone();
             jobs.iter().for_each(|(task, id)| self.get(task, *id, node));
         }
+        self.listen();
         let drained = self.ms;
         self.pass(1, 5);
         let periodic: Vec<(String, Id)> = self.jobs[..2].to_vec();
@@ -190,6 +193,7 @@ impl World {
             history: self.history,
             execs: self.execs,
             effects: self.effects,
+            heard: self.heard,
             faults: self.faults,
             logs: NODES.map(|node| (node.to_owned(), self.entries.clone())).into(),
             digests: Vec::new(),
@@ -307,6 +311,9 @@ impl World {
         self.names += 1;
         let task = format!("t{}", self.names);
         let mut spec = json!({"task_id": task, "node_group": "g", "kind": "k", "backoff": {"fixed_ms": 50}});
+        if self.names % 2 == 0 {
+            (spec["submit_node_group"], spec["need_feedback"]) = (json!("ears"), json!(true));
+        }
         for (name, value) in what.as_object().expect("an object") {
             spec[name] = value.clone();
         }
@@ -616,6 +623,39 @@ impl World {
             matches!(&reply, Some(Reply::Submitted(answers)) if matches!(answers[0], SubmitAnswer::Replaced { .. }))
         );
         self.cancel(id, &task);
+    }
+
+    /// What has ended by then is heard: some after a handler failed, one again since its answer was lost.
+    fn listen(&mut self) {
+        let jobs = self.model.jobs.iter();
+        let told = jobs.flat_map(|(job, it)| {
+            let told = it.runs.iter().filter(|(_, run)| run.is_told());
+            told.map(|(number, run)| (RunRef { job: *job, number: *number }, run.state))
+        });
+        let told: Vec<(RunRef, State)> = told.collect();
+        for (place, (run, state)) in told.into_iter().enumerate() {
+            let State::Ended(fate) = state else { continue };
+            let state = format!("RUN_STATE_{}", format!("{fate:?}").to_uppercase());
+            let times: &[bool] = match place % 5 {
+                0 => &[false, true],
+                1 => &[true, true],
+                _ => &[true],
+            };
+            for ok in times {
+                self.pass(1, 5);
+                let (t, run, state) = (self.t(), run.to_string(), state.clone());
+                self.heard.push(Heard {
+                    t,
+                    client: "c1".into(),
+                    run,
+                    job: "t".into(),
+                    state,
+                    attempt: 1,
+                    ok: *ok,
+                });
+            }
+            self.commit(vec![json!({"feedback_heard": {"client_group": "ears", "runs": [run.to_string()]}})]);
+        }
     }
 
     fn drain(&mut self) {

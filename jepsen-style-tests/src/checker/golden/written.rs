@@ -11,6 +11,7 @@ pub(super) fn reply_json(reply: &Reply) -> Value {
         Reply::Online(id) => json!({"online": id.to_string()}),
         Reply::Terminating(id) => json!({"terminating": id.0.to_string()}),
         Reply::Retried(run) => json!({"retried": run.to_string()}),
+        Reply::FeedbackMoved(count) => json!({"feedback_moved": count}),
         Reply::Refused(refusal) => json!({"refused": {"reason": refusal.reason}}),
         Reply::Submitted(answers) => json!({"submitted": answers.iter().map(submitted).collect::<Vec<_>>()}),
         Reply::Cancelled(answer) => json!({"cancelled": cancelled(answer)}),

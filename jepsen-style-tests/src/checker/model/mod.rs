@@ -139,6 +139,23 @@ pub(crate) struct Run {
     said: Vec<(Id, super::command::Action)>,
 }
 
+impl Run {
+    /// Whether JobClients are to hear how it ended: it asked for it, it has ended, and it was not skipped or cancelled
+    /// before anything of it was executed.
+    pub(crate) fn is_told(&self) -> bool {
+        let ran = match self.state {
+            State::Ended(Fate::Succeeded | Fate::Failed | Fate::Dead) => true,
+            State::Ended(Fate::Cancelled) => self.executions > 0,
+            State::Ended(Fate::Skipped)
+            | State::Waiting { .. }
+            | State::Ready
+            | State::Suspended { .. }
+            | State::Executing(_) => false,
+        };
+        ran && self.spec.need_feedback
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     Waiting {
@@ -283,6 +300,11 @@ impl Model {
             Command::BizLog(_) => {
                 self.ids.unsure = true;
                 Reply::Done {}
+            }
+            // What JobClients hear changes nothing for the jobs; `feedback` judges it.
+            Command::FeedbackHeard { .. } | Command::FeedbackFailed { .. } => Reply::Done {},
+            Command::FeedbackRetry(_) | Command::FeedbackDrop(_) => {
+                recorded.cloned().unwrap_or(Reply::FeedbackMoved(0))
             }
             // Alarms change nothing of a job; those that begin take ids.
             Command::SetAlarms(_) => {

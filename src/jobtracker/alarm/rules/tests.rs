@@ -208,6 +208,18 @@ fn a_jobtracker_that_is_silent_or_has_a_wrong_clock_is_named() {
 }
 
 #[test]
+fn feedback_that_nobody_takes_is_an_alarm_before_it_is_dropped() {
+    let kept = |kept| {
+        move |_| Numbers { feedback: BTreeMap::from([(group(), (kept, 1_000))]), ..Numbers::default() }
+    };
+    let mut watch = Watch::new();
+    assert_eq!(watch.until(100, cluster(kept(799))), [""; 0]);
+    assert_eq!(watch.until(200, cluster(kept(800))), ["105 feedback_backlog trade raised"]);
+    assert_eq!(watch.until(300, cluster(kept(640))), [""; 0], "64 % is a fifth below");
+    assert_eq!(watch.until(400, cluster(kept(639))), ["365 feedback_backlog trade over"]);
+}
+
+#[test]
 fn a_node_tells_of_itself() {
     let local = Local {
         leaderless: Some(Duration::from_secs(10)),

@@ -4,6 +4,7 @@
 //! the hellos by the next leader. Commit, then push; act, then ack.
 
 mod entry;
+mod feedback;
 mod gathered;
 mod proposal;
 mod sessions;
@@ -25,6 +26,7 @@ use crate::machine::limits::PLAN_JOBS_MAX;
 use crate::machine::reply::Refusal;
 use crate::machine::{Applied, BaseError, Command, Effect, Machine, Reply};
 use crate::planted::{self, Bug};
+use feedback::Notifying;
 use gathered::Gathered;
 use proposal::Origin;
 pub(super) use proposal::Proposed;
@@ -60,6 +62,7 @@ pub(super) struct Leading {
     planning: bool,
     /// Sessions whose end is proposed.
     ending: BTreeSet<SessionId>,
+    notifying: Notifying,
     expire_at: Instant,
     gathered: Gathered,
     /// No majority is heard: until then nothing is tried.
@@ -90,6 +93,7 @@ impl Leading {
             needs_plan: true,
             planning: false,
             ending: BTreeSet::new(),
+            notifying: Notifying::new(now),
             expire_at: now + EXPIRE_EVERY,
             gathered: Gathered::new(stats_every, machine.read().now()),
             rests_until: now,
@@ -123,6 +127,10 @@ impl Leading {
                 }
             }
             ToLeader::Detached { stream } => self.detach(now, stream),
+            ToLeader::Listen { listening, outbox, stream } => self.listen(listening, outbox, stream),
+            ToLeader::FromClient { stream, what, pass } => self.hear_client(stream, what, pass),
+            ToLeader::Unlisten { stream } => self.unlisten(stream),
+            ToLeader::Listeners(asked) => self.notifying.show(asked),
             ToLeader::Planned(jobs) if jobs.is_empty() => self.planning = false,
             ToLeader::Planned(jobs) => {
                 self.lanes.push(Lane::Drain, Command::Plan(Plan { jobs }), Origin::Plan)
@@ -134,6 +142,7 @@ impl Leading {
     /// The loop was away for so long that it must have been frozen.
     pub(super) fn thawed(&mut self, now: Instant) {
         self.dispatcher.step(now, Event::Thawed);
+        self.notifying.thawed(now);
     }
 
     /// Time passed: silence, overdue runs, old rows.
@@ -163,6 +172,7 @@ impl Leading {
                 Intent::Offline { .. } | Intent::Dispatch { .. } => {}
             }
         }
+        self.count_unanswered(now);
         if now >= self.expire_at {
             self.expire_at = now + EXPIRE_EVERY;
             self.lanes.push(Lane::Drain, Command::Expire, Origin::Own);
@@ -171,7 +181,8 @@ impl Leading {
 
     /// When `tick` has something to do.
     pub(super) fn next_tick(&self) -> Instant {
-        let next = self.dispatcher.next_check().map_or(self.expire_at, |check| check.min(self.expire_at));
+        let checks = self.dispatcher.next_check().into_iter().chain(self.notifying.next_check());
+        let next = checks.fold(self.expire_at, Instant::min);
         next.max(self.rests_until)
     }
 
@@ -244,6 +255,9 @@ impl Leading {
             self.dispatcher.step(now, Event::Concluded { session, executions });
             self.mark_dirty_group_of(session);
         }
+        if let Origin::Feedback { group, runs, .. } = origin {
+            self.notifying.concluded(group, runs);
+        }
     }
 
     fn answer(&mut self, now: Instant, origin: Origin, index: u64, reply: Reply) -> Result<(), BaseError> {
@@ -291,7 +305,7 @@ impl Leading {
             (Origin::Hello(attaching), _) => {
                 send(&attaching.outbox, ToTracker::Refused(Refused::SessionEnded));
             }
-            (Origin::Completed { .. } | Origin::Own, _) => {}
+            (Origin::Completed { .. } | Origin::Feedback { .. } | Origin::Own, _) => {}
         }
         Ok(())
     }
@@ -308,6 +322,7 @@ impl Leading {
             Effect::Held(session) => self.tell_holds(session)?,
             Effect::NeedsPlan(JobId(_)) => self.needs_plan = true,
             Effect::Finished(RunId { .. }) => {}
+            Effect::Feedback(group) => self.notifying.look_at(group),
             Effect::MoreToExpire => self.expire_at = now + EXPIRE_MORE_AFTER,
         }
         Ok(())
@@ -337,7 +352,7 @@ impl Leading {
                 Origin::Offline { session, .. } => {
                     self.ending.remove(&session);
                 }
-                Origin::Own => {}
+                Origin::Feedback { .. } | Origin::Own => {}
             }
         }
     }

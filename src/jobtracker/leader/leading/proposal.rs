@@ -2,9 +2,10 @@
 
 use tokio::sync::oneshot;
 
-use crate::domain::{ExecutionId, Kind, NodeGroup, SessionId};
+use crate::dispatch::client_notifier::Listening;
+use crate::domain::{ExecutionId, Kind, NodeGroup, RunId, SessionId};
 use crate::jobtracker::leader::lanes::{Lane, Pass};
-use crate::jobtracker::session::{FromTracker, Hello, Outbox};
+use crate::jobtracker::session::{ClientOutbox, FromClient, FromTracker, Hello, Outbox};
 use crate::machine::command::{JobPlan, OfflineReason};
 use crate::machine::{Applied, Command, LogEntry, Reply};
 
@@ -24,25 +25,84 @@ pub enum Outcome {
 /// What reaches the leader's loop.
 #[derive(Debug)]
 pub enum ToLeader {
-    Propose { lane: Lane, command: Command, pass: Pass, reply: oneshot::Sender<Outcome> },
-    Hello { hello: Hello, outbox: Outbox, stream: u64 },
-    From { stream: u64, what: FromTracker, pass: Pass },
-    Detached { stream: u64 },
+    Propose {
+        lane: Lane,
+        command: Command,
+        pass: Pass,
+        reply: oneshot::Sender<Outcome>,
+    },
+    Hello {
+        hello: Hello,
+        outbox: Outbox,
+        stream: u64,
+    },
+    From {
+        stream: u64,
+        what: FromTracker,
+        pass: Pass,
+    },
+    Detached {
+        stream: u64,
+    },
     Planned(Vec<JobPlan>),
+    /// A JobClient listens.
+    Listen {
+        listening: Listening,
+        outbox: ClientOutbox,
+        stream: u64,
+    },
+    FromClient {
+        stream: u64,
+        what: FromClient,
+        pass: Pass,
+    },
+    /// A JobClient's stream ended.
+    Unlisten {
+        stream: u64,
+    },
+    /// Who listens now.
+    Listeners(oneshot::Sender<Vec<Listening>>),
 }
 
 /// Who wants to know what became of a command.
 #[derive(Debug)]
 pub(super) enum Origin {
-    Caller { reply: oneshot::Sender<Outcome>, _pass: Pass },
+    Caller {
+        reply: oneshot::Sender<Outcome>,
+        _pass: Pass,
+    },
     Hello(Box<Attaching>),
-    Completed { session: SessionId, executions: Vec<ExecutionId>, _pass: Pass },
-    BizLogs { session: SessionId, up_to: Vec<(ExecutionId, u64)>, _pass: Pass },
-    Samples { session: SessionId, up_to: u64, _pass: Pass },
-    Dispatch { session: SessionId, asked: u32 },
-    Offline { session: SessionId, reason: OfflineReason },
+    Completed {
+        session: SessionId,
+        executions: Vec<ExecutionId>,
+        _pass: Pass,
+    },
+    BizLogs {
+        session: SessionId,
+        up_to: Vec<(ExecutionId, u64)>,
+        _pass: Pass,
+    },
+    Samples {
+        session: SessionId,
+        up_to: u64,
+        _pass: Pass,
+    },
+    Dispatch {
+        session: SessionId,
+        asked: u32,
+    },
+    Offline {
+        session: SessionId,
+        reason: OfflineReason,
+    },
     Plan,
     Tick,
+    /// What JobClients answered, or did not.
+    Feedback {
+        group: NodeGroup,
+        runs: Vec<RunId>,
+        _pass: Option<Pass>,
+    },
     Own,
 }
 
@@ -78,6 +138,7 @@ impl Proposed {
             | Origin::Offline { .. }
             | Origin::Plan
             | Origin::Tick
+            | Origin::Feedback { .. }
             | Origin::Own => None,
         });
         let (index, replies, unknown) = match result {
