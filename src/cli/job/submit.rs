@@ -267,7 +267,6 @@ impl Submit {
             trace: self
                 .traceparent
                 .map(|traceparent| pb::TraceContext { traceparent, tracestate: String::new() }),
-            ..Default::default()
         }
     }
 
