@@ -63,7 +63,7 @@ fn delay(tries: u32) -> Millis {
 
 /// The beginning of a text, as much as is kept.
 fn cut(error: &str) -> &str {
-    let end = (0..=HANDLER_ERROR_BYTES_MAX.min(error.len())).rev().find(|at| error.is_char_boundary(*at));
-    let end = end.unwrap_or(0);
+    let longest = error.len().min(HANDLER_ERROR_BYTES_MAX);
+    let end = (0..=longest).rev().find(|at| error.is_char_boundary(*at)).unwrap_or(0);
     &error[..end]
 }

@@ -311,7 +311,7 @@ impl World {
         self.names += 1;
         let task = format!("t{}", self.names);
         let mut spec = json!({"task_id": task, "node_group": "g", "kind": "k", "backoff": {"fixed_ms": 50}});
-        if self.names % 2 == 0 {
+        if self.names.is_multiple_of(2) {
             (spec["submit_node_group"], spec["need_feedback"]) = (json!("ears"), json!(true));
         }
         for (name, value) in what.as_object().expect("an object") {
