@@ -2,8 +2,9 @@
 //! is gone.
 
 use super::{Broken, History};
-use crate::domain::{JobId, RunId, Timestamp};
+use crate::domain::{JobId, JobType, RunId, Timestamp};
 use crate::machine::Reply;
+use crate::machine::command::Plan;
 use crate::machine::reply::ActAnswer;
 use crate::sim::rare::Rare;
 
@@ -16,15 +17,38 @@ pub(super) struct Rest {
     settled_until: Timestamp,
 }
 
+/// A cron that was resumed: until it is planned again, nobody knows its instants since it was suspended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Resumed {
+    at: Timestamp,
+    settled_until: Timestamp,
+}
+
 impl History {
+    pub(super) fn planned(&mut self, plan: &Plan) {
+        for job in &plan.jobs {
+            let resumed = self.unplanned.get(&job.job).map(|resumed| resumed.at);
+            if resumed.is_some() && job.resumed == resumed {
+                self.unplanned.remove(&job.job);
+            }
+        }
+    }
+
+    fn is_cron(&self, job: JobId) -> bool {
+        let newest = self.jobs.get(&job).and_then(|revisions| revisions.last());
+        newest.is_some_and(|revision| revision.spec.job_type() == JobType::Cron)
+    }
+
     pub(super) fn acted(&mut self, reply: &Reply) -> Result<(), Broken> {
         match reply {
             Reply::Acted(ActAnswer::Suspended(job)) => {
                 self.saw(Rare::Suspended);
                 let executes = self.executing_of(*job).next().is_some();
                 self.counts.add(Rare::SuspendedWhileExecuting, u64::from(executes));
-                let rest = Rest { order: self.order, settled_until: self.settled_until };
-                self.resting.insert(*job, rest);
+                // Resumed before, and suspended again before anybody planned: it is as if it had not been resumed.
+                let settled_until = self.settled_of(*job);
+                self.unplanned.remove(job);
+                self.resting.insert(*job, Rest { order: self.order, settled_until });
                 Ok(())
             }
             Reply::Acted(ActAnswer::AlreadySuspended(job)) if !self.resting.contains_key(job) => {
@@ -32,7 +56,10 @@ impl History {
             }
             Reply::Acted(ActAnswer::Resumed(job) | ActAnswer::Ended(job)) => {
                 self.saw(Rare::Resumed);
-                self.resting.remove(job);
+                let rest = self.resting.remove(job);
+                if let Some(Rest { settled_until, .. }) = rest.filter(|_| self.is_cron(*job)) {
+                    self.unplanned.insert(*job, Resumed { at: self.now, settled_until });
+                }
                 Ok(())
             }
             Reply::Acted(ActAnswer::NotSuspended(job)) if self.surely_rests(*job) => {
@@ -98,7 +125,9 @@ impl History {
 
     /// Up to when the instants of a job must have their fates if its revision ends now.
     pub(super) fn settled_of(&self, job: JobId) -> Timestamp {
-        self.resting.get(&job).map_or(self.settled_until, |rest| rest.settled_until)
+        let resting = self.resting.get(&job).map(|rest| rest.settled_until);
+        let unplanned = self.unplanned.get(&job).map(|resumed| resumed.settled_until);
+        resting.or(unplanned).unwrap_or(self.settled_until)
     }
 
     /// It was taken to the head of the queue, before its time.

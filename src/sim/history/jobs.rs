@@ -133,6 +133,9 @@ impl History {
         if let Some(last) = revisions.last_mut() {
             last.until = last.until.or(Some(settled_until));
         }
+        // It ends, or has nothing left to start: there is nothing that could rest.
+        self.resting.remove(&job);
+        self.unplanned.remove(&job);
         Ok(())
     }
 

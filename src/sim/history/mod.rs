@@ -96,6 +96,7 @@ pub(super) struct History {
     pub(super) by_hand: BTreeMap<RunId, u64>,
     /// Jobs that are suspended, unless they have ended since.
     resting: BTreeMap<JobId, acts::Rest>,
+    unplanned: BTreeMap<JobId, acts::Resumed>,
     /// Runs that were triggered, and the last command that did.
     triggered: BTreeMap<RunId, u64>,
     pub(super) deleted: BTreeSet<JobId>,
@@ -197,6 +198,10 @@ impl History {
                 for execution in &reclaim.executions {
                     self.reclaimed(*execution, reclaim.reason);
                 }
+                Ok(())
+            }
+            (Command::Plan(plan), _) => {
+                self.planned(plan);
                 Ok(())
             }
             (Command::Tick, _) => {
