@@ -93,7 +93,7 @@ async fn ltss_commands_of_a_jobtracker_answer_in_ltss_form() {
         );
     }
     let unknown = ask(address, "/-/trigger_job_manually_cmd?nodeGroup=trade&jobId=t9", None).await;
-    assert_eq!(code(&unknown), (404, false, "JOB_NOT_FOUND"));
+    assert_eq!(code(&unknown), (400, false, "JOB_NOT_FOUND"));
     let nobody = ask(address, "/-/trigger_job_manually_cmd?nodeGroup=trade", None).await;
     assert_eq!(code(&nobody), (400, false, "INVALID_ARGUMENT"));
     // One byte too many: all of it is read, so the answer is not lost with the connection.

@@ -88,7 +88,21 @@ impl History {
         }
         self.not_before.remove(&run);
         self.triggered.insert(run, self.order);
+        if !self.of_run.contains_key(&run) && self.has_run_once(run.job) {
+            self.resting.remove(&run.job);
+        }
         Ok(())
+    }
+
+    /// Of a one-shot job: the run of its newest revision was dispatched, so that another one is made only after it ended, and
+    /// with it the job and its rest.
+    pub(super) fn has_run_once(&self, job: JobId) -> bool {
+        let Some(newest) = self.jobs.get(&job).and_then(|revisions| revisions.last()) else { return false };
+        let is_one_shot = matches!(newest.spec.job_type(), JobType::RealTime | JobType::TriggerTime);
+        is_one_shot
+            && self
+                .runs_of(job)
+                .any(|run| self.of_run[&run].iter().any(|id| self.executions[id].since > newest.from))
     }
 
     fn deleted(&mut self, job: JobId) -> Result<(), Broken> {

@@ -165,6 +165,9 @@ impl History {
         if is_of_another || self.by_hand.insert(*run, self.order).is_some() || self.of_run.contains_key(run) {
             return Err(format!("{of:?} was retried as {run}, which is not new"));
         }
+        if self.has_run_once(run.job) {
+            self.resting.remove(&run.job);
+        }
         Ok(())
     }
 }
