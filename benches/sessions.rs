@@ -116,12 +116,16 @@ async fn bench() -> anyhow::Result<()> {
 async fn online(client: &JobClient, wanted: usize) -> anyhow::Result<BTreeMap<String, String>> {
     let deadline = Instant::now() + ONLINE_WITHIN;
     loop {
-        let sessions = sessions(client).await?;
-        if sessions.len() == wanted {
-            return Ok(sessions);
+        // The rush of all of them may hold up a look at it.
+        let seen = sessions(client).await;
+        match seen {
+            Ok(sessions) if sessions.len() == wanted => return Ok(sessions),
+            seen => {
+                let seen = seen.map(|sessions| sessions.len());
+                anyhow::ensure!(Instant::now() < deadline, "not all of {wanted} came online: {seen:?}");
+            }
         }
-        anyhow::ensure!(Instant::now() < deadline, "only {} of {wanted} came online", sessions.len());
-        pause(500).await;
+        pause(2_000).await;
     }
 }
 

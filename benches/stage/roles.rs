@@ -21,7 +21,7 @@ use super::starts::{Start, Starts};
 /// Executions at a time of each TaskTracker of a crowd.
 const CROWD_SLOTS: u32 = 4;
 /// Between the starts of two TaskTrackers of a crowd.
-const CROWD_EVERY: Duration = Duration::from_millis(4);
+const CROWD_EVERY: Duration = Duration::from_millis(20);
 
 /// Plays the role that the arguments name; false if they name none, and then this is the parent.
 pub(crate) fn play() -> anyhow::Result<bool> {
