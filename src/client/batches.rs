@@ -8,7 +8,7 @@ use super::ClientError;
 use super::caller::Caller;
 use super::counters::Tally;
 use super::fail_store::{Fate, Keeper};
-use super::sequences::Sequences;
+use super::sequences::{Sequences, mutate};
 use crate::wire::{Fault, Reason, pb};
 use pb::job_service_client::JobServiceClient;
 
@@ -72,7 +72,7 @@ impl Batches {
         keeper: Option<&Keeper>,
     ) -> Result<Vec<Answer>, (ClientError, Option<pb::Idempotency>)> {
         let patience = keeper.map_or(self.caller.patience, Keeper::save_after);
-        let (answer, key) = super::mutate(&self.caller, &self.sequences, patience, |via, idempotency| {
+        let (answer, key) = mutate(&self.caller, &self.sequences, patience, |via, idempotency| {
             let request = pb::SubmitRequest { jobs: jobs.to_vec(), idempotency };
             async move { JobServiceClient::new(via).submit(request).await }
         })

@@ -3,18 +3,22 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+use tonic::{Response, Status};
 
 use super::ClientError;
-use super::caller::Caller;
+use super::caller::{Caller, Via};
 use crate::domain::Identity;
-use crate::wire::pb;
+use crate::wire::{Reason, pb};
 use pb::job_service_client::JobServiceClient;
 
 /// Calls under way at a time, whatever the cluster's window: more would only wait there.
 const UNDER_WAY_MAX: u32 = 64;
+/// How often a client session is opened anew for one call.
+const REOPENS_MAX: u32 = 2;
 
 #[derive(Debug)]
 pub(super) struct Sequences {
@@ -94,6 +98,38 @@ impl Ticket {
             client_id: self.session.client_id.clone(),
             sequence: self.sequence,
             request_id: String::new(),
+        }
+    }
+}
+
+/// Makes a mutating call with a sequence of its own; opens another client session when the cluster forgot this one.
+/// What the call went under is returned too, if it got so far.
+pub(super) async fn mutate<T, Calling>(
+    caller: &Caller,
+    sequences: &Sequences,
+    patience: Duration,
+    call: impl Fn(Via, Option<pb::Idempotency>) -> Calling,
+) -> (Result<T, ClientError>, Option<pb::Idempotency>)
+where
+    Calling: Future<Output = Result<Response<T>, Status>>,
+{
+    let deadline = Instant::now() + patience;
+    let mut reopens = 0;
+    loop {
+        let ticket = match sequences.take(caller, deadline).await {
+            Ok(ticket) => ticket,
+            Err(error) => return (Err(error), None),
+        };
+        let key = ticket.idempotency();
+        let answer = caller.call(deadline, |via| call(via, Some(key.clone()))).await;
+        match answer {
+            Err(ClientError::Refused(fault))
+                if fault.reason == Reason::ClientUnknown && reopens < REOPENS_MAX =>
+            {
+                reopens += 1;
+                sequences.forget(&key.client_id).await;
+            }
+            answer => return (answer, Some(key)),
         }
     }
 }

@@ -26,12 +26,25 @@ pub use channel::MESSAGE_BYTES_MAX;
 pub use fail_store::{FailStore, FailStoreError, identity};
 pub use roster::{Address, Leader};
 
+use crate::domain::FieldError;
 use crate::wire::pb;
 use pb::leadership_service_client::LeadershipServiceClient;
 use roster::Roster;
 
+/// Where a JobTracker listens when nothing else is said.
+const ADDRESS_DEFAULT: &str = "127.0.0.1:5870";
 /// How long a JobTracker may take to answer a subscription.
 const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The list that was given, else RAFTSMAN_ADDR, else this host.
+///
+/// # Errors
+/// If an address is wrong, or there is none.
+pub(crate) fn addresses(given: Option<&str>) -> Result<Vec<Address>, FieldError> {
+    let from_environment = std::env::var("RAFTSMAN_ADDR").ok().filter(|list| !list.is_empty());
+    let list = given.map(str::to_owned).or(from_environment).unwrap_or_else(|| ADDRESS_DEFAULT.into());
+    Address::parse_list(&list).map_err(|problem| FieldError::new("addresses", problem))
+}
 
 /// Whom to talk to now.
 #[derive(Clone)]

@@ -57,7 +57,7 @@ pub use shell::{ExitCodes, ShellRunner};
 
 use crate::domain::limits::CAPACITY_MAX;
 use crate::domain::{BizLogLevel, Clock, FieldError, Identity, Kind, NodeGroup, SystemClock};
-use crate::link::{Address, FailStore, FailStoreError, Leader, Link, identity};
+use crate::link::{self, FailStore, FailStoreError, Leader, Link, identity};
 use crate::process::Probe;
 use crate::wire::{Payload, Reason};
 use gate::Gate;
@@ -308,7 +308,7 @@ impl TaskTrackerBuilder {
             return Err(FieldError::new("runners", "are missing; register at least one").into());
         }
         self.thresholds.check()?;
-        let addresses = addresses(self.addresses.as_deref())?;
+        let addresses = link::addresses(self.addresses.as_deref())?;
         let host = crate::process::host();
         let identity = chosen_identity(self.identity, self.data_dir.as_ref(), &host)?;
         let store = match &self.data_dir {
@@ -358,13 +358,6 @@ fn gate_of(thresholds: Thresholds, machine: Option<run::MachineLook>) -> Option<
         Box::new(move || probe.look().machine)
     });
     Some((Gate::new(thresholds), look))
-}
-
-/// The addresses that were given, else RAFTSMAN_ADDR, else this host.
-pub(crate) fn addresses(given: Option<&str>) -> Result<Vec<Address>, FieldError> {
-    let from_environment = std::env::var("RAFTSMAN_ADDR").ok().filter(|list| !list.is_empty());
-    let list = given.map(str::to_owned).or(from_environment).unwrap_or_else(|| "127.0.0.1:5870".into());
-    Address::parse_list(&list).map_err(|problem| FieldError::new("addresses", problem))
 }
 
 fn chosen_identity(
