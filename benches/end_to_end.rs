@@ -27,16 +27,8 @@ const WARM_UP: Duration = Duration::from_millis(1_500);
 const TRICKLE_JOBS: usize = 1_000;
 const TRICKLE_EVERY: Duration = Duration::from_millis(5);
 
-/// As the binary has it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> anyhow::Result<()> {
-    if stage::play()? {
-        return Ok(());
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(bench())
+    stage::run(bench)
 }
 
 async fn bench() -> anyhow::Result<()> {

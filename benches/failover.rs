@@ -33,16 +33,8 @@ const KILL_P50_MAX: f64 = 100.0;
 const KILL_MAX: f64 = 500.0;
 const STOP_MAX: f64 = 2_500.0;
 
-/// As the binary has it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> anyhow::Result<()> {
-    if stage::play()? {
-        return Ok(());
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(bench())
+    stage::run(bench)
 }
 
 async fn bench() -> anyhow::Result<()> {

@@ -45,16 +45,8 @@ const LOOK_FOR: Duration = Duration::from_secs(15);
 const DISK_A_JOB: u64 = 3_000;
 const MIB: f64 = 1_048_576.0;
 
-/// As the binary has it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> anyhow::Result<()> {
-    if stage::play()? {
-        return Ok(());
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(bench())
+    stage::run(bench)
 }
 
 async fn bench() -> anyhow::Result<()> {

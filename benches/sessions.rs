@@ -36,17 +36,9 @@ const PAGE_ROWS: i32 = 1_000;
 /// A JobTracker has a connection of each TaskTracker, and a process of the crowd three for each of its own.
 const FILES: u64 = 60_000;
 
-/// As the binary has it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> anyhow::Result<()> {
     raise_open_files()?;
-    if stage::play()? {
-        return Ok(());
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(bench())
+    stage::run(bench)
 }
 
 fn raise_open_files() -> anyhow::Result<()> {

@@ -51,16 +51,8 @@ const MIB: f64 = 1_048_576.0;
 /// Minutes from which on a series is judged.
 const JUDGED_FROM: usize = 12;
 
-/// As the binary has it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> anyhow::Result<()> {
-    if stage::play()? {
-        return Ok(());
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(bench())
+    stage::run(bench)
 }
 
 async fn bench() -> anyhow::Result<()> {

@@ -24,12 +24,25 @@ use tempfile::TempDir;
 use process::Process;
 use starts::Start;
 
-pub(crate) use roles::play;
+/// As the binary has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Executions at a time, unless told: what two cores finish in a few round trips.
 const SLOTS: u32 = 4_000;
 /// Below the range from which the system takes ports by itself, so that a restarted JobTracker finds its own free.
 const PORTS: std::ops::Range<u16> = 20_000..30_000;
+
+/// Plays the role that the arguments name, or else the benchmark, which starts the others.
+pub(crate) fn run<Bench>(bench: impl FnOnce() -> Bench) -> anyhow::Result<()>
+where
+    Bench: Future<Output = anyhow::Result<()>>,
+{
+    if roles::play()? {
+        return Ok(());
+    }
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(bench())
+}
 
 /// A JobTracker's place: what stays the same when it is started again.
 #[derive(Debug)]

@@ -88,7 +88,7 @@ impl Caller {
         calling: impl Future<Output = Result<Response<T>, Status>>,
     ) -> Result<T, Fault> {
         let answered = tokio::select! {
-            answered = timeout_at(deadline, calling) => answered,
+            answered = timeout_at(deadline, async { target.hear(calling).await? }) => answered,
             () = self.another_leads(target) => {
                 // The one that was asked may be frozen: what it was told may still be done.
                 return Err(Fault::unknown(Reason::OutcomeUnknown, "another jobtracker leads now"));

@@ -287,7 +287,7 @@ impl Hearing {
         let target = stream.target.clone();
         let caller = Arc::clone(&self.listen.client.0.caller);
         tokio::select! {
-            told = stream.responses.message() => match told? {
+            told = target.hear(stream.responses.message()) => match told?? {
                 Some(told) => self.hear(told),
                 None => return Err(Status::unavailable("the jobtracker ended the stream")),
             },
@@ -391,7 +391,7 @@ async fn open(listen: &Listen) -> Result<Stream, Status> {
     queue.try_send(hello).map_err(|_| Status::internal("an empty queue takes a hello"))?;
     let mut client =
         JobClientServiceClient::new(target.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    match client.listen(ReceiverStream::new(requests)).await {
+    match async { target.hear(client.listen(ReceiverStream::new(requests))).await? }.await {
         Ok(responses) => Ok(Stream { target, queue, responses: responses.into_inner() }),
         Err(status) => {
             if is_connection_lost(&status) {

@@ -1,4 +1,4 @@
-//! How a connection to a JobTracker is made. A black hole is noticed within three seconds, not fifteen minutes.
+//! How a connection to a JobTracker is made.
 
 use std::time::Duration;
 
@@ -8,9 +8,10 @@ use super::Address;
 
 /// How long a connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// A ping is sent after so long without traffic...
-const KEEPALIVE: Duration = Duration::from_secs(1);
-/// ...and the connection is dead when it is not answered within this.
+/// A ping is sent after so long without traffic: only for connections that nobody waits on, see [`super::Target`]. Every
+/// TaskTracker has one to each JobTracker, and a ping a second on each of them costs more than all their sessions.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+/// The connection is dead when a ping is not answered within this.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Several of the largest payloads may be under way on one stream.
 const WINDOW_BYTES: u32 = 4 << 20;

@@ -2,7 +2,8 @@
 //!
 //! It subscribes to available and unavailable at every JobTracker it knows, keeps one HTTP/2 connection to each, and
 //! always says which of them to use now. A broken connection is noticed at once and the others are used in the same
-//! millisecond. Not here: what is sent, and whether it may be sent again (`client`, `tasktracker`).
+//! millisecond; one that goes into a black hole within three seconds of the first answer that it owes. Not here: what is
+//! sent, and whether it may be sent again (`client`, `tasktracker`).
 
 mod backoff;
 mod channel;
@@ -13,6 +14,7 @@ mod roster;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +22,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::transport::Channel;
+use tonic::{Status, Streaming};
 
 pub use backoff::Backoff;
 pub use channel::MESSAGE_BYTES_MAX;
@@ -35,6 +38,8 @@ use roster::Roster;
 const ADDRESS_DEFAULT: &str = "127.0.0.1:5870";
 /// How long a JobTracker may take to answer a subscription.
 const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Whoever waits for a JobTracker hears something within this, or the connection is in doubt.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// The list that was given, else RAFTSMAN_ADDR, else this host.
 ///
@@ -53,8 +58,7 @@ pub struct Target {
     pub channel: Channel,
     /// Whether it is the leader; others forward to it.
     pub leads: bool,
-    /// Tells one connection to an address from the next one.
-    connection: u64,
+    connection: Arc<Connection>,
 }
 
 impl fmt::Debug for Target {
@@ -66,7 +70,30 @@ impl fmt::Debug for Target {
 impl Target {
     /// Whether both mean the same connection to the same JobTracker.
     pub fn is_same(&self, other: &Target) -> bool {
-        self.address == other.address && self.connection == other.connection
+        self.address == other.address && self.connection.number == other.connection.number
+    }
+
+    /// Waits for what comes on this connection. When it takes long, the JobTracker is asked whether it still answers,
+    /// and if it does not, this ends. So black holes are noticed by those who wait, and pings can be rare.
+    ///
+    /// # Errors
+    /// If the connection is not used any more.
+    pub(crate) async fn hear<T>(&self, coming: impl Future<Output = T>) -> Result<T, Status> {
+        let doubt = async {
+            loop {
+                tokio::time::sleep(SILENCE).await;
+                self.connection.doubted.notify_one();
+            }
+        };
+        tokio::select! {
+            biased;
+            came = coming => Ok(came),
+            () = self.connection.gone.cancelled() => {
+                let why = format!("the connection to {} is of no use any more", self.address);
+                Err(Status::from_error(Box::new(io::Error::new(io::ErrorKind::ConnectionAborted, why))))
+            }
+            () = doubt => unreachable!("it goes on for ever"),
+        }
     }
 }
 
@@ -98,16 +125,19 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     roster: Roster,
-    connections: BTreeMap<Address, Connection>,
+    connections: BTreeMap<Address, (Channel, Arc<Connection>)>,
     followed: BTreeSet<Address>,
     connections_made: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Connection {
+    /// Tells one connection to an address from the next one.
     number: u64,
-    channel: Channel,
-    broken: Arc<Notify>,
+    /// Somebody has waited on it for long.
+    doubted: Notify,
+    /// It is not used any more.
+    gone: CancellationToken,
 }
 
 impl Link {
@@ -150,13 +180,21 @@ impl Link {
     /// A call on this connection failed below gRPC: it is not used again until it is made anew.
     pub fn broken(&self, target: &Target) {
         self.shared.change(|state| {
-            let same = |connection: &&Connection| connection.number == target.connection;
-            if let Some(connection) = state.connections.get(&target.address).filter(same) {
-                connection.broken.notify_one();
-                state.connections.remove(&target.address);
-                state.roster.down(&target.address);
+            let open = state.connections.get(&target.address);
+            if open.is_some_and(|(_, connection)| connection.number == target.connection.number) {
+                state.close(&target.address);
             }
         });
+    }
+}
+
+impl State {
+    /// Tells all who wait on the connection that it is not used any more.
+    fn close(&mut self, address: &Address) {
+        if let Some((_, connection)) = self.connections.remove(address) {
+            connection.gone.cancel();
+        }
+        self.roster.down(address);
     }
 }
 
@@ -182,14 +220,9 @@ impl Shared {
         let leader = state.roster.leader().cloned();
         let salt = usize::try_from(self.seed % 1024).expect("less than 1024");
         let target = state.roster.choose(salt).and_then(|address| {
-            let connection = state.connections.get(&address)?;
+            let (channel, connection) = state.connections.get(&address)?.clone();
             let leads = leader.as_ref().is_some_and(|leader| leader.address == address);
-            Some(Target {
-                leads,
-                address,
-                channel: connection.channel.clone(),
-                connection: connection.number,
-            })
+            Some(Target { leads, address, channel, connection })
         });
         View { target, leader }
     }
@@ -214,10 +247,7 @@ impl Shared {
             loop {
                 let why = self.follow_once(&address, &mut backoff).await;
                 tracing::debug!(%address, %why, "the connection to a jobtracker ended");
-                self.change(|state| {
-                    state.connections.remove(&address);
-                    state.roster.down(&address);
-                });
+                self.change(|state| state.close(&address));
                 tokio::time::sleep(backoff.next_delay()).await;
             }
         };
@@ -231,21 +261,23 @@ impl Shared {
             Err(error) => return format!("cannot connect: {error}"),
         };
         let mut client = LeadershipServiceClient::new(channel.clone());
-        let subscribed = client.subscribe(pb::SubscribeRequest {});
-        let mut stream = match tokio::time::timeout(SUBSCRIBE_TIMEOUT, subscribed).await {
-            Ok(Ok(response)) => response.into_inner(),
-            Ok(Err(status)) => return format!("cannot subscribe: {status}"),
-            Err(_) => return "no answer to the subscription".into(),
+        let mut stream = match subscribe(&mut client).await {
+            Ok(stream) => stream,
+            Err(why) => return format!("cannot subscribe: {why}"),
         };
-        let broken = Arc::new(Notify::new());
-        let mut connection = Some((channel, Arc::clone(&broken)));
+        let connection = self.connection();
+        let mut new = Some((channel, Arc::clone(&connection)));
         loop {
             let told = tokio::select! {
                 told = stream.message() => told,
-                () = broken.notified() => return "a call on it failed".into(),
+                () = connection.gone.cancelled() => return "a call on it failed".into(),
+                () = connection.doubted.notified() => match subscribe(&mut client).await {
+                    Ok(_) => continue,
+                    Err(why) => return format!("it was silent: {why}"),
+                },
             };
             match told {
-                Ok(Some(told)) => self.heard(address, told, connection.take()),
+                Ok(Some(told)) => self.heard(address, told, new.take()),
                 Ok(None) => return "the jobtracker ended the subscription".into(),
                 Err(status) => return format!("the subscription broke: {status}"),
             }
@@ -254,17 +286,33 @@ impl Shared {
         }
     }
 
+    fn connection(&self) -> Arc<Connection> {
+        let mut state = self.state.lock();
+        state.connections_made += 1;
+        let number = state.connections_made;
+        Arc::new(Connection { number, doubted: Notify::new(), gone: CancellationToken::new() })
+    }
+
     /// The first message shows that the JobTracker is up.
-    fn heard(&self, from: &Address, told: pb::SubscribeResponse, new: Option<(Channel, Arc<Notify>)>) {
+    fn heard(&self, from: &Address, told: pb::SubscribeResponse, new: Option<(Channel, Arc<Connection>)>) {
         self.change(|state| {
-            if let Some((channel, broken)) = new {
-                state.connections_made += 1;
-                let connection = Connection { number: state.connections_made, channel, broken };
-                state.connections.insert(from.clone(), connection);
+            if let Some(new) = new {
+                state.connections.insert(from.clone(), new);
                 state.roster.up(from);
             }
             state.roster.heard(from, told);
         });
+    }
+}
+
+/// Asks a JobTracker for its news; it answers at once if it answers at all.
+async fn subscribe(
+    client: &mut LeadershipServiceClient<Channel>,
+) -> Result<Streaming<pb::SubscribeResponse>, String> {
+    match tokio::time::timeout(SUBSCRIBE_TIMEOUT, client.subscribe(pb::SubscribeRequest {})).await {
+        Ok(Ok(response)) => Ok(response.into_inner()),
+        Ok(Err(status)) => Err(status.to_string()),
+        Err(_) => Err(format!("no answer within {SUBSCRIBE_TIMEOUT:?}")),
     }
 }
 

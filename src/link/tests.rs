@@ -13,11 +13,11 @@ use pb::leadership_service_server::{LeadershipService, LeadershipServiceServer};
 
 /// What a fake JobTracker says about the leadership; a change is told to its subscribers.
 #[derive(Clone, Debug)]
-pub(crate) struct FakeLeadership(pub(crate) watch::Sender<pb::SubscribeResponse>);
+pub(crate) struct FakeLeadership(pub(crate) watch::Sender<pb::SubscribeResponse>, watch::Sender<u64>);
 
 impl FakeLeadership {
     pub(crate) fn new() -> FakeLeadership {
-        FakeLeadership(watch::Sender::new(pb::SubscribeResponse::default()))
+        FakeLeadership(watch::Sender::new(pb::SubscribeResponse::default()), watch::Sender::new(0))
     }
 
     pub(crate) fn says(&self, leader: SocketAddr, term: u64) {
@@ -37,6 +37,7 @@ impl LeadershipService for FakeLeadership {
         &self,
         _: Request<pb::SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
+        self.1.send_modify(|subscriptions| *subscriptions += 1);
         Ok(Response::new(Box::pin(WatchStream::new(self.0.subscribe()).map(Ok))))
     }
 }
@@ -70,6 +71,15 @@ impl FakeServer {
             address
         });
         FakeServer { address: bound.await.expect("it was bound"), threads: Some(threads) }
+    }
+
+    /// Keeps its connections open and reads nothing more from them, as a black hole does, until the returned one is
+    /// dropped.
+    fn freeze(&self) -> std::sync::mpsc::Sender<()> {
+        let (thaw, frozen) = std::sync::mpsc::channel();
+        let threads = self.threads.as_ref().expect("it runs until it is dropped");
+        threads.spawn(async move { frozen.recv() });
+        thaw
     }
 
     pub(crate) fn address(&self) -> Address {
@@ -156,6 +166,32 @@ async fn a_connection_that_was_reported_broken_is_made_anew() {
         until(&link, |view| view.target.as_ref().is_some_and(|target| !target.is_same(&first))).await;
     link.broken(&first);
     assert!(link.target().await.is_same(second.target.as_ref().unwrap()), "an old report breaks nothing new");
+}
+
+#[tokio::test]
+async fn who_waits_on_a_black_hole_is_told_and_another_is_used() {
+    let (n1, n2) = (FakeNode::start().await, FakeNode::start().await);
+    n1.leadership.says(n1.server.address, 1);
+    n2.leadership.says(n1.server.address, 1);
+    let link = Link::open([n1.address(), n2.address()], 1);
+    let target = until(&link, leads(&n1)).await.target.unwrap();
+    let _thaw = n1.server.freeze();
+    let waited = tokio::time::timeout(Duration::from_secs(60), target.hear(std::future::pending::<()>()));
+    let lost = waited.await.expect("the silence is noticed").expect_err("nothing came");
+    assert!(crate::wire::is_connection_lost(&lost), "{lost}");
+    assert_eq!(link.target().await.address, n2.address());
+}
+
+#[tokio::test]
+async fn a_jobtracker_that_answers_is_not_left_however_long_one_waits() {
+    let n1 = FakeNode::start().await;
+    n1.leadership.says(n1.server.address, 1);
+    let link = Link::open([n1.address()], 1);
+    let target = until(&link, leads(&n1)).await.target.unwrap();
+    let mut asked = n1.leadership.1.subscribe();
+    let twice = target.hear(asked.wait_for(|subscriptions| *subscriptions == 3));
+    drop(twice.await.expect("the connection stays").expect("the node lives"));
+    assert!(link.target().await.is_same(&target));
 }
 
 #[tokio::test]

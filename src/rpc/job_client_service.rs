@@ -11,11 +11,11 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::at_leader::{Place, greeting, not_leader, place};
 use super::edge::{command, committed, mismatch, read, wrong};
 use super::feedback::{feedback, listening, read_answer, selection, stored};
 use super::page;
-use super::task_tracker_service::{HELLO_WITHIN, LEADER_WITHIN, not_leader};
-use crate::domain::{FieldError, NodeGroup};
+use crate::domain::NodeGroup;
 use crate::jobtracker::leader::{Lane, LeaderHandle, ToLeader};
 use crate::jobtracker::session::{FromClient, ToClient};
 use crate::jobtracker::{Committed, JobTracker, Listening};
@@ -44,8 +44,13 @@ impl JobClientService for Clients {
         &self,
         request: Request<Streaming<pb::ListenRequest>>,
     ) -> Result<Response<Self::ListenStream>, Status> {
-        let leader = self.leader().await?;
-        self.attach(leader, request.into_inner()).await.map(Response::new)
+        match place(&self.0).await? {
+            Place::Here(leader) => self.attach(leader, request.into_inner()).await.map(Response::new),
+            Place::At(leader) => {
+                let (address, name) = (&leader.node.client_addr, &leader.node.name);
+                Err(not_leader(&format!("listen at the leader, {address} ({name})")))
+            }
+        }
     }
 
     async fn list_feedback(
@@ -131,42 +136,16 @@ impl Clients {
         }
     }
 
-    /// The leader's loop, if it is here, or comes here soon.
-    async fn leader(&self) -> Result<LeaderHandle, Status> {
-        let (mut here, mut leadership) = (self.0.watch_leader(), self.0.leadership());
-        let within = tokio::time::sleep(LEADER_WITHIN);
-        tokio::pin!(within);
-        loop {
-            if let Some(leader) = here.borrow_and_update().clone() {
-                return Ok(leader);
-            }
-            let seen = leadership.borrow_and_update().leader.clone();
-            if let Some(leader) = seen.filter(|leader| leader.id != self.0.raft().id()) {
-                let text =
-                    format!("listen at the leader, {} ({})", leader.node.client_addr, leader.node.name);
-                return Err(not_leader(&text));
-            }
-            tokio::select! {
-                // A node that stops has no more news, and is no reason to look again at once.
-                Ok(()) = here.changed() => {}
-                Ok(()) = leadership.changed() => {}
-                () = &mut within => return Err(not_leader("no leader is known")),
-            }
-        }
-    }
-
     async fn attach(
         &self,
         leader: LeaderHandle,
         mut messages: Streaming<pb::ListenRequest>,
     ) -> Result<Responses, Status> {
-        let first = tokio::time::timeout(HELLO_WITHIN, messages.message()).await;
-        let first = first.map_err(|_| wrong(vec![FieldError::new("hello", "did not come within 5s")]))??;
-        let Some(Message::Hello(said)) = first.and_then(|request| request.message) else {
-            let problem = "is missing; it is the first message of a stream";
-            return Err(wrong(vec![FieldError::new("hello", problem)]));
-        };
-        let listening = listening(said, self.0.now()).map_err(wrong)?;
+        let said = greeting(&mut messages, |first| match first.message? {
+            Message::Hello(said) => Some(said),
+            _ => None,
+        });
+        let listening = listening(said.await?, self.0.now()).map_err(wrong)?;
         let (outbox, inbox) = mpsc::channel(OUTBOX_MESSAGES_MAX);
         let stream = self.0.next_stream();
         // The leader's loop alone keeps the outbox: when it lets go, the responses end.

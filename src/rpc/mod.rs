@@ -4,6 +4,7 @@
 
 mod acts;
 mod alarm_service;
+mod at_leader;
 mod calendar_service;
 mod cluster_service;
 mod connections;
@@ -53,7 +54,8 @@ use crate::wire::pb::task_tracker_service_server::TaskTrackerServiceServer;
 pub(crate) const REQUEST_BYTES_MAX: usize = 4 << 20;
 /// The largest message of a session: a burst of pushes, or results.
 const SESSION_BYTES_MAX: usize = 64 << 20;
-const KEEPALIVE: Duration = Duration::from_secs(1);
+/// A ping is sent after so long without traffic. Dead TaskTrackers are noticed sooner, by their heartbeats.
+const KEEPALIVE: Duration = Duration::from_secs(10);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Flow control windows, large enough for batches.
 const WINDOW_BYTES: u32 = 4 << 20;

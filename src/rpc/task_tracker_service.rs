@@ -16,25 +16,26 @@ use tonic::metadata::MetadataValue;
 use tonic::transport::Endpoint;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::at_leader::{Place, greeting, not_leader, place};
 use super::edge::wrong;
 use super::session::{Terms, from_tracker, hello, to_tracker};
-use super::{KEEPALIVE, KEEPALIVE_TIMEOUT, SESSION_BYTES_MAX};
-use crate::domain::{ExecutionId, FieldError};
+use super::{KEEPALIVE_TIMEOUT, SESSION_BYTES_MAX};
+use crate::domain::ExecutionId;
 use crate::jobtracker::JobTracker;
 use crate::jobtracker::leader::{Lane, LeaderHandle, ToLeader, weight_of};
 use crate::jobtracker::session::{FromTracker, Lines, OUTBOX_MESSAGES_MAX, ToTracker};
 use crate::planted::{self, Bug};
 use crate::raft::Leader;
+use crate::wire::pb;
 use crate::wire::pb::session_request::Message;
 use crate::wire::pb::task_tracker_service_client::TaskTrackerServiceClient;
 use crate::wire::pb::task_tracker_service_server::TaskTrackerService;
-use crate::wire::{Fault, Reason, pb};
 
-/// A stream whose hello does not come is closed.
-pub(super) const HELLO_WITHIN: Duration = Duration::from_secs(5);
-/// How long a stream waits for a leader to be known.
-pub(super) const LEADER_WITHIN: Duration = Duration::from_secs(2);
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
+/// A relay sends a ping to the leader after so long without traffic: the TaskTracker hears from the relay alone.
+const RELAY_KEEPALIVE: Duration = Duration::from_secs(1);
+/// Heartbeats that may fail to come before a stream is taken for dead: nothing more is pushed to it.
+const HEARTBEATS_MISSED: u32 = 3;
 /// Marks a relayed session, so that it is relayed once only.
 const RELAYED: &str = "x-raftsman-relayed";
 
@@ -52,63 +53,25 @@ impl TaskTrackerService for Sessions {
     ) -> Result<Response<Self::SessionStream>, Status> {
         let relayed = request.metadata().contains_key(RELAYED);
         let messages = request.into_inner();
-        match self.place(relayed).await? {
+        match place(&self.0).await? {
             Place::Here(leader) => self.attach(leader, messages).await.map(Response::new),
+            Place::At(_) if relayed => Err(not_leader("relayed to a JobTracker that does not lead")),
             Place::At(leader) => self.relay(&leader, messages).await.map(Response::new),
         }
     }
 }
 
-/// Where a session goes.
-enum Place {
-    Here(LeaderHandle),
-    At(Leader),
-}
-
-pub(super) fn not_leader(text: &str) -> Status {
-    Fault::not_applied(Reason::NotLeader, text).retry_after(Duration::from_millis(50)).into()
-}
-
 impl Sessions {
-    /// This node, if it leads; else, for a session that was not relayed yet, the node that does. A leader that is being
-    /// elected, or recovers, is waited for.
-    async fn place(&self, relayed: bool) -> Result<Place, Status> {
-        let (mut here, mut leadership) = (self.0.watch_leader(), self.0.leadership());
-        let within = tokio::time::sleep(LEADER_WITHIN);
-        tokio::pin!(within);
-        loop {
-            if let Some(leader) = here.borrow_and_update().clone() {
-                return Ok(Place::Here(leader));
-            }
-            let seen = leadership.borrow_and_update().leader.clone();
-            match seen.filter(|leader| leader.id != self.0.raft().id()) {
-                Some(_) if relayed => return Err(not_leader("relayed to a JobTracker that does not lead")),
-                Some(leader) => return Ok(Place::At(leader)),
-                None => {}
-            }
-            tokio::select! {
-                // A node that stops has no more news, and is no reason to look again at once.
-                Ok(()) = here.changed() => {}
-                Ok(()) = leadership.changed() => {}
-                () = &mut within => return Err(not_leader("no leader is known")),
-            }
-        }
-    }
-
     async fn attach(
         &self,
         leader: LeaderHandle,
         mut messages: Streaming<pb::SessionRequest>,
     ) -> Result<Responses, Status> {
-        let first = tokio::time::timeout(HELLO_WITHIN, messages.message()).await;
-        let first = first.map_err(|_| wrong(vec![FieldError::new("hello", "did not come within 5s")]))??;
-        let Some(Message::Hello(said)) = first.and_then(|request| request.message) else {
-            return Err(wrong(vec![FieldError::new(
-                "hello",
-                "is missing; it is the first message of a session",
-            )]));
-        };
-        let hello = hello(said).map_err(wrong)?;
+        let said = greeting(&mut messages, |first| match first.message? {
+            Message::Hello(said) => Some(said),
+            _ => None,
+        });
+        let hello = hello(said.await?).map_err(wrong)?;
         let (outbox, inbox) = mpsc::channel(OUTBOX_MESSAGES_MAX);
         let stream = self.0.next_stream();
         // The leader's loop alone keeps the outbox open: when it lets go, the responses end.
@@ -121,7 +84,9 @@ impl Sessions {
         tokio::spawn(answer_heartbeats(self.0.clone(), way_back.clone(), beats));
         let dropped = BTreeMap::new();
         let tracker = self.0.clone();
-        let listener = Listener { tracker, leader, outbox: way_back, heartbeats, stream, dropped, ended };
+        let silence = HEARTBEATS_MISSED * self.0.options().sessions.heartbeat;
+        let listener =
+            Listener { tracker, leader, outbox: way_back, heartbeats, stream, dropped, silence, ended };
         tokio::spawn(listener.listen(messages));
         let terms = Terms {
             times: self.0.options().sessions,
@@ -146,7 +111,7 @@ impl Sessions {
         let channel = Endpoint::from_shared(format!("http://{}", leader.node.client_addr))
             .map_err(unreachable)?
             .connect_timeout(CONNECT_WITHIN)
-            .http2_keep_alive_interval(KEEPALIVE)
+            .http2_keep_alive_interval(RELAY_KEEPALIVE)
             .keep_alive_timeout(KEEPALIVE_TIMEOUT)
             .keep_alive_while_idle(true)
             .tcp_nodelay(true)
@@ -177,6 +142,8 @@ struct Listener {
     stream: u64,
     /// The number of the next line, for executions whose last lines found no room.
     dropped: BTreeMap<ExecutionId, u64>,
+    /// How long the TaskTracker may say nothing.
+    silence: Duration,
     /// The responses have ended, and so does the session, whatever the TaskTracker still says.
     ended: CancellationToken,
 }
@@ -186,9 +153,14 @@ impl Listener {
     async fn listen(mut self, mut messages: Streaming<pb::SessionRequest>) {
         loop {
             let message = tokio::select! {
+                biased;
                 message = messages.message() => message,
                 () = self.ended.cancelled() => break,
                 () = self.tracker.stopping().cancelled() => break,
+                () = tokio::time::sleep(self.silence) => {
+                    tracing::info!(stream = self.stream, silence = ?self.silence, "a TaskTracker says nothing");
+                    break;
+                }
             };
             let Ok(Some(pb::SessionRequest { message: Some(message) })) = message else { break };
             match from_tracker(message) {

@@ -105,9 +105,9 @@ async fn converse(
     events: &mpsc::Sender<StreamEvent>,
 ) -> Result<(), Status> {
     let mut client =
-        TaskTrackerServiceClient::new(target.channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let mut responses = client.session(ReceiverStream::new(requests)).await?.into_inner();
-    while let Some(response) = responses.message().await? {
+        TaskTrackerServiceClient::new(target.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let mut responses = target.hear(client.session(ReceiverStream::new(requests))).await??.into_inner();
+    while let Some(response) = target.hear(responses.message()).await?? {
         let Some(message) = response.message else { continue };
         if events.send(StreamEvent::Heard(number, message)).await.is_err() {
             break;

@@ -36,6 +36,20 @@ async fn a_hello_that_was_overtaken_does_not_replace_the_newer_stream() {
     cluster.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_without_heartbeats_ends_long_before_its_session_and_the_next_one_goes_on_with_it() {
+    let cluster = Cluster::of(1).await;
+    let mut silent = RawTracker::open(cluster.channel(0).await, nth_stream(1)).await;
+    let Heard::Welcome(first) = silent.next().await else { panic!("a welcome is first") };
+    let until_the_end = async { while let Ok(Some(_)) = silent.hear.message().await {} };
+    tokio::time::timeout(Duration::from_secs(60), until_the_end).await.expect("the responses end");
+    let again = pb::Hello { session_id: first.session_id.clone(), ..nth_stream(2) };
+    let mut next = RawTracker::open(cluster.channel(0).await, again).await;
+    let Heard::Welcome(second) = next.next().await else { panic!("a welcome is first") };
+    assert_eq!(second.session_id, first.session_id);
+    cluster.stop().await;
+}
+
 /// Small windows, so that what is not read fills the JobTracker's queue soon.
 async fn narrow(cluster: &Cluster) -> Channel {
     let address = format!("http://{}", cluster.nodes[0].client_addr());
