@@ -194,13 +194,12 @@ async fn until_idle(client: &JobClient, identity: &str, node_group: &str, leaves
         let request = pb::ListNodesRequest {
             r#type: pb::NodeType::Tasktracker.into(),
             node_group: node_group.to_owned(),
-            page_size: 1_000,
+            identity: identity.to_owned(),
             ..Default::default()
         };
         let call = async |via, request| nodes(via).list_nodes(request).await;
         let page = client.read(request, call).await.map_err(Failure::from)?;
-        let node = page.nodes.into_iter().find(|node| node.identity == identity);
-        let Some(node) = node.filter(|node| node.online) else { return Ok(()) };
+        let Some(node) = page.nodes.into_iter().next().filter(|node| node.online) else { return Ok(()) };
         if node.executing == 0 && !leaves {
             return Ok(());
         }

@@ -1,5 +1,8 @@
 //! `NodeService`: JobTrackers, TaskTrackers and the JobClients that listen, on or off and since when.
 
+use std::fmt;
+use std::str::FromStr;
+
 use tonic::{Request, Response, Status};
 
 use super::edge::{command, committed, read, refused, wrong};
@@ -25,6 +28,14 @@ impl NodeService for Nodes {
         request: Request<pb::ListNodesRequest>,
     ) -> Result<Response<pb::ListNodesResponse>, Status> {
         let request = request.into_inner();
+        let same = pb::ListNodesRequest {
+            page_size: 0,
+            page_token: String::new(),
+            consistency: 0,
+            ..request.clone()
+        };
+        let (filters, limit) = (Filters::of("nodes", &same), page::size(request.page_size));
+        let after: Option<Place> = filters.place(&request.page_token)?;
         let (trackers, mark) =
             read(&self.0, request.consistency, |machine| machine.tables().trackers()).await?;
         let mut nodes = jobtrackers(&self.0.raft().metrics());
@@ -33,10 +44,13 @@ impl NodeService for Nodes {
         let wanted = |node: &pb::Node| {
             (request.r#type == 0 || request.r#type == node.r#type)
                 && (request.node_group.is_empty() || request.node_group == node.node_group)
+                && (request.identity.is_empty() || request.identity == node.identity)
                 && (!request.online_only || node.online)
         };
         nodes.retain(wanted);
-        Ok(Response::new(pb::ListNodesResponse { nodes, next_page_token: String::new(), read: mark }))
+        let (nodes, next) = one_page(nodes, after.as_ref(), limit);
+        let next_page_token = next.map(|place| filters.token(&place)).unwrap_or_default();
+        Ok(Response::new(pb::ListNodesResponse { nodes, next_page_token, read: mark }))
     }
 
     async fn list_node_events(
@@ -122,6 +136,49 @@ impl NodeService for Nodes {
     ) -> Result<Response<pb::SetSlotsResponse>, Status> {
         holds::set_slots(&self.0, request.into_inner()).await.map(Response::new)
     }
+}
+
+/// Where a node stands in the list; its id tells apart two JobClients of one identity.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    node_type: i32,
+    node_group: String,
+    identity: String,
+    id: String,
+}
+
+impl Place {
+    fn of(node: &pb::Node) -> Place {
+        let (node_group, identity) = (node.node_group.clone(), node.identity.clone());
+        Place { node_type: node.r#type, node_group, identity, id: node.id.clone() }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // No name has a line break.
+        write!(f, "{}\n{}\n{}\n{}", self.node_type, self.node_group, self.identity, self.id)
+    }
+}
+
+impl FromStr for Place {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Place, ()> {
+        let parts: Vec<&str> = text.split('\n').collect();
+        let [node_type, node_group, identity, id] = parts[..] else { return Err(()) };
+        let [node_group, identity, id] = [node_group, identity, id].map(str::to_owned);
+        Ok(Place { node_type: node_type.parse().map_err(|_| ())?, node_group, identity, id })
+    }
+}
+
+/// The first `limit` nodes after a place, and the last one's place if there are more.
+fn one_page(nodes: Vec<pb::Node>, after: Option<&Place>, limit: usize) -> (Vec<pb::Node>, Option<Place>) {
+    let mut placed: Vec<(Place, pb::Node)> = nodes.into_iter().map(|node| (Place::of(&node), node)).collect();
+    placed.retain(|(place, _)| after.is_none_or(|after| place > after));
+    placed.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    let next = placed.get(limit).and_then(|_| Some(placed[limit.checked_sub(1)?].0.clone()));
+    (placed.into_iter().take(limit).map(|(_, node)| node).collect(), next)
 }
 
 fn event_filter(request: &pb::ListNodeEventsRequest) -> Result<NodeEventFilter, Status> {
@@ -228,5 +285,36 @@ fn jobclient(listening: &Listening) -> pb::Node {
         online: true,
         since_time: Some(timestamp(listening.since)),
         ..pb::Node::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(node_type: pb::NodeType, node_group: &str, identity: &str) -> pb::Node {
+        pb::Node {
+            r#type: node_type.into(),
+            node_group: node_group.into(),
+            identity: identity.into(),
+            ..pb::Node::default()
+        }
+    }
+
+    #[test]
+    fn every_node_is_on_one_page_whoever_comes_and_goes_meanwhile() {
+        let all = |workers: &[&str]| {
+            let workers = workers.iter().map(|name| node(pb::NodeType::Tasktracker, "g", name));
+            let others = [node(pb::NodeType::Jobclient, "", "a b"), node(pb::NodeType::Jobtracker, "", "n1")];
+            workers.chain(others).collect::<Vec<_>>()
+        };
+        let names = |page: &[pb::Node]| page.iter().map(|node| node.identity.clone()).collect::<Vec<_>>();
+        let (page, next) = one_page(all(&["w3", "w1", "w2"]), None, 2);
+        assert_eq!(names(&page), ["n1", "w1"]);
+        let next: Place = next.expect("there is more").to_string().parse().expect("it reads what it wrote");
+        let (page, next) = one_page(all(&["w0", "w2", "w3"]), Some(&next), 3);
+        assert_eq!(names(&page), ["w2", "w3", "a b"]);
+        assert_eq!(next, None, "that was the last page");
+        assert_eq!("1\nx".parse::<Place>(), Err(()));
     }
 }

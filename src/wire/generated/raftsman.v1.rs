@@ -8542,17 +8542,20 @@ pub struct ListNodesRequest {
     /// At most so many; 0 means 50, more than 1,000 means 1,000.
     #[prost(int32, tag = "4")]
     pub page_size: i32,
-    /// Where the last page ended.
+    /// Where the last page ended; the filters must be the same.
     #[prost(string, tag = "5")]
     pub page_token: ::prost::alloc::string::String,
     /// How fresh.
     #[prost(enumeration = "Consistency", tag = "6")]
     pub consistency: i32,
+    /// Only this identity.
+    #[prost(string, tag = "7")]
+    pub identity: ::prost::alloc::string::String,
 }
 /// See NodeService.ListNodes.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListNodesResponse {
-    /// One page.
+    /// One page: by type, node group and identity.
     #[prost(message, repeated, tag = "1")]
     pub nodes: ::prost::alloc::vec::Vec<Node>,
     /// For the next page; empty at the end.
