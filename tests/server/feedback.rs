@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use raftsman::client::{Feedback, JobClient};
+use raftsman::client::{Act, Feedback, JobClient, JobUpdate, UpdateAnswer};
 use raftsman::domain::Millis;
 use raftsman::jobtracker::lane_of;
 use raftsman::machine::Command;
@@ -227,6 +228,31 @@ async fn a_handler_that_fails_is_told_again_and_then_a_dead_letter() {
     let nothing =
         clients.drop_feedback(pb::DropFeedbackRequest { node_group: "shop".into(), selection }).await;
     assert_eq!(nothing.expect("there is none").into_inner().moved, 0);
+    stop.cancel();
+    tracker.await.expect("it ends");
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whether_a_job_reports_back_can_be_changed_until_it_ends() {
+    let cluster = Cluster::of(1).await;
+    let stop = CancellationToken::new();
+    let (tracker, submitter) = (tracker(&cluster, &stop), client(&cluster, "submitter").await);
+    let later = Duration::from_secs(3600);
+    let quiet = submitter.submit(Double { number: 1 }).run_in(later).await.expect("it is accepted");
+    let loud = submitter.submit(Double { number: 2 }).run_in(later).feedback_to("shop");
+    let loud = loud.await.expect("it is accepted");
+    for (job, update) in
+        [(&quiet, JobUpdate::new().feedback_to("shop")), (&loud, JobUpdate::new().no_feedback())]
+    {
+        let answer = submitter.update(job.id(), update).await.expect("it is answered");
+        assert!(matches!(answer, UpdateAnswer::Updated { revision: 2, .. }), "{answer:?}");
+        submitter.trigger(Act::on(job.id())).await.expect("it starts now");
+        job.wait(None).await.expect("it ends");
+    }
+    let told = waiting(&cluster, 0, "shop").await;
+    let jobs: Vec<&str> = told.iter().flat_map(|told| &told.feedback).map(|it| it.job_id.as_str()).collect();
+    assert_eq!(jobs, [quiet.id()]);
     stop.cancel();
     tracker.await.expect("it ends");
     cluster.stop().await;

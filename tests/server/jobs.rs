@@ -1,5 +1,7 @@
 //! A job's way through a cluster, at the level of the protocol.
 
+use std::time::Duration;
+
 use raftsman::wire::pb;
 use raftsman::wire::pb::session_request::Message as Said;
 use raftsman::wire::pb::session_response::Message as Heard;
@@ -10,6 +12,9 @@ use tonic::Streaming;
 use tonic::transport::Channel;
 
 use crate::cluster::Cluster;
+
+/// A JobTracker ends a stream on which nothing came for three of its heartbeats.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 
 /// A TaskTracker in the raw protocol.
 pub(crate) struct RawTracker {
@@ -28,8 +33,25 @@ pub(crate) fn hello(group: &str, capacity: u32) -> pb::Hello {
 }
 
 impl RawTracker {
-    /// A stream with its hello, not answered yet.
+    /// A stream with its hello, not answered yet. It shows that it lives as long as `say` does.
     pub(crate) async fn open(channel: Channel, hello: pb::Hello) -> RawTracker {
+        let tracker = RawTracker::open_silent(channel, hello).await;
+        let say = tracker.say.downgrade();
+        tokio::spawn(async move {
+            while let Some(say) = say.upgrade() {
+                let nothing_new = message(Said::Progress(pb::Progress::default()));
+                if say.send(nothing_new).await.is_err() {
+                    break;
+                }
+                drop(say);
+                tokio::time::sleep(SIGN_OF_LIFE).await;
+            }
+        });
+        tracker
+    }
+
+    /// The same, and it says nothing by itself.
+    pub(crate) async fn open_silent(channel: Channel, hello: pb::Hello) -> RawTracker {
         let (say, said) = mpsc::channel(64);
         say.send(message(Said::Hello(hello))).await.expect("there is room");
         let mut client = TaskTrackerServiceClient::new(channel);

@@ -39,7 +39,7 @@ async fn a_hello_that_was_overtaken_does_not_replace_the_newer_stream() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_without_heartbeats_ends_long_before_its_session_and_the_next_one_goes_on_with_it() {
     let cluster = Cluster::of(1).await;
-    let mut silent = RawTracker::open(cluster.channel(0).await, nth_stream(1)).await;
+    let mut silent = RawTracker::open_silent(cluster.channel(0).await, nth_stream(1)).await;
     let Heard::Welcome(first) = silent.next().await else { panic!("a welcome is first") };
     let until_the_end = async { while let Ok(Some(_)) = silent.hear.message().await {} };
     tokio::time::timeout(Duration::from_secs(60), until_the_end).await.expect("the responses end");
