@@ -121,7 +121,7 @@ impl Dispatcher {
                 self.roster.freed(session, executions.len());
             }
             Event::Concluded { session, executions } => self.roster.concluded(session, executions),
-            Event::Returned { session } => self.roster.rest(now + RETURN_REST, session),
+            Event::Returned { session } => self.roster.rest(session, Some(now + RETURN_REST)),
             Event::Counted { session, executing, slots } => self.roster.counted(session, executing, slots),
             Event::Thawed => self.roster.thawed(now),
             Event::Ready { groups } => return self.deal(groups),
@@ -232,6 +232,26 @@ mod tests {
             let asked = wanted.iter().sum();
             dispatcher.step(now, Event::Started { session, asked, pushes: Vec::new() });
         }
+    }
+
+    #[test]
+    fn who_was_silent_for_too_long_is_offline_and_nobody_else() {
+        let (mut dispatcher, now, session, node_group) = dispatcher(1);
+        let [late, gone] = [2, 3].map(SessionId::from_u64);
+        let at = |seconds| now + Duration::from_secs(seconds);
+        for session in [late, gone] {
+            dispatcher.step(at(1), Event::Known { session, node_group: node_group.clone() });
+        }
+        dispatcher.step(at(4), Event::Heard { session: late });
+        dispatcher.step(at(2), Event::Gone { session: gone });
+        assert_eq!(dispatcher.next_check(), Some(at(10)), "the first one was heard at the beginning");
+        assert_eq!(dispatcher.step(at(9), Event::Tick), []);
+        assert_eq!(dispatcher.step(at(10), Event::Tick), [Intent::Offline { session }]);
+        dispatcher.step(at(10), Event::Gone { session });
+        assert_eq!(dispatcher.next_check(), Some(at(14)));
+        dispatcher.step(at(13), Event::Thawed);
+        assert_eq!(dispatcher.step(at(22), Event::Tick), []);
+        assert_eq!(dispatcher.step(at(23), Event::Tick), [Intent::Offline { session: late }]);
     }
 
     /// Found by the seeded world: a TaskTracker whose slots were full of what had been reclaimed gave the same runs back

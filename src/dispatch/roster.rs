@@ -58,6 +58,10 @@ impl Tracker {
 pub struct Roster {
     trackers: BTreeMap<SessionId, Tracker>,
     groups: BTreeMap<NodeGroup, BTreeSet<SessionId>>,
+    /// When each session was last heard, the longest silence first.
+    heard: BTreeSet<(Instant, SessionId)>,
+    /// Until when sessions rest.
+    resting: BTreeSet<(Instant, SessionId)>,
     uses: u64,
 }
 
@@ -97,6 +101,8 @@ impl Roster {
             .get(&session)
             .map_or((0, 0, 0), |known| (known.asked, known.freeing, known.last_used));
         self.groups.entry(attached.node_group.clone()).or_default().insert(session);
+        self.forget_times(session);
+        self.heard.insert((now, session));
         let (node_group, slots) = (attached.node_group.clone(), attached.capacity);
         let (attached, accepting, rests_until) = (Some(attached), true, None);
         let tracker = Tracker {
@@ -123,6 +129,10 @@ impl Roster {
     }
 
     pub(super) fn know(&mut self, now: Instant, session: SessionId, node_group: NodeGroup) {
+        if self.trackers.contains_key(&session) {
+            return;
+        }
+        self.heard.insert((now, session));
         self.groups.entry(node_group.clone()).or_default().insert(session);
         let (attached, accepting, executing, asked) = (None, false, 0, 0);
         let (freeing, last_used, rests_until, slots) = (0, 0, None, 0);
@@ -138,10 +148,19 @@ impl Roster {
             last_used,
             heard: now,
         };
-        self.trackers.entry(session).or_insert(tracker);
+        self.trackers.insert(session, tracker);
+    }
+
+    fn forget_times(&mut self, session: SessionId) {
+        let Some(tracker) = self.trackers.get(&session) else { return };
+        self.heard.remove(&(tracker.heard, session));
+        if let Some(until) = tracker.rests_until {
+            self.resting.remove(&(until, session));
+        }
     }
 
     pub(super) fn forget(&mut self, session: SessionId) {
+        self.forget_times(session);
         let Some(tracker) = self.trackers.remove(&session) else { return };
         if let Some(sessions) = self.groups.get_mut(&tracker.node_group) {
             sessions.remove(&session);
@@ -152,38 +171,43 @@ impl Roster {
     }
 
     pub(super) fn heard(&mut self, now: Instant, session: SessionId) {
-        if let Some(tracker) = self.trackers.get_mut(&session) {
-            tracker.heard = tracker.heard.max(now);
+        if let Some(tracker) = self.trackers.get_mut(&session).filter(|tracker| tracker.heard < now) {
+            self.heard.remove(&(tracker.heard, session));
+            self.heard.insert((now, session));
+            tracker.heard = now;
         }
     }
 
     pub(super) fn accept(&mut self, session: SessionId, accepting: bool) {
+        if accepting {
+            self.rest(session, None);
+        }
         if let Some(tracker) = self.trackers.get_mut(&session) {
             tracker.accepting = accepting;
-            tracker.rests_until = tracker.rests_until.filter(|_| !accepting);
         }
     }
 
-    pub(super) fn rest(&mut self, until: Instant, session: SessionId) {
-        if let Some(tracker) = self.trackers.get_mut(&session) {
-            tracker.rests_until = Some(until);
+    /// It is given no work until then; with `None` again at once.
+    pub(super) fn rest(&mut self, session: SessionId, until: Option<Instant>) {
+        let Some(tracker) = self.trackers.get_mut(&session) else { return };
+        if let Some(old) = std::mem::replace(&mut tracker.rests_until, until) {
+            self.resting.remove(&(old, session));
         }
+        self.resting.extend(until.map(|until| (until, session)));
     }
 
     /// The groups of those whose rest is over.
     pub(super) fn rested(&mut self, now: Instant) -> BTreeSet<NodeGroup> {
         let mut groups = BTreeSet::new();
-        for tracker in self.trackers.values_mut() {
-            if tracker.rests_until.is_some_and(|until| until <= now) {
-                tracker.rests_until = None;
-                groups.insert(tracker.node_group.clone());
-            }
+        while let Some((_, session)) = self.resting.first().copied().filter(|(until, _)| *until <= now) {
+            self.rest(session, None);
+            groups.extend(self.trackers.get(&session).map(|tracker| tracker.node_group.clone()));
         }
         groups
     }
 
     pub(super) fn earliest_rested(&self) -> Option<Instant> {
-        self.trackers.values().filter_map(|tracker| tracker.rests_until).min()
+        self.resting.first().map(|(until, _)| *until)
     }
 
     /// A `Dispatch` that asked for `asked` slots started `got` executions.
@@ -209,6 +233,7 @@ impl Roster {
     /// Gives every session a new grace.
     pub(super) fn thawed(&mut self, now: Instant) {
         self.trackers.values_mut().for_each(|tracker| tracker.heard = now);
+        self.heard = self.trackers.keys().map(|session| (now, *session)).collect();
     }
 
     pub(super) fn counted(&mut self, session: SessionId, executing: usize, slots: u32) {
@@ -226,16 +251,17 @@ impl Roster {
         }
     }
 
+    /// The sessions that were not heard for at least `limit`.
     pub(super) fn silent_since(&self, now: Instant, limit: Duration) -> Vec<SessionId> {
-        let broken = |tracker: &Tracker| tracker.accepting && tracker.attached.is_none();
-        let silent = |tracker: &Tracker| {
-            now.saturating_duration_since(tracker.heard) >= limit
-                || planted::is(Bug::BrokenStreamIsDeath) && broken(tracker)
-        };
-        self.trackers.iter().filter(|(_, tracker)| silent(tracker)).map(|(session, _)| *session).collect()
+        if planted::is(Bug::BrokenStreamIsDeath) {
+            let broken = |tracker: &Tracker| tracker.accepting && tracker.attached.is_none();
+            return self.trackers.iter().filter(|(_, it)| broken(it)).map(|(session, _)| *session).collect();
+        }
+        let silent = |heard: Instant| now.saturating_duration_since(heard) >= limit;
+        self.heard.iter().take_while(|(heard, _)| silent(*heard)).map(|(_, session)| *session).collect()
     }
 
     pub(super) fn earliest_heard(&self) -> Option<Instant> {
-        self.trackers.values().map(|tracker| tracker.heard).min()
+        self.heard.first().map(|(heard, _)| *heard)
     }
 }

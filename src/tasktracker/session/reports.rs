@@ -25,9 +25,7 @@ impl Session {
         for (reason, executions) in std::mem::take(&mut self.returned) {
             acts.push(Act::Send(ToCluster::Returned(pb::Returned { executions, reason: reason.into() })));
         }
-        while let Some(message) = self.samples.next_message() {
-            acts.push(Act::Send(ToCluster::Samples(message)));
-        }
+        self.report_samples(now, acts);
         let free_slots = self.free_slots();
         let has_room_again = self.said_full && free_slots > 0;
         if (std::mem::take(&mut self.announce) || has_room_again) && self.draining.is_none() {
@@ -57,6 +55,15 @@ impl Session {
             }
             while let Some(message) = self.lines.next_message() {
                 acts.push(Act::Send(ToCluster::BizLogs(message)));
+            }
+        }
+    }
+
+    fn report_samples(&mut self, now: Millis, acts: &mut Vec<Act>) {
+        if self.samples_due.is_some_and(|due| due <= now) {
+            self.samples_due = None;
+            while let Some(message) = self.samples.next_message() {
+                acts.push(Act::Send(ToCluster::Samples(message)));
             }
         }
     }
