@@ -35,6 +35,8 @@ const RELAY_AFTER: Duration = Duration::from_millis(100);
 /// What a sample is of.
 const MINUTE: Millis = Millis::from_secs(60);
 const HALF_A_MINUTE: Millis = Millis::from_secs(30);
+/// So much later than the clock's at most are a TaskTracker's minutes over: thousands of them must not tell at once.
+const MINUTES_SPREAD: Millis = Millis::from_secs(10);
 /// How long the last message may take to leave.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -85,6 +87,8 @@ struct Tracker {
 struct Minutes {
     clock: Arc<dyn Clock>,
     probe: Probe,
+    /// How much later than the clock's its minutes are over.
+    late: Millis,
     /// When the minute is over.
     over_at: Instant,
     /// Processor time at the end of the last one.
@@ -92,20 +96,21 @@ struct Minutes {
 }
 
 impl Minutes {
-    fn new(clock: Arc<dyn Clock>) -> Minutes {
+    fn new(clock: Arc<dyn Clock>, seed: u64) -> Minutes {
         let probe = Probe::new(Arc::clone(&clock));
         let cpu = probe.look().cpu;
-        let over_at = Instant::now() + until_next_minute(clock.wall());
-        Minutes { clock, probe, over_at, cpu }
+        let late = Millis::new(seed % MINUTES_SPREAD.get());
+        let over_at = Instant::now() + until_next_minute(clock.wall() - late);
+        Minutes { clock, probe, late, over_at, cpu }
     }
 
     /// The minute that ended just now.
     fn next(&mut self) -> MinuteStanding {
         let (wall, process) = (self.clock.wall(), self.probe.look());
-        self.over_at = Instant::now() + until_next_minute(wall);
+        self.over_at = Instant::now() + until_next_minute(wall - self.late);
         let used = process.cpu.saturating_sub(std::mem::replace(&mut self.cpu, process.cpu));
         // Timers and the wall clock may differ by a little: half a minute ago it was surely not over.
-        let within = wall - HALF_A_MINUTE;
+        let within = wall - self.late - HALF_A_MINUTE;
         let began = Timestamp::from_millis(within.as_millis() - within.as_millis() % MINUTE.get());
         MinuteStanding {
             minute: Some(timestamp(began)),
@@ -153,7 +158,7 @@ pub(super) async fn run(parts: Parts, shutdown: impl Future<Output = ()>) -> Res
         relay_at: now + RELAY_AFTER,
         sync_at: None,
         began: now,
-        minutes: Minutes::new(parts.clock),
+        minutes: Minutes::new(parts.clock, parts.seed),
         over: false,
     };
     let mut shutdown = pin!(shutdown);

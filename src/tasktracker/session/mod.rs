@@ -40,8 +40,6 @@ const GRACE_DEFAULT: Millis = Millis::from_secs(10);
 const WELCOME_PATIENCE: Millis = Millis::from_secs(5);
 /// Lines are gathered this long before they are sent.
 const LINES_PAUSE: Millis = Millis::new(100);
-/// All TaskTrackers see the same minute end: what they tell of it comes spread over this time.
-const SAMPLES_SPREAD: Millis = Millis::from_secs(10);
 /// Finished and acknowledged executions that are remembered against a push that comes twice.
 const FINISHED_MAX: usize = 4096;
 /// Results that may wait for an acknowledgement before no more work is taken.
@@ -99,7 +97,6 @@ pub(super) struct Session {
     lines: Lines,
     lines_due: Option<Millis>,
     samples: Samples,
-    samples_due: Option<Millis>,
     progress: BTreeMap<u64, pb::ExecutionProgress>,
     /// No heartbeat was answered for too long: nothing may run.
     cut_off: bool,
@@ -143,7 +140,6 @@ impl Session {
             lines,
             lines_due: None,
             samples: Samples::default(),
-            samples_due: None,
             progress: BTreeMap::new(),
             cut_off: false,
             announce: false,
@@ -170,8 +166,6 @@ impl Session {
             Event::Minute(standing) => {
                 let slots = self.me.capacity.into();
                 self.samples.minute(standing, self.running.len() as u64, slots);
-                let spread = Millis::new(self.me.start_number % SAMPLES_SPREAD.get());
-                self.samples_due.get_or_insert(plus(now, spread));
             }
             Event::Drain { timeout } => self.drain(timeout, now),
             Event::Slots(slots) => self.wish_slots(slots, acts),
@@ -204,8 +198,7 @@ impl Session {
             Phase::Greeting { since } => Some(plus(since, WELCOME_PATIENCE)),
             Phase::Detached => None,
         };
-        let told = self.lines_due.into_iter().chain(self.samples_due).min();
-        let told = told.filter(|_| self.phase == Phase::Attached);
+        let lines = self.lines_due.filter(|_| self.phase == Phase::Attached);
         let drained = self.draining.as_ref().filter(|_| !self.over).and_then(|draining| {
             if working {
                 Some(draining.until)
@@ -213,7 +206,7 @@ impl Session {
                 self.running.is_empty().then_some(plus(draining.until, LEAVE_PATIENCE))
             }
         });
-        [timer, cut_off, phase, told, drained].into_iter().flatten().min()
+        [timer, cut_off, phase, lines, drained].into_iter().flatten().min()
     }
 
     /// How many executions could begin now.
@@ -297,7 +290,6 @@ impl Session {
         self.phase = Phase::Attached;
         self.announce = true;
         self.lines_due = self.lines_due.or((!self.lines.is_empty()).then_some(Millis::ZERO));
-        self.samples_due = self.samples_due.or((!self.samples.is_empty()).then_some(Millis::ZERO));
         let span = |told: Option<prost_types::Duration>, or: Millis| {
             told.and_then(|told| read_duration(told).ok()).filter(|told| !told.is_zero()).unwrap_or(or)
         };

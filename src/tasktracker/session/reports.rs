@@ -25,7 +25,9 @@ impl Session {
         for (reason, executions) in std::mem::take(&mut self.returned) {
             acts.push(Act::Send(ToCluster::Returned(pb::Returned { executions, reason: reason.into() })));
         }
-        self.report_samples(now, acts);
+        while let Some(message) = self.samples.next_message() {
+            acts.push(Act::Send(ToCluster::Samples(message)));
+        }
         let free_slots = self.free_slots();
         let has_room_again = self.said_full && free_slots > 0;
         if (std::mem::take(&mut self.announce) || has_room_again) && self.draining.is_none() {
@@ -55,15 +57,6 @@ impl Session {
             }
             while let Some(message) = self.lines.next_message() {
                 acts.push(Act::Send(ToCluster::BizLogs(message)));
-            }
-        }
-    }
-
-    fn report_samples(&mut self, now: Millis, acts: &mut Vec<Act>) {
-        if self.samples_due.is_some_and(|due| due <= now) {
-            self.samples_due = None;
-            while let Some(message) = self.samples.next_message() {
-                acts.push(Act::Send(ToCluster::Samples(message)));
             }
         }
     }

@@ -73,10 +73,6 @@ impl Samples {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
-    }
-
     /// A new stream: everything is sent again.
     pub(super) fn restart(&mut self) {
         self.sent = 0;

@@ -531,12 +531,3 @@ fn in_any_order_of_events_slots_and_results_are_kept() {
         "{begun} {returned} {fenced} {repeated}"
     );
 }
-
-#[test]
-fn a_minute_is_told_some_time_after_it_ended_and_again_on_the_next_stream() {
-    let mut story = Story::attached(1);
-    story.now = 1_000;
-    assert_eq!(story.on(Event::Minute(MinuteStanding::default())), "");
-    assert_eq!(story.until(1_100), "1007: samples 1", "its start number is 7");
-    assert_eq!(story.reattach(1), "hello session \"1.0\" running [] owed []; samples 1; pull 1");
-}
