@@ -76,7 +76,7 @@ impl LogTail {
         let Some((target, stream)) = &mut self.stream else { return Err(silent()) };
         let caller = &self.client.0.caller;
         let heard = tokio::select! {
-            heard = timeout(SILENCE_MAX, stream.message()) => heard,
+            heard = timeout(SILENCE_MAX, async { target.hear(stream.message()).await? }) => heard,
             () = caller.another_leads(target) => return Err(silent()),
         };
         match heard {
@@ -98,8 +98,9 @@ impl LogTail {
         };
         let mut jobs =
             JobServiceClient::new(target.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
+        let opening = async { target.hear(jobs.tail_logs(self.request.clone())).await? };
         let opening = tokio::select! {
-            opening = timeout_at(deadline, jobs.tail_logs(self.request.clone())) => opening,
+            opening = timeout_at(deadline, opening) => opening,
             () = caller.another_leads(&target) => return Err(silent()),
         };
         match opening {
