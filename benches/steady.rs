@@ -4,8 +4,9 @@
 //! One-shot jobs at `--rate JOBS_PER_SECOND`, crons and repeating jobs that fire each second. Finished runs are kept for
 //! two minutes only, so that what is stored has a level to keep. Every one-shot job is waited for and judged by its
 //! ledger; every instant of every cron and repeating job is read back. The most memory and disk that each process had is
-//! told every minute; after the first third, during which the level is reached, the peaks of a series must not rise by
-//! more than a stated part. One line of JSON follows.
+//! told every minute; after the first third, during which the level is reached, what the JobTrackers have together, and
+//! what each TaskTracker has, must not rise by more than a stated part: one JobTracker's share goes up and down with its
+//! leadership. One line of JSON follows.
 
 #[allow(dead_code, reason = "each benchmark uses a part of the stage")]
 mod stage;
@@ -43,8 +44,8 @@ const FATE_WITHIN: Duration = Duration::from_secs(60);
 /// How often the ledgers of the rhythms are read on: well within what is kept.
 const READ_EVERY: Duration = Duration::from_secs(20);
 const PAGE_ROWS: i32 = 1_000;
-/// The peak of a series in its last third may be above that in its second one by this part, or by the slack if that is
-/// more: an allocator keeps what it has had.
+/// The straight line through a series may rise by this part of its mean, or by the slack if that is more: an allocator
+/// keeps what it has had.
 const RISE_MAX: f64 = 0.15;
 const SLACK_BYTES: f64 = 16.0 * MIB;
 const MIB: f64 = 1_048_576.0;
@@ -333,19 +334,34 @@ impl Series {
         println!("minute {minute:>3}: {}", all.join(", "));
     }
 
-    /// The series that do not keep their level: whose peak of the last third is above that of the second one. Peaks,
-    /// since a log is purged and written anew from time to time. Short ones have no level yet.
+    /// What does not keep its level. Short series have none yet.
     fn rising(&self) -> Vec<String> {
-        let rises = |(what, series): (&String, &Vec<f64>)| {
-            let third = series.len() / 3;
-            let (before, after) =
-                series.get(third..).filter(|_| series.len() >= JUDGED_FROM)?.split_at_checked(third)?;
-            let peak = |part: &[f64]| part.iter().copied().fold(0.0, f64::max);
-            let (before, rise) = (peak(before), peak(after) - peak(before));
-            let text = format!("{what}: {:.0} MiB above a peak of {:.0} MiB", rise / MIB, before / MIB);
-            (rise > (before * RISE_MAX).max(SLACK_BYTES)).then_some(text)
+        let rises = |(what, series): (String, Vec<f64>)| {
+            let level = series.get(series.len() / 3..).filter(|_| series.len() >= JUDGED_FROM)?;
+            let (mean, rise) = line(level);
+            println!(
+                "  {what}: {:+.1} MiB over {} minutes, mean {:.0} MiB",
+                rise / MIB,
+                level.len(),
+                mean / MIB
+            );
+            (rise > (mean * RISE_MAX).max(SLACK_BYTES)).then_some(what)
         };
-        self.0.iter().filter_map(rises).collect()
+        self.judged().into_iter().filter_map(rises).collect()
+    }
+
+    /// The JobTrackers together, each TaskTracker for itself.
+    fn judged(&self) -> BTreeMap<String, Vec<f64>> {
+        let mut judged: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+        for (what, series) in &self.0 {
+            let of = match what.strip_prefix('n').and_then(|rest| rest.split_once(' ')) {
+                Some((_, kind)) => format!("all JobTrackers' {kind}"),
+                None => what.clone(),
+            };
+            let sum = judged.entry(of).or_insert_with(|| vec![0.0; series.len()]);
+            sum.iter_mut().zip(series).for_each(|(sum, bytes)| *sum += bytes);
+        }
+        judged
     }
 
     fn json(&self) -> String {
@@ -356,4 +372,15 @@ impl Series {
         let all: Vec<String> = self.0.iter().map(one).collect();
         format!("{{{}}}", all.join(","))
     }
+}
+
+/// The mean of a series, and how much the straight line of least squares through it rises from its begin to its end.
+fn line(series: &[f64]) -> (f64, f64) {
+    let count = series.len() as f64;
+    let (middle, mean) = ((count - 1.0) / 2.0, series.iter().sum::<f64>() / count);
+    let from_middle = |minute: usize| minute as f64 - middle;
+    let both: f64 =
+        series.iter().enumerate().map(|(minute, bytes)| from_middle(minute) * (bytes - mean)).sum();
+    let squares: f64 = (0..series.len()).map(|minute| from_middle(minute).powi(2)).sum();
+    (mean, both / squares * count)
 }
