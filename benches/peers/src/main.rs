@@ -184,6 +184,7 @@ async fn bench(args: &Args) -> anyhow::Result<()> {
                 }
                 Err(error) => {
                     println!("round {round} {:<12} FAILED: {error:#}", lane.name);
+                    println!("{}", lane.failed_json(round, &error));
                     failed += 1;
                 }
             }

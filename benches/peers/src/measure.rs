@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tokio::task::JoinSet;
 
 use crate::clock::monotonic_ns;
 use crate::figures::Times;
@@ -89,33 +90,49 @@ fn two(times: &Times) -> [f64; 2] {
 /// Submitter and worker side by side, as tasks of their own; every job is checked.
 async fn run<P: Peer>(peer: &Arc<P>, number: u32, pace: Pace) -> anyhow::Result<Counted> {
     let jobs = Arc::new(Jobs::new(number, pace));
-    let mut worker = tokio::spawn({
-        let (peer, jobs) = (Arc::clone(peer), Arc::clone(&jobs));
-        async move { peer.work(&jobs).await.map(|()| monotonic_ns()) }
-    });
-    tokio::select! {
-        () = jobs.worker_ready() => {}
-        ended = &mut worker => anyhow::bail!("the worker ended before it was ready: {:?}", ended?),
-    }
-    jobs.begin();
-    let submitter = tokio::spawn({
-        let (peer, jobs) = (Arc::clone(peer), Arc::clone(&jobs));
-        async move {
-            peer.submit(&jobs).await.context("submitter")?;
-            jobs.close()
-        }
-    });
-    let both = async {
-        let submitted = async { submitter.await? };
-        let worked = async { worker.await?.context("worker") };
-        tokio::try_join!(submitted, worked)
-    };
-    let longest = DRAIN_MAX + pace.time();
-    let (_, finished) = tokio::time::timeout(longest, both)
-        .await
-        .with_context(|| format!("{} jobs were not delivered in {longest:?}", jobs.missing()))??;
-    let counted = jobs.counted(finished)?;
+    let mut tasks = JoinSet::new();
+    let finished = side_by_side(peer, &jobs, &mut tasks).await;
+    // When one of them has failed the other must end too: it holds the peer's servers.
+    tasks.shutdown().await;
+    let counted = jobs.counted(finished?)?;
     let left = peer.left().await.context("what is left")?;
     anyhow::ensure!(left == 0, "{left} jobs are left though all were acknowledged as done");
     Ok(counted)
+}
+
+/// Returns when the last job was known to be done; that is for the worker to say.
+async fn side_by_side<P: Peer>(
+    peer: &Arc<P>,
+    jobs: &Arc<Jobs>,
+    tasks: &mut JoinSet<anyhow::Result<Option<u64>>>,
+) -> anyhow::Result<u64> {
+    let (worker, work) = (Arc::clone(peer), Arc::clone(jobs));
+    tasks.spawn(async move {
+        worker.work(&work).await.context("worker")?;
+        Ok(Some(monotonic_ns()))
+    });
+    tokio::select! {
+        () = jobs.worker_ready() => {}
+        Some(ended) = tasks.join_next() => {
+            ended??;
+            anyhow::bail!("the worker ended before it was ready");
+        }
+    }
+    jobs.begin();
+    let (submitter, submit) = (Arc::clone(peer), Arc::clone(jobs));
+    tasks.spawn(async move {
+        submitter.submit(&submit).await.context("submitter")?;
+        submit.close()?;
+        Ok(None)
+    });
+    let longest = DRAIN_MAX + jobs.pace().time();
+    let both = async {
+        let mut finished = None;
+        while let Some(ended) = tasks.join_next().await {
+            finished = ended??.or(finished);
+        }
+        finished.context("the worker ended")
+    };
+    let missing = || format!("{} jobs were not delivered in {longest:?}", jobs.missing());
+    tokio::time::timeout(longest, both).await.with_context(missing)?
 }

@@ -71,6 +71,11 @@ impl Lane {
         }
         line
     }
+
+    pub(crate) fn failed_json(&self, round: u64, error: &anyhow::Error) -> Value {
+        json!({"bench": "peers", "system": self.name, "version": self.version, "round": round,
+            "failed": format!("{error:#}")})
+    }
 }
 
 fn tenths(number: f64) -> f64 {
