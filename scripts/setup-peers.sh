@@ -31,7 +31,7 @@ has() {
         etcd-server) command -v etcd > /dev/null ;;
         redis-server) command -v redis-server > /dev/null ;;
         postgresql) ls /usr/lib/postgresql/*/bin/postgres > /dev/null 2>&1 ;;
-        nats-server) command -v nats-server > /dev/null ;;
+        nats-server) command -v nats-server > /dev/null || [ -x /usr/sbin/nats-server ] ;;
         nodejs) command -v node > /dev/null ;;
         protobuf-compiler) command -v protoc > /dev/null ;;
         libprotobuf-dev) [ -e /usr/include/google/protobuf/descriptor.proto ] ;;
@@ -39,19 +39,20 @@ has() {
     esac
 }
 
-# The service of a package, under its own name.
-service() {
+# The services that come with a package; asked before it is installed, since Erlang's own may be in use already.
+services() {
     case $1 in
         etcd-server) echo etcd ;;
-        *) echo "$1" ;;
+        rabbitmq-server) command -v epmd > /dev/null || echo epmd.socket epmd.service; echo rabbitmq-server ;;
+        nats-server | redis-server | postgresql) echo "$1" ;;
     esac
 }
 
 # A package that brings a service would start it: Debian asks this file first.
 forbid_starts() {
     [ ! -e "$policy" ] || return 0
-    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" > /dev/null
-    as_root chmod 755 "$policy"
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" > /dev/null || return 1
+    as_root chmod 755 "$policy" || return 1
     trap 'as_root rm -f "$policy"' EXIT
     trap 'exit 1' INT TERM
 }
@@ -69,12 +70,13 @@ want() {
         say "$1 is missing and there is no apt-get: install it, or the benchmark skips it"
         return 0
     fi
+    forbid_starts || { say "$1 is missing and cannot be installed here; the benchmark skips it"; return 0; }
     [ $updated = yes ] || as_root apt-get update -qq >&2 || true
     updated=yes
-    forbid_starts
     say "installing $1"
+    brought=$(services "$1")
     if as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1" >&2; then
-        disable "$(service "$1")"
+        for service in $brought; do disable "$service"; done
     else
         say "$1 could not be installed; the benchmark skips it"
     fi
