@@ -18,11 +18,11 @@ HURT = $(CARGO_TARGET_DIR)/hurt
 # What a commit's runs draw from; each commit has its own.
 SEED ?= $(shell printf '%d' "0x$$(git rev-parse --short=6 HEAD 2>/dev/null || echo 1)")
 
-.PHONY: help setup build dev demo test lint fix bench bench-long long jepsen planted failpoints fuzz simulation soak hurt
+.PHONY: help setup build dev demo test lint fix bench bench-e2e bench-failover bench-scale bench-peers bench-long long jepsen planted failpoints fuzz simulation soak hurt
 .DEFAULT_GOAL := help
 
 help: ## lists the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## installs the system packages that are missing and builds RocksDB once
 	scripts/setup.sh
@@ -66,6 +66,19 @@ bench: setup ## the benchmarks; benches/README.md says what they mean
 	$(ROCKS) cargo bench --features server --bench end_to_end
 	$(ROCKS) cargo bench --features server --bench failover
 	cargo bench --bench floor
+
+bench-e2e: setup ## a job's whole way: throughput, latency, processor time a job (ARGS="--seconds 10")
+	$(ROCKS) cargo bench --features server --bench end_to_end -- $(ARGS)
+
+bench-failover: setup ## the silence around 50 killed and 20 stopped leaders (ARGS=)
+	$(ROCKS) cargo bench --features server --bench failover -- $(or $(ARGS),--kills 50 --stops 20)
+
+bench-scale: setup ## a million waiting runs and crons, 100,000 due at once (ARGS="--waiting 10000000")
+	$(ROCKS) cargo bench --features server --bench scale -- $(ARGS)
+
+bench-peers: setup ## the same work on RabbitMQ, NATS, etcd, PostgreSQL and BullMQ, by turns (ARGS="--only raftsman,rabbitmq")
+	scripts/setup-peers.sh
+	$(ROCKS) cargo run --release -p peers -- $(ARGS)
 
 bench-long: setup ## millions of jobs; 10,000 TaskTrackers; half an hour with a leader killed every minute
 	$(ROCKS) cargo bench --features server --bench scale
