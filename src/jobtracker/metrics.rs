@@ -357,9 +357,10 @@ names, the others are `other` together.
 
 One row a minute for each node group in which something happened, each TaskTracker and each JobTracker, replicated like
 the jobs: `raftsman monitor series`, `MonitorService.QuerySeries`. They outlive every leader: the rows of a group add up to
-its counters, whoever led. A TaskTracker that was cut off tells of up to 500 minutes afterwards. Rows are kept for 3 days,
-at most a million of them; `raftsman cluster limits --set stats_kept=7d --set stats_rows_max=2000000` changes that. Counts
-of a step add up, of what stands at the end of a minute a step has the greatest, quantiles are of all spans of a step and
-rounded up by at most an eighth. Spans are gathered by the leader: those of the minute in which a leader dies are lost.
+its counters, whoever led. A TaskTracker's minutes end up to 10 s later than the clock's, each's at its own second; one that
+was cut off tells of up to 500 minutes afterwards. Rows are kept for 3 days, at most a million of them; `raftsman cluster
+limits --set stats_kept=7d --set stats_rows_max=2000000` changes that. Counts of a step add up, of what stands at the end of
+a minute a step has the greatest, quantiles are of all spans of a step and rounded up by at most an eighth. Spans are
+gathered by the leader: those of the minute in which a leader dies are lost.
 ";
 }

@@ -58,7 +58,7 @@ impl FakeSession {
             .expect("the stream is open");
     }
 
-    /// The next message that is not a heartbeat; `None` at the end of the stream.
+    /// The next message that does not come by the clock alone, as heartbeats and minutes do; `None` at the end of the stream.
     async fn next(&mut self) -> Option<ToCluster> {
         loop {
             let next = tokio::time::timeout(Duration::from_secs(20), self.requests.message()).await;
@@ -66,6 +66,7 @@ impl FakeSession {
                 ToCluster::Heartbeat(beat) => {
                     self.say(FromCluster::HeartbeatAck(pb::HeartbeatAck { sequence: beat.sequence })).await;
                 }
+                ToCluster::Samples(_) => {}
                 message => return Some(message),
             }
         }

@@ -31,23 +31,25 @@ const ENTRIES_MAX: u64 = 64;
 /// Commands of one entry.
 const COMMANDS_MAX: usize = 4;
 
-/// Frames, each after its length of two bytes, as the entries of a log.
-pub(crate) fn log(data: &[u8]) {
+/// Frames, each after its length of two bytes, as the entries of a log. Returns the size of the rows that it made.
+pub(crate) fn log(data: &[u8]) -> usize {
     let mut source = Source::new(data);
     let mut machine = machine();
     for index in 1..=ENTRIES_MAX {
         if source.is_empty() {
-            return;
+            break;
         }
         let length = u16::from_le_bytes([source.byte(), source.byte()]);
         let bytes = Bytes::copy_from_slice(source.slice(length.into()));
         let Ok(entry) = codec::decode_entry(bytes) else { continue };
         apply(&mut machine, index, &entry);
     }
+    machine.active_bytes()
 }
 
-/// Choices among commands; a second machine gets what the log makes of them and must end in the same state.
-pub(crate) fn history(data: &[u8]) {
+/// Choices among commands; a second machine gets what the log makes of them and must end in the same state. Returns the
+/// size of the rows that they made.
+pub(crate) fn history(data: &[u8]) -> usize {
     let mut source = Source::new(data);
     let (mut machine, mut replica) = (machine(), machine());
     let (mut seen, mut at, mut index) = (Seen::default(), 1_000_000, 0);
@@ -64,6 +66,7 @@ pub(crate) fn history(data: &[u8]) {
         replica.apply(index, &stored).expect("there is no disk that could fail");
         assert_eq!(machine.digest(), replica.digest(), "after {index}, {entry:?}");
     }
+    machine.active_bytes()
 }
 
 fn time(source: &mut Source<'_>, at: u64) -> u64 {
