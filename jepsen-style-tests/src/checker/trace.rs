@@ -1,10 +1,10 @@
 //! What the log's replies say of executions and jobs, read without the model: who got which run when, and how it ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::agreed_log::AgreedLog;
-use super::command::{Action, Command, JobPlan, JobRef, Spec};
+use super::command::{Action, Command, JobPlan, JobRef, Request, Spec};
 use super::replay::Replay;
 use super::reply::{ActAnswer, CancelAnswer, CompleteAnswer, Reply, SubmitAnswer};
 use super::words::{Id, RunRef};
@@ -27,6 +27,8 @@ pub(crate) struct Trace {
     pub(crate) unanswered: usize,
     executing: BTreeMap<Id, usize>,
     current: BTreeMap<(String, String), Id>,
+    /// Requests that were performed.
+    done: BTreeSet<Request>,
 }
 
 #[derive(Debug)]
@@ -158,12 +160,20 @@ impl Trace {
             let replies = replay.replies.get(&entry.index).map(Vec::as_slice).unwrap_or_default();
             for (logged, reply) in entry.commands.iter().zip(replies) {
                 match reply {
+                    Some(reply) if trace.came_before(&logged.command, reply) => {}
                     Some(reply) => trace.step(entry.index, now, &logged.command, reply),
                     None => trace.unanswered += 1,
                 }
             }
         }
         trace
+    }
+
+    /// A request that comes again gets the answer of its first time, and nothing happens: a suspend that was stuck in the
+    /// network may come after its job was resumed.
+    fn came_before(&mut self, command: &Command, reply: &Reply) -> bool {
+        let performed = command.request().filter(|_| !matches!(reply, Reply::Refused(_)));
+        performed.is_some_and(|request| !self.done.insert(request.clone()))
     }
 
     fn step(&mut self, index: u64, now: i64, command: &Command, reply: &Reply) {

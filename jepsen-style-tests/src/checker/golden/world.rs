@@ -573,10 +573,16 @@ impl World {
         let (task, _) = self.jobs.last().cloned().unwrap();
         self.wait(650);
         self.act("suspend", id, &task);
+        let request = format!("r{}", self.process);
         self.wait(1000);
         self.act("trigger", id, &task);
         self.wait(300);
         self.act("resume", id, &task);
+        // The suspend was sent twice, and its second copy was stuck until now.
+        let job = json!({"id": id.to_string()});
+        self.commit(vec![
+            json!({"suspend": {"request": {"id": request}, "job": job, "expected_revision": 0}}),
+        ]);
         self.wait(650);
         self.cancel(id, &task);
         let due = At(self.wall() + 500).to_string();
