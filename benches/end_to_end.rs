@@ -2,7 +2,8 @@
 //!
 //! Three JobTrackers with default settings and real data directories, one TaskTracker with a FailStore, and the client,
 //! each a process of its own on loopback. Ledger, client session and fsync before each acknowledgement are on. It ends
-//! with a check of every job against the ledger, and with one line of JSON. `--seconds N`, `--callers N`, `--only peak`.
+//! with a check of every job against the ledger, and with one line of JSON. `--seconds N`, `--callers N`, `--only peak`;
+//! `--only sweep` draws latency against throughput, `--after N` lets so many jobs pass through before anything is measured.
 
 #[allow(dead_code, reason = "each benchmark uses a part of the stage")]
 mod stage;
@@ -13,7 +14,8 @@ use stage::figures::Times;
 use stage::ledger::{Verdict, verify};
 use stage::load::{Load, Submitted};
 use stage::starts::Start;
-use stage::usage::{cpu_us, machine_busy_us};
+use stage::usage::{cpu_us, disk_free_bytes, machine_busy_us};
+use stage::writes::Writes;
 use stage::{Stage, TaskTracker, pause};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -26,6 +28,10 @@ const WARM_UP: Duration = Duration::from_millis(1_500);
 /// Unloaded: one job at a time.
 const TRICKLE_JOBS: usize = 1_000;
 const TRICKLE_EVERY: Duration = Duration::from_millis(5);
+/// What a finished job takes on three disks until it expires, at most, the log and compactions included.
+const PASSED_JOB_BYTES: u64 = 3_000;
+/// The points of the sweep, of the peak.
+const SWEEP_PERCENT: [u32; 6] = [5, 10, 25, 50, 70, 90];
 
 fn main() -> anyhow::Result<()> {
     stage::run(bench)
@@ -36,8 +42,10 @@ async fn bench() -> anyhow::Result<()> {
     let seconds = stage::option("--seconds", SECONDS)?;
     let only = stage::option("--only", String::new())?;
     let wanted = |phase: &str| only.is_empty() || only == phase;
+    let after = stage::option("--after", 0)?;
     let mut stage = Stage::set().await?;
     let mut right = true;
+    pass(&mut stage, callers, after).await?;
     let mut json = vec![format!("\"bench\":\"end_to_end\"")];
     if wanted("unloaded") {
         let latency = unloaded(&mut stage).await?;
@@ -45,17 +53,27 @@ async fn bench() -> anyhow::Result<()> {
         right &= latency.verdict.is_right();
         json.extend(latency.json("unloaded"));
     }
-    if wanted("peak") || wanted("half") {
+    if wanted("peak") || wanted("half") || only == "sweep" {
         let peak = peak(&mut stage, callers, Duration::from_secs(seconds)).await?;
         peak.print(callers);
         right &= peak.verdict.is_right();
         json.extend(peak.json());
         if wanted("half") {
-            let latency =
-                half(&mut stage, peak.jobs_per_second() / 2.0, Duration::from_secs(seconds)).await?;
+            let rate = peak.jobs_per_second() / 2.0;
+            let latency = at_rate(&mut stage, "half", rate, Duration::from_secs(seconds)).await?;
             latency.print("at half of the peak");
             right &= latency.verdict.is_right();
             json.extend(latency.json("half"));
+        }
+        if only == "sweep" {
+            let curve = sweep(&mut stage, peak.jobs_per_second(), Duration::from_secs(seconds)).await?;
+            right &= curve.iter().all(|point| point.latency.verdict.is_right());
+            draw(&curve);
+            let points = curve.iter().map(|point| {
+                let latency = point.latency.json("at").join(",");
+                format!("{{\"jobs_per_second\":{:.0},{latency}}}", point.jobs_per_s)
+            });
+            json.push(format!("\"sweep\":[{}]", points.collect::<Vec<_>>().join(",")));
         }
     }
     println!("{{{}}}", json.join(","));
@@ -97,6 +115,39 @@ async fn saturate(load: &Load, callers: usize, time: Duration) -> Vec<Submitted>
         });
     }
     tasks.join_all().await.into_iter().flatten().collect()
+}
+
+/// Lets jobs pass through that are not measured; their rows stay, as those of a cluster that has run for long.
+async fn pass(stage: &mut Stage, callers: usize, jobs: u64) -> anyhow::Result<()> {
+    if jobs == 0 {
+        return Ok(());
+    }
+    let (free, needed) = (disk_free_bytes(&std::env::temp_dir())?, jobs * PASSED_JOB_BYTES);
+    anyhow::ensure!(free > needed, "{jobs} jobs may need {needed} bytes of disk, {free} are free");
+    let tracker = stage.tasktracker("passed")?;
+    let load = Load::on(&stage.client, "passed");
+    let mut tasks = JoinSet::new();
+    for _ in 0..callers {
+        let load = load.clone();
+        tasks.spawn(async move {
+            while load.made() < jobs {
+                load.submit().await.acked.map_err(anyhow::Error::msg)?;
+            }
+            anyhow::Ok(())
+        });
+    }
+    let mut beat = tokio::time::interval(Duration::from_secs(10));
+    loop {
+        tokio::select! {
+            _ = beat.tick() => println!("{} of {jobs} jobs have passed", load.made().min(jobs)),
+            task = tasks.join_next() => match task {
+                Some(ended) => ended??,
+                None => break,
+            },
+        }
+    }
+    drop(tracker);
+    Ok(())
 }
 
 /// One job at a time, one every `every`.
@@ -157,8 +208,40 @@ async fn unloaded(stage: &mut Stage) -> anyhow::Result<Latency> {
     Ok(Latency::of(run))
 }
 
-async fn half(stage: &mut Stage, jobs_per_s: f64, time: Duration) -> anyhow::Result<Latency> {
-    let group = "half";
+/// What so many jobs a second, evenly, have to wait for.
+struct Point {
+    jobs_per_s: f64,
+    latency: Latency,
+}
+
+async fn sweep(stage: &mut Stage, peak: f64, time: Duration) -> anyhow::Result<Vec<Point>> {
+    let mut curve = Vec::new();
+    for percent in SWEEP_PERCENT {
+        let jobs_per_s = peak * f64::from(percent) / 100.0;
+        let latency = at_rate(stage, &format!("at{percent}"), jobs_per_s, time).await?;
+        latency.print(&format!("at {percent} % of the peak, {jobs_per_s:.0} jobs/s"));
+        curve.push(Point { jobs_per_s, latency });
+    }
+    Ok(curve)
+}
+
+/// As a chart that Markdown viewers draw.
+fn draw(curve: &[Point]) {
+    let list = |value: &dyn Fn(&Point) -> f64| {
+        curve.iter().map(|point| format!("{:.1}", value(point))).collect::<Vec<_>>().join(", ")
+    };
+    let most = curve.iter().map(|point| point.latency.start.percentile(99.0)).fold(1.0, f64::max);
+    println!("```mermaid");
+    println!("xychart-beta");
+    println!("  title \"Submit to start against throughput: p50 and p99\"");
+    println!("  x-axis \"1,000 jobs/s\" [{}]", list(&|point| point.jobs_per_s / 1000.0));
+    println!("  y-axis \"ms\" 0 --> {most:.0}");
+    println!("  line [{}]", list(&|point| point.latency.start.percentile(50.0)));
+    println!("  line [{}]", list(&|point| point.latency.start.percentile(99.0)));
+    println!("```");
+}
+
+async fn at_rate(stage: &mut Stage, group: &str, jobs_per_s: f64, time: Duration) -> anyhow::Result<Latency> {
     let mut tracker = stage.tasktracker(group)?;
     let load = Load::on(&stage.client, group);
     let warm_up = load.flow(jobs_per_s, tokio::time::sleep(WARM_UP)).await;
@@ -179,6 +262,7 @@ struct Peak {
     whole: Duration,
     cpu_us: Vec<(String, u64)>,
     others_cores: f64,
+    writes: Writes,
     verdict: Verdict,
 }
 
@@ -203,10 +287,27 @@ impl Peak {
         let sum: u64 = self.cpu_us.iter().map(|(_, us)| us).sum();
         println!("  {:<12} {:6.1} us", "all", sum as f64 / self.jobs as f64);
         println!("  others on this machine used {:.2} cores meanwhile", self.others_cores);
+        let Writes { syncs, log_bytes, rows, disk_bytes, entries } = self.writes;
+        let [log, rows, disk] = [log_bytes, rows, disk_bytes].map(|all| self.a_job_and_replica(all));
+        println!(
+            "  a job and JobTracker: {rows:.2} rows to the database, {log:.0} bytes of log, {disk:.0} to disk"
+        );
+        println!(
+            "  {:.0} jobs an entry, {:.0} a sync; {:.0} syncs/s of each JobTracker",
+            self.jobs as f64 / entries as f64,
+            1.0 / self.a_job_and_replica(syncs),
+            self.a_job_and_replica(syncs) * self.jobs_per_second()
+        );
         self.verdict.report();
     }
 
+    fn a_job_and_replica(&self, all: u64) -> f64 {
+        all as f64 / self.jobs as f64 / 3.0
+    }
+
     fn json(&self) -> Vec<String> {
+        let Writes { syncs, log_bytes, rows, disk_bytes, entries } = self.writes;
+        let each = |all| self.a_job_and_replica(all);
         let us = |(name, us): &(String, u64)| format!("\"{name}\":{:.1}", *us as f64 / self.jobs as f64);
         let cpu: Vec<String> = self.cpu_us.iter().map(us).collect();
         vec![
@@ -214,6 +315,9 @@ impl Peak {
             format!("\"jobs\":{}", self.jobs),
             format!("\"cpu_us_a_job\":{{{}}}", cpu.join(",")),
             format!("\"others_cores\":{:.2}", self.others_cores),
+            format!("\"rows_a_job\":{:.3},\"log_bytes_a_job\":{:.1}", each(rows), each(log_bytes)),
+            format!("\"disk_bytes_a_job\":{:.1},\"syncs_a_job\":{:.5}", each(disk_bytes), each(syncs)),
+            format!("\"jobs_an_entry\":{:.1}", self.jobs as f64 / entries as f64),
             format!("\"lost\":{},\"doubled\":{}", self.verdict.lost.len(), self.verdict.doubled.len()),
         ]
     }
@@ -233,11 +337,11 @@ async fn peak(stage: &mut Stage, callers: usize, time: Duration) -> anyhow::Resu
     processes.push(("tasktracker".into(), tracker.process.pid()));
     processes.push(("client".into(), std::process::id()));
     let used = || processes.iter().map(|(_, pid)| cpu_us(*pid)).collect::<Result<Vec<_>, _>>();
-    let (before, busy_before) = (used()?, machine_busy_us()?);
+    let (before, busy_before, written) = (used()?, machine_busy_us()?, stage.writes().await?);
     let submitted = saturate(&Load::on(&stage.client, group), callers, time).await;
     let jobs = submitted.len() as u64;
     let drained = tracker.drain(jobs)?;
-    let (after, busy) = (used()?, machine_busy_us()? - busy_before);
+    let (after, busy, writes) = (used()?, machine_busy_us()? - busy_before, stage.writes().await? - written);
     let began = submitted.iter().map(|one| one.at_ns).min().unwrap_or(0);
     let acked = submitted.iter().filter_map(|one| one.acked.clone().ok()).max().unwrap_or(began);
     let whole = Duration::from_nanos(drained - began);
@@ -252,5 +356,5 @@ async fn peak(stage: &mut Stage, callers: usize, time: Duration) -> anyhow::Resu
     let cpu_us = names.zip(cpu).collect();
     let run = finish(stage, group, tracker, submitted).await?;
     let submitting = Duration::from_nanos(acked - began);
-    Ok(Peak { jobs, submitting, whole, cpu_us, others_cores, verdict: run.verdict })
+    Ok(Peak { jobs, submitting, whole, cpu_us, others_cores, writes, verdict: run.verdict })
 }

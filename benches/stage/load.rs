@@ -40,6 +40,11 @@ impl Load {
         Load { client: client.clone(), groups: groups.into(), next: Arc::new(AtomicU64::new(0)) }
     }
 
+    /// How many jobs have a number.
+    pub(crate) fn made(&self) -> u64 {
+        self.next.load(Ordering::Relaxed)
+    }
+
     pub(crate) async fn submit(&self) -> Submitted {
         let job = self.next.fetch_add(1, Ordering::Relaxed);
         let at_ns = monotonic_ns();

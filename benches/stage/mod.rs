@@ -10,6 +10,7 @@ pub(crate) mod process;
 mod roles;
 pub(crate) mod starts;
 pub(crate) mod usage;
+pub(crate) mod writes;
 
 use std::net::TcpListener;
 use std::path::PathBuf;

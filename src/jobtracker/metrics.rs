@@ -65,6 +65,9 @@ pub const METRICS: &[Metric] = &[
     g("raftsman_rocksdb_block_cache_bytes", "", "RocksDB's block caches."),
     g("raftsman_rocksdb_sst_bytes", "", "RocksDB's files."),
     g("raftsman_rocksdb_pending_compaction_bytes", "", "What RocksDB has still to compact."),
+    c("raftsman_log_syncs_total", "", "Fsyncs of the log since the process started; so the next two."),
+    c("raftsman_log_appended_bytes_total", "", "Bytes appended to the log."),
+    c("raftsman_state_rows_written_total", "", "Rows written to the state's database, deletions included."),
     g(
         "raftsman_lane_bytes",
         "lane",
@@ -186,6 +189,10 @@ fn node(tracker: &JobTracker) {
     gauge!("raftsman_rocksdb_block_cache_bytes").set(disk.block_cache_bytes as f64);
     gauge!("raftsman_rocksdb_sst_bytes").set(disk.sst_bytes as f64);
     gauge!("raftsman_rocksdb_pending_compaction_bytes").set(disk.pending_compaction_bytes as f64);
+    let written = tracker.written();
+    counter!("raftsman_log_syncs_total").absolute(written.log_syncs);
+    counter!("raftsman_log_appended_bytes_total").absolute(written.log_bytes);
+    counter!("raftsman_state_rows_written_total").absolute(written.state_rows);
 }
 
 fn cluster(machine: &Machine) {

@@ -203,7 +203,7 @@ impl<'a> Change<'a> {
                     Some(_) | None if Indexes::watches(key) => self.tables.get(key)?,
                     Some(_) | None => None,
                 };
-                place.insert(Write { new, old });
+                place.insert(Write { new, old, is_new: false });
             }
         }
         Ok(())
@@ -211,7 +211,7 @@ impl<'a> Change<'a> {
 
     /// Puts a row whose key holds an id that was made just now, so that there is no old row to look for.
     pub(super) fn put_new(&mut self, key: Key, row: Row) {
-        self.writes.insert(key, Write { new: Some(row), old: None });
+        self.writes.insert(key, Write { new: Some(row), old: None, is_new: true });
     }
 }
 

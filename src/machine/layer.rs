@@ -1,10 +1,10 @@
 //! Rows that changed since the disk was last written, typed and ordered.
 //!
-//! Changes gather in the active layer; it is sealed, written to disk as one batch, and dropped. A row that is born and
-//! dies within a layer costs the disk one deletion of a key that is not there, and a row that changes often is written
-//! once.
+//! Changes gather in the active layer; it is sealed, written to disk as one batch, and dropped. A row that changes often
+//! is written once, and one that is born and dies within a layer never: most live runs are.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Bound;
 
 use bytes::{Bytes, BytesMut};
@@ -17,11 +17,28 @@ use crate::planted::{self, Bug};
 /// A set of changes: a row, or its absence.
 #[derive(Debug, Default)]
 pub struct Layer {
-    rows: BTreeMap<Key, Option<Row>>,
+    rows: BTreeMap<Key, Slot>,
     /// The index of the last entry whose changes are in here.
     last_index: u64,
     /// A rough size in memory and on disk.
     bytes: usize,
+}
+
+#[derive(Debug)]
+enum Slot {
+    /// Its key was never used before this layer.
+    Born(Row),
+    Changed(Row),
+    Deleted,
+}
+
+impl Slot {
+    fn row(&self) -> Option<&Row> {
+        match self {
+            Slot::Born(row) | Slot::Changed(row) => Some(row),
+            Slot::Deleted => None,
+        }
+    }
 }
 
 /// What a row costs beside its variable parts; a guess that need only be of the right order.
@@ -48,50 +65,70 @@ impl Layer {
 
     /// The changes in the order of their keys, as the disk stores them: `None` deletes.
     pub fn encoded(&self) -> impl Iterator<Item = (Vec<u8>, Option<Bytes>)> + '_ {
-        self.rows
-            .iter()
-            .filter(is_written)
-            .map(|(key, row)| (key.to_bytes(), row.as_ref().map(codec::encode_row)))
+        self.written().map(|(key, row)| (key.to_bytes(), row.map(codec::encode_row)))
     }
 
     /// The same, one at a time into memory that is used again.
     pub fn each_encoded(&self, mut tell: impl FnMut(&[u8], Option<&[u8]>)) {
         let (mut key_bytes, mut row_bytes) = (Vec::new(), BytesMut::new());
-        for (key, row) in self.rows.iter().filter(is_written) {
+        for (key, row) in self.written() {
             key_bytes.clear();
             key.write(&mut key_bytes);
             row_bytes.clear();
             if let Some(row) = row {
                 codec::put_row(&mut row_bytes, row);
             }
-            tell(&key_bytes, row.as_ref().map(|_| &row_bytes[..]));
+            tell(&key_bytes, row.map(|_| &row_bytes[..]));
         }
     }
 
+    fn written(&self) -> impl Iterator<Item = (&Key, Option<&Row>)> {
+        self.rows.iter().map(|(key, slot)| (key, slot.row())).filter(|(key, row)| is_written(key, *row))
+    }
+
     /// `None`: this layer does not know. `Some(None)`: deleted.
-    pub(super) fn get(&self, key: &Key) -> Option<&Option<Row>> {
-        self.rows.get(key)
+    pub(super) fn get(&self, key: &Key) -> Option<Option<&Row>> {
+        self.rows.get(key).map(Slot::row)
     }
 
     pub(super) fn range<'a>(
         &'a self,
         from: Bound<&Key>,
         to: &Key,
-    ) -> impl DoubleEndedIterator<Item = (&'a Key, &'a Option<Row>)> + use<'a> {
-        self.rows.range::<Key, _>((from, Bound::Excluded(to)))
+    ) -> impl DoubleEndedIterator<Item = (&'a Key, Option<&'a Row>)> + use<'a> {
+        self.rows.range::<Key, _>((from, Bound::Excluded(to))).map(|(key, slot)| (key, slot.row()))
     }
 
-    pub(super) fn put(&mut self, index: u64, key: Key, row: Option<Row>) {
+    /// `is_new` says that nothing below this layer has the key.
+    pub(super) fn put(&mut self, index: u64, key: Key, row: Option<Row>, is_new: bool) {
         self.last_index = index;
-        let cost = ROW_BYTES + row.as_ref().map_or(0, payload_bytes);
-        let old = self.rows.insert(key, row);
-        let freed = old.map_or(0, |old| ROW_BYTES + old.as_ref().map_or(0, payload_bytes));
-        self.bytes = (self.bytes + cost).saturating_sub(freed);
+        let place = self.rows.entry(key);
+        let (freed, is_new) = match &place {
+            Entry::Occupied(place) => (cost(place.get()), is_new || matches!(place.get(), Slot::Born(_))),
+            Entry::Vacant(_) => (0, is_new),
+        };
+        let slot = match (row, is_new) {
+            (Some(row), true) => Some(Slot::Born(row)),
+            (Some(row), false) => Some(Slot::Changed(row)),
+            (None, true) => None,
+            (None, false) => Some(Slot::Deleted),
+        };
+        self.bytes = (self.bytes + slot.as_ref().map_or(0, cost)).saturating_sub(freed);
+        match (place, slot) {
+            (Entry::Occupied(mut place), Some(slot)) => drop(place.insert(slot)),
+            (Entry::Occupied(place), None) => drop(place.remove()),
+            (Entry::Vacant(place), Some(slot)) => drop(place.insert(slot)),
+            (Entry::Vacant(_), None) => {}
+        }
     }
 }
 
+fn cost(slot: &Slot) -> usize {
+    ROW_BYTES + slot.row().map_or(0, payload_bytes)
+}
+
 /// All are, but for a bug.
-fn is_written((key, row): &(&Key, &Option<Row>)) -> bool {
+fn is_written(key: &Key, row: Option<&Row>) -> bool {
     let is_answer = matches!(key, Key::Request(_) | Key::Answer(..));
     let executes = matches!(row, Some(Row::Live(live)) if live.execution().is_some());
     let is_feedback = matches!(key, Key::Feedback(..));

@@ -31,7 +31,7 @@ impl Way {
     }
 }
 
-type LayerRows<'a> = Box<dyn Iterator<Item = (&'a Key, &'a Option<Row>)> + 'a>;
+type LayerRows<'a> = Box<dyn Iterator<Item = (&'a Key, Option<&'a Row>)> + 'a>;
 
 /// The layers, newest first, over the disk.
 pub(super) struct Scan<'a> {
@@ -87,7 +87,7 @@ impl Iterator for Scan<'_> {
             let mut newest = None;
             for layer in self.layers.iter_mut().rev() {
                 if let Some((_, row)) = layer.next_if(|(other, _)| *other == key) {
-                    newest = row.as_ref();
+                    newest = row;
                 }
             }
             if let Some(row) = newest {

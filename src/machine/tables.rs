@@ -31,6 +31,8 @@ pub struct Tables {
 pub(super) struct Write {
     pub(super) new: Option<Row>,
     pub(super) old: Option<Row>,
+    /// The key was never used before.
+    pub(super) is_new: bool,
 }
 
 impl Tables {
@@ -56,7 +58,7 @@ impl Tables {
     pub fn get(&self, key: &Key) -> Result<Option<Row>, BaseError> {
         for layer in self.newest_first() {
             if let Some(row) = layer.get(key) {
-                return Ok(row.clone());
+                return Ok(row.cloned());
             }
         }
         match self.base.get(&key.to_bytes())? {
@@ -101,12 +103,12 @@ impl Tables {
             if Indexes::watches(&key) {
                 self.indexes.update(&key, write.old.as_ref(), write.new.as_ref());
             }
-            self.active.put(index, key, write.new);
+            self.active.put(index, key, write.new, write.is_new);
         }
     }
 
     pub(super) fn put_unindexed(&mut self, index: u64, key: Key, row: Row) {
-        self.active.put(index, key, Some(row));
+        self.active.put(index, key, Some(row), false);
     }
 
     pub(super) fn active_bytes(&self) -> usize {
@@ -121,7 +123,7 @@ impl Tables {
         if self.active.is_empty() {
             return None;
         }
-        self.active.put(self.meta.applied, Key::Meta, Some(Row::Meta(Box::new(self.meta))));
+        self.active.put(self.meta.applied, Key::Meta, Some(Row::Meta(Box::new(self.meta))), false);
         let layer = Arc::new(std::mem::take(&mut self.active));
         self.sealed.push_back(Arc::clone(&layer));
         Some(layer)

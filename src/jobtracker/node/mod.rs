@@ -94,6 +94,15 @@ impl std::fmt::Debug for JobTracker {
     }
 }
 
+/// What log and state wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    pub log_syncs: u64,
+    pub log_bytes: u64,
+    /// Deletions included.
+    pub state_rows: u64,
+}
+
 impl JobTracker {
     /// Opens the data directory and takes part in consensus. The client port is bound, and served by whoever calls.
     ///
@@ -361,6 +370,12 @@ impl JobTracker {
     /// What the databases of log and state use.
     pub fn disk_usage(&self) -> DiskUsage {
         self.shared.log.usage() + self.shared.state.usage()
+    }
+
+    /// What was written since this process opened log and state.
+    pub fn written(&self) -> Written {
+        let (log, state) = (&self.shared.log, &self.shared.state);
+        Written { log_syncs: log.syncs(), log_bytes: log.appended_bytes(), state_rows: state.rows_written() }
     }
 
     /// How long this process has run the node.

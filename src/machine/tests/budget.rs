@@ -75,3 +75,30 @@ fn one_entry_for_submit_and_dispatch_and_a_batch_share_what_they_can() {
     // A job, its task key and its run each; the answer, the one that leaves, the session and the group once.
     assert_eq!(keys.len(), 3 * 100 + 4);
 }
+
+#[test]
+fn a_live_run_that_ends_within_a_layer_never_reaches_the_disk() {
+    let mut names = Names::default();
+    let mut machine = busy_machine(&mut names);
+    let mut live = |sealed: bool| {
+        let mut keys = BTreeMap::new();
+        let mut play = |line: &str| {
+            let entry = script::entry(line, &names, machine.tables().meta().limits);
+            let index = machine.applied_index() + 1;
+            machine.apply(index, &entry).unwrap();
+            let layer = (sealed || line.contains("complete")).then(|| machine.seal()).flatten();
+            keys.extend(layer.iter().flat_map(|layer| layer.encoded()));
+            index
+        };
+        let job = play("at 60001 submit t1 trade");
+        let dispatched = play("at 60002 dispatch w1 1");
+        play(&format!("at 60003 complete {dispatched}.0 success of={job}.0/0"));
+        let of_runs = |(key, row): (Vec<u8>, _)| match Key::from_bytes(&key) {
+            Some(Key::Live(_)) => Some(row),
+            _ => None,
+        };
+        keys.into_iter().filter_map(of_runs).collect::<Vec<_>>()
+    };
+    assert_eq!(live(true), [None], "what a layer before it wrote is deleted");
+    assert_eq!(live(false), [], "within one layer there is nothing to delete");
+}

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -62,6 +62,7 @@ pub(super) struct Shared {
     room: Notify,
     /// Nothing will be written any more: the disk failed, or the state is closed.
     stopped: AtomicBool,
+    rows_written: AtomicU64,
 }
 
 /// Why nothing is applied or flushed any more.
@@ -116,8 +117,26 @@ impl Shared {
         };
         let (target, queue) = (Mutex::new(target), Mutex::default());
         let (wake, bell, room) = (Condvar::new(), Notify::new(), Notify::new());
-        let stopped = AtomicBool::new(false);
-        Shared { machine, log, durable, policy, on_fatal, target, queue, wake, bell, room, stopped }
+        let (stopped, rows_written) = (AtomicBool::new(false), AtomicU64::new(0));
+        Shared {
+            machine,
+            log,
+            durable,
+            policy,
+            on_fatal,
+            target,
+            queue,
+            wake,
+            bell,
+            room,
+            stopped,
+            rows_written,
+        }
+    }
+
+    /// Rows that went to the database since it was opened, deletions included.
+    pub(super) fn rows_written(&self) -> u64 {
+        self.rows_written.load(Ordering::Relaxed)
     }
 
     /// Whether an entry may be applied: the layer that takes it can be sealed.
@@ -399,6 +418,7 @@ impl Worker {
         let is_written = written.is_ok();
         self.shared.check(&mut target, written);
         if is_written {
+            self.shared.rows_written.fetch_add(layer.len() as u64, Ordering::Relaxed);
             self.shared.machine.write().flushed(layer);
             self.shared.room.notify_waiters();
         }

@@ -132,6 +132,11 @@ impl State {
         self.inner.shared.base().usage()
     }
 
+    /// Rows that went to the database since it was opened, deletions included.
+    pub fn rows_written(&self) -> u64 {
+        self.inner.shared.rows_written()
+    }
+
     /// The last entry whose effects no power cut can take back.
     pub fn durable_index(&self) -> Option<u64> {
         self.inner.shared.look_at_flush();
