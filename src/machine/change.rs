@@ -18,8 +18,7 @@ use super::key::Key;
 use super::limits::{JOB_LINES_MAX, Limits};
 use super::row::{
     AnswerRow, BodyRow, ClientRow, FeedbackGroupRow, FeedbackRow, GroupRow, Hold, JobAct, JobLogKind,
-    JobLogRow, JobRow, LedgerRow, LiveRun, MetaRow, PeriodicRow, RequestRow, Row, TaskKeyRow, TrackerRow,
-    Why,
+    JobLogRow, JobRow, LedgerRow, LiveRun, MetaRow, PeriodicRow, RequestRow, Row, TrackerRow, Why,
 };
 use super::stats::GroupStats;
 use super::tables::{Tables, Write};
@@ -237,7 +236,7 @@ macro_rules! table {
 impl Change<'_> {
     table!(Arc<JobRow> as Job, get job(job: JobId) by Key::Job(job));
     table!(BodyRow as Body, get body(job: JobId, revision: u32) by Key::Body(job, revision));
-    table!(TaskKeyRow as TaskKey, get task_key(group: &NodeGroup, task: &TaskId) by Key::TaskKey(group.clone(), task.clone()));
+    table!(JobId as TaskKey, get task_key(group: &NodeGroup, task: &TaskId) by Key::TaskKey(group.clone(), task.clone()));
     table!(Arc<LiveRun> as Live, get live(run: RunId) by Key::Live(run));
     table!(Arc<PeriodicRow> as Periodic, get periodic(job: JobId) by Key::Periodic(job));
     table!(Arc<LedgerRow> as Ledger, get ledger(run: RunId) by Key::Ledger(run));
@@ -269,8 +268,8 @@ impl Change<'_> {
         self.put(Key::Body(job, revision), Row::Body(row))
     }
 
-    pub(super) fn put_task_key(&mut self, spec: &JobSpec, row: TaskKeyRow) -> Result<(), BaseError> {
-        self.put(Key::TaskKey(spec.node_group.clone(), spec.task_id.clone()), Row::TaskKey(row))
+    pub(super) fn put_task_key(&mut self, spec: &JobSpec, job: JobId) -> Result<(), BaseError> {
+        self.put(Key::TaskKey(spec.node_group.clone(), spec.task_id.clone()), Row::TaskKey(job))
     }
 
     pub(super) fn put_live(&mut self, run: RunId, row: LiveRun) -> Result<(), BaseError> {

@@ -21,7 +21,7 @@ use super::queue::end::tally;
 use super::row::{
     Attempt, AttemptEnd, BodyRow, ClientRow, Fate, FeedbackGroupRow, FeedbackRow, FeedbackState, GroupRow,
     Hold, JobRow, LedgerRow, LiveRun, LiveState, LogAgeRow, NodeEvent, NodeEventRow, NodeType, PeriodicRow,
-    Rhythm, Row, TaskKeyRow, TrackerRow,
+    Rhythm, Row, TrackerRow,
 };
 use super::stats::{MINUTE, minute_of};
 use super::tables::Tables;
@@ -120,7 +120,7 @@ pub(super) fn check(tables: &Tables) -> Result<Vec<Violation>, BaseError> {
 struct Rows {
     jobs: BTreeMap<JobId, Arc<JobRow>>,
     bodies: BTreeMap<(JobId, u32), BodyRow>,
-    task_keys: BTreeMap<(NodeGroup, TaskId), TaskKeyRow>,
+    task_keys: BTreeMap<(NodeGroup, TaskId), JobId>,
     live: BTreeMap<RunId, Arc<LiveRun>>,
     periodic: BTreeMap<JobId, Arc<PeriodicRow>>,
     ledger: BTreeMap<RunId, Arc<LedgerRow>>,
@@ -322,23 +322,22 @@ fn jobs_are_alive_or_remembered(rows: &Rows, found: &mut Vec<Violation>) {
 }
 
 fn task_keys_point_at_jobs_and_back(rows: &Rows, found: &mut Vec<Violation>) {
-    for ((group, task), key) in &rows.task_keys {
+    for ((group, task), id) in &rows.task_keys {
         let mut wrong = |what: &str| {
-            let text = format!("job {} {what}", key.job);
+            let text = format!("job {id} {what}");
             found.push(Violation::TaskKey(group.clone(), task.clone(), text));
         };
-        match rows.jobs.get(&key.job) {
+        match rows.jobs.get(id) {
             None => wrong("has it and is unknown"),
             Some(job) if (&job.spec.node_group, &job.spec.task_id) != (group, task) => {
                 wrong("has it and another name");
             }
-            Some(_) if key.live && !rows.is_alive(key.job) => wrong("has ended and holds it"),
             Some(_) => {}
         }
     }
     for (id, job) in rows.jobs.iter().filter(|(id, _)| rows.is_alive(**id)) {
         let key = rows.task_keys.get(&(job.spec.node_group.clone(), job.spec.task_id.clone()));
-        if !key.is_some_and(|key| key.live && key.job == *id) {
+        if key != Some(id) {
             found.push(Violation::Job(*id, "it lives and does not hold its task key".into()));
         }
     }
@@ -349,6 +348,10 @@ fn periodic_rows_count_their_runs(rows: &Rows, found: &mut Vec<Violation>) {
         let counted = rows.live_of(*id).filter(|(_, live)| live.periodic).count();
         let all = rows.live_of(*id).count();
         let Some(periodic) = rows.periodic.get(id) else {
+            let newest = rows.jobs[id].next_number.checked_sub(1);
+            if rows.live_of(*id).any(|(run, _)| Some(run.number) != newest) {
+                found.push(Violation::Job(*id, "a run that is not its newest lives without a rhythm".into()));
+            }
             if counted > 0 || all > 1 {
                 let text = format!("{all} runs live without a rhythm, {counted} think that it counts them");
                 found.push(Violation::Job(*id, text));

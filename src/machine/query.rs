@@ -104,7 +104,7 @@ impl Tables {
     /// If the disk fails; so for all reads here.
     pub fn find_job(&self, group: &NodeGroup, task: &TaskId) -> Result<Option<JobId>, BaseError> {
         match self.get(&Key::TaskKey(group.clone(), task.clone()))? {
-            Some(Row::TaskKey(row)) => Ok(Some(row.job)),
+            Some(Row::TaskKey(job)) => Ok(Some(job)),
             Some(_) | None => Ok(None),
         }
     }

@@ -23,7 +23,8 @@ use crate::domain::{
 pub enum Row {
     Job(Arc<JobRow>),
     Body(BodyRow),
-    TaskKey(TaskKeyRow),
+    /// Who has, or last had, a task key.
+    TaskKey(JobId),
     Live(Arc<LiveRun>),
     Periodic(Arc<PeriodicRow>),
     Ledger(Arc<LedgerRow>),
@@ -82,14 +83,6 @@ pub struct BodyRow {
     /// How many runs use it; the last one takes it away.
     pub users: u32,
     pub spec: Arc<JobSpec>,
-}
-
-/// Who has, or last had, a task key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TaskKeyRow {
-    pub job: JobId,
-    /// Whether the job lives, so that the key is taken.
-    pub live: bool,
 }
 
 /// A run that has not ended.

@@ -10,6 +10,7 @@ use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::command::Cancel;
 use crate::machine::effect::Effect;
+use crate::machine::queue::alive::is_alive;
 use crate::machine::queue::end::{self, End};
 use crate::machine::queue::instant;
 use crate::machine::reply::{CancelAnswer, Reply};
@@ -28,8 +29,10 @@ pub(super) fn apply(change: &mut Change<'_>, cancel: &Cancel) -> Result<Reply, B
 
 fn cancel_job(change: &mut Change<'_>, job: JobId, cancel: &Cancel) -> Result<CancelAnswer, BaseError> {
     instant::settle_before_the_end(change, job)?;
-    let Some(row) = change.job(job)? else { return Ok(CancelAnswer::NotFound) };
-    if !on_job::is_alive(change, job, &row)? {
+    if change.job(job)?.is_none() {
+        return Ok(CancelAnswer::NotFound);
+    }
+    if !is_alive(change, job)? {
         return Ok(CancelAnswer::AlreadyFinished(job, on_job::last_fate(change, job)?));
     }
     change.log_job(job, JobAct::Cancelled, Why::of(&cancel.request, &cancel.reason))?;

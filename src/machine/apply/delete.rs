@@ -39,7 +39,7 @@ fn delete(change: &mut Change<'_>, id: JobId, job: Arc<JobRow>) -> Result<ActAns
 /// The job is unknown from now on, and its key is free; nothing of it may be live.
 fn forget(change: &mut Change<'_>, id: JobId, job: &JobRow) -> Result<(), BaseError> {
     let key = change.task_key(&job.spec.node_group, &job.spec.task_id)?;
-    if key.is_some_and(|key| key.job == id) {
+    if key == Some(id) {
         change.delete(Key::TaskKey(job.spec.node_group.clone(), job.spec.task_id.clone()))?;
     }
     change.delete(Key::Job(id))?;

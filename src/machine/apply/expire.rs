@@ -13,7 +13,7 @@ use crate::machine::job_log;
 use crate::machine::key::Key;
 use crate::machine::limits::{ALARM_KEPT, EXPIRE_MAX};
 use crate::machine::node_history;
-use crate::machine::queue::{end, feedback, take_back};
+use crate::machine::queue::{alive, end, feedback, take_back};
 use crate::machine::reply::Reply;
 use crate::machine::row::{LiveState, Row, TrackerState};
 use crate::machine::stats::minute_of;
@@ -175,15 +175,14 @@ fn groups(change: &Change<'_>) -> Result<Vec<NodeGroup>, BaseError> {
 /// A job that has ended and of whose runs none is left.
 fn forget_job_if_bare(change: &mut Change<'_>, id: JobId) -> Result<(), BaseError> {
     let Some(job) = change.job(id)? else { return Ok(()) };
-    let key = change.task_key(&job.spec.node_group, &job.spec.task_id)?.filter(|key| key.job == id);
-    if key.is_some_and(|key| key.live) {
+    if alive::is_alive(change, id)? {
         return Ok(());
     }
     let runs = |number| Key::Ledger(RunId { job: id, number });
     if !change.scan(&runs(0), &runs(u64::MAX), 1)?.is_empty() {
         return Ok(());
     }
-    if key.is_some() {
+    if change.task_key(&job.spec.node_group, &job.spec.task_id)? == Some(id) {
         change.delete(Key::TaskKey(job.spec.node_group.clone(), job.spec.task_id.clone()))?;
     }
     end::unmark_end(change, id, &job)?;

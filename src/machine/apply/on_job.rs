@@ -17,7 +17,7 @@ pub(super) type Found = Result<(JobId, Arc<JobRow>), Answer>;
 pub(super) fn find(change: &Change<'_>, job: &JobRef) -> Result<Option<JobId>, BaseError> {
     match job {
         JobRef::Id(job) => Ok(Some(*job)),
-        JobRef::Key(group, task) => Ok(change.task_key(group, task)?.map(|row| row.job)),
+        JobRef::Key(group, task) => change.task_key(group, task),
     }
 }
 
@@ -30,12 +30,6 @@ pub(super) fn expected(change: &Change<'_>, act: &OnJob) -> Result<Found, BaseEr
         return Ok(Err(Answer::Refused(differs)));
     }
     Ok(Ok((id, job)))
-}
-
-/// Whether the job holds its key: something of it lives, or will come.
-pub(super) fn is_alive(change: &Change<'_>, id: JobId, job: &JobRow) -> Result<bool, BaseError> {
-    let key = change.task_key(&job.spec.node_group, &job.spec.task_id)?;
-    Ok(key.is_some_and(|key| key.job == id && key.live))
 }
 
 /// Whether the job was cancelled and something of it executes still.

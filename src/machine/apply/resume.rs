@@ -7,6 +7,7 @@ use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::command::OnJob;
 use crate::machine::effect::Effect;
+use crate::machine::queue::alive::is_alive;
 use crate::machine::queue::{end, hold, instant};
 use crate::machine::reply::{ActAnswer, Reply};
 use crate::machine::row::{Answer, JobAct, JobRow, LiveRun, PeriodicRow, Rhythm, Why};
@@ -19,7 +20,7 @@ pub(super) fn apply(change: &mut Change<'_>, act: &OnJob) -> Result<Reply, BaseE
 }
 
 fn resume(change: &mut Change<'_>, id: JobId, job: &JobRow, act: &OnJob) -> Result<ActAnswer, BaseError> {
-    if !on_job::is_alive(change, id, job)? {
+    if !is_alive(change, id)? {
         return Ok(ActAnswer::AlreadyFinished(id, on_job::last_fate(change, id)?));
     }
     if on_job::is_being_cancelled(change, id)? {
@@ -36,7 +37,7 @@ fn resume(change: &mut Change<'_>, id: JobId, job: &JobRow, act: &OnJob) -> Resu
     if let Some(row) = change.periodic(id)? {
         go_on(change, id, &job.spec, PeriodicRow::clone(&row))?;
     }
-    let lives = on_job::is_alive(change, id, job)?;
+    let lives = is_alive(change, id)?;
     Ok(if lives { ActAnswer::Resumed(id) } else { ActAnswer::Ended(id) })
 }
 

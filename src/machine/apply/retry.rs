@@ -6,9 +6,10 @@ use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::command::{Retry, RetryOf};
 use crate::machine::limits::LAST_RUNS_SEEN;
+use crate::machine::queue::alive::is_alive;
 use crate::machine::queue::by_hand;
 use crate::machine::reply::{Refusal, Reply};
-use crate::machine::row::{Answer, Fate, JobAct, JobRow, Why};
+use crate::machine::row::{Answer, Fate, JobAct, Why};
 
 pub(super) fn apply(change: &mut Change<'_>, retry: &Retry) -> Result<Reply, BaseError> {
     request::once(change, &retry.request, |change| {
@@ -42,7 +43,7 @@ fn again(change: &mut Change<'_>, run: RunId, retry: &Retry) -> Result<Result<Ru
     let (Some(_), Some(job)) = (change.ledger(run)?, change.job(run.job)?) else {
         return Ok(Err(Refusal::UnknownRun(run)));
     };
-    if !is_between_runs(change, run.job, &job)? {
+    if !is_between_runs(change, run.job)? {
         return Ok(Err(Refusal::StillLive(run)));
     }
     let made = by_hand::run(change, run.job, &job)?;
@@ -53,6 +54,6 @@ fn again(change: &mut Change<'_>, run: RunId, retry: &Retry) -> Result<Result<Ru
 }
 
 /// A one-shot job has at most one live run; a periodic one may have one by hand beside its instants.
-fn is_between_runs(change: &Change<'_>, id: JobId, job: &JobRow) -> Result<bool, BaseError> {
-    Ok(change.periodic(id)?.is_some() || !on_job::is_alive(change, id, job)?)
+fn is_between_runs(change: &Change<'_>, id: JobId) -> Result<bool, BaseError> {
+    Ok(change.periodic(id)?.is_some() || !is_alive(change, id)?)
 }

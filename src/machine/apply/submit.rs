@@ -9,9 +9,9 @@ use crate::machine::change::Change;
 use crate::machine::command::Submit;
 use crate::machine::key::Key;
 use crate::machine::queue::end::{self, End};
-use crate::machine::queue::{instant, revision, start};
+use crate::machine::queue::{alive, instant, revision, start};
 use crate::machine::reply::{Reply, SubmitAnswer};
-use crate::machine::row::{Answer, Fate, JobRow, LiveRun, LiveState, Rhythm, SkipReason, TaskKeyRow};
+use crate::machine::row::{Answer, Fate, JobRow, LiveRun, LiveState, Rhythm, SkipReason};
 use crate::planted::{self, Bug};
 
 pub(super) fn apply(change: &mut Change<'_>, submit: &Submit) -> Result<Reply, BaseError> {
@@ -39,13 +39,13 @@ fn all(change: &mut Change<'_>, submit: &Submit) -> Result<Vec<SubmitAnswer>, Ba
 }
 
 fn one(change: &mut Change<'_>, spec: &Arc<JobSpec>) -> Result<SubmitAnswer, BaseError> {
-    match change.task_key(&spec.node_group, &spec.task_id)? {
-        Some(TaskKeyRow { job, live: true }) => match spec.on_conflict {
+    match alive::holder(change, &spec.node_group, &spec.task_id)? {
+        Some(job) => match spec.on_conflict {
             OnConflict::Ignore => Ok(SubmitAnswer::Exists(job)),
             OnConflict::Reject => Ok(SubmitAnswer::Conflict(job)),
             OnConflict::Replace => replace_or_accept(change, job, spec),
         },
-        Some(TaskKeyRow { live: false, .. }) | None => accept(change, spec),
+        None => accept(change, spec),
     }
 }
 
@@ -66,7 +66,7 @@ fn accept(change: &mut Change<'_>, spec: &Arc<JobSpec>) -> Result<SubmitAnswer, 
             spec: Arc::clone(spec),
         },
     )?;
-    change.put_task_key(spec, TaskKeyRow { job, live: true })?;
+    change.put_task_key(spec, job)?;
     change.count(&spec.node_group, |group| group.submitted += 1)?;
     start::job(change, job, spec, start::From::the_beginning())?;
     Ok(SubmitAnswer::Accepted(job))
@@ -79,9 +79,9 @@ fn replace_or_accept(
     spec: &Arc<JobSpec>,
 ) -> Result<SubmitAnswer, BaseError> {
     instant::settle_before_the_end(change, job)?;
-    match change.task_key(&spec.node_group, &spec.task_id)? {
-        Some(TaskKeyRow { job, live: true }) => replace(change, job, spec),
-        Some(TaskKeyRow { live: false, .. }) | None => accept(change, spec),
+    match alive::holder(change, &spec.node_group, &spec.task_id)? {
+        Some(job) => replace(change, job, spec),
+        None => accept(change, spec),
     }
 }
 
@@ -113,7 +113,6 @@ fn replace(change: &mut Change<'_>, job: JobId, spec: &Arc<JobSpec>) -> Result<S
             ..JobRow::clone(&old)
         },
     )?;
-    change.put_task_key(spec, TaskKeyRow { job, live: true })?;
     let (schedule_revision, live, suspended) = (revision, executing, suspended.is_some());
     let from = start::From { revision, schedule_revision, number, live, suspended };
     if executing > 0 && !is_periodic(spec) {
@@ -128,7 +127,7 @@ fn replace(change: &mut Change<'_>, job: JobId, spec: &Arc<JobSpec>) -> Result<S
 
 /// Ends what does not execute and marks what does; returns how many execute.
 fn supersede(change: &mut Change<'_>, job: JobId, old: &JobRow) -> Result<u32, BaseError> {
-    // Nothing may end the job while it is replaced: as long as its periodic row is gone, a run's end only frees the key.
+    // Nothing may end the job while it is replaced: as long as its periodic row is gone, a run's end ends nothing else.
     change.delete(Key::Periodic(job))?;
     let mut executing = 0;
     for (run, live) in change.live_runs(job)? {

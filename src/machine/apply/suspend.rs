@@ -8,6 +8,7 @@ use crate::machine::apply::{on_job, request};
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::command::OnJob;
+use crate::machine::queue::alive::is_alive;
 use crate::machine::queue::{hold, instant};
 use crate::machine::reply::{ActAnswer, Reply};
 use crate::machine::row::{Answer, JobAct, JobRow, LiveRun, PeriodicRow, Rhythm, Why};
@@ -23,7 +24,7 @@ pub(super) fn apply(change: &mut Change<'_>, act: &OnJob) -> Result<Reply, BaseE
 fn suspend(change: &mut Change<'_>, id: JobId, act: &OnJob) -> Result<ActAnswer, BaseError> {
     instant::settle_before_the_end(change, id)?;
     let Some(job) = change.job(id)? else { return Ok(ActAnswer::NotFound) };
-    if !on_job::is_alive(change, id, &job)? {
+    if !is_alive(change, id)? {
         return Ok(ActAnswer::AlreadyFinished(id, on_job::last_fate(change, id)?));
     }
     if on_job::is_being_cancelled(change, id)? {
@@ -44,7 +45,7 @@ fn suspend(change: &mut Change<'_>, id: JobId, act: &OnJob) -> Result<ActAnswer,
             hold::run(change, run, live)?;
         }
     }
-    Ok(if on_job::is_alive(change, id, &job)? { ActAnswer::Suspended(id) } else { ActAnswer::Ended(id) })
+    Ok(if is_alive(change, id)? { ActAnswer::Suspended(id) } else { ActAnswer::Ended(id) })
 }
 
 /// What was planned ahead is planned anew when the job is resumed.

@@ -17,9 +17,10 @@ use crate::machine::change::Change;
 use crate::machine::command::Update;
 use crate::machine::effect::Effect;
 use crate::machine::key::Key;
+use crate::machine::queue::alive::{self, is_alive};
 use crate::machine::queue::{end, hold, instant, revision, start};
 use crate::machine::reply::{Reply, UpdateAnswer};
-use crate::machine::row::{Answer, JobAct, JobRow, LiveRun, LiveState, PeriodicRow, Rhythm, TaskKeyRow, Why};
+use crate::machine::row::{Answer, JobAct, JobRow, LiveRun, LiveState, PeriodicRow, Rhythm, Why};
 
 pub(super) fn apply(change: &mut Change<'_>, update: &Update) -> Result<Reply, BaseError> {
     request::once(change, &update.request, |change| {
@@ -39,7 +40,7 @@ fn one(
     patch: &JobPatch,
 ) -> Result<UpdateAnswer, BaseError> {
     let Some(old) = change.job(id)? else { return Ok(UpdateAnswer::NotFound) };
-    if !on_job::is_alive(change, id, &old)? {
+    if !is_alive(change, id)? {
         return Ok(UpdateAnswer::AlreadyFinished(id, on_job::last_fate(change, id)?));
     }
     if ![0, old.revision].contains(&update.expected_revision) {
@@ -57,7 +58,7 @@ fn one(
         return Ok(UpdateAnswer::KeyTaken(holder));
     }
     settle(change, id, &old, &spec)?;
-    if !on_job::is_alive(change, id, &old)? {
+    if !is_alive(change, id)? {
         return Ok(UpdateAnswer::AlreadyFinished(id, on_job::last_fate(change, id)?));
     }
     let act = JobAct::Updated(old.revision + 1);
@@ -68,8 +69,7 @@ fn one(
 
 /// The live job that has the task id in the group to which this one moves.
 fn holder(change: &Change<'_>, id: JobId, spec: &JobSpec) -> Result<Option<JobId>, BaseError> {
-    let key = change.task_key(&spec.node_group, &spec.task_id)?;
-    Ok(key.filter(|key| key.live && key.job != id).map(|key| key.job))
+    Ok(alive::holder(change, &spec.node_group, &spec.task_id)?.filter(|holder| *holder != id))
 }
 
 /// What is due gets its fate by the old revision. A rhythm that goes on may still wait for the calendar, or for a resume.
@@ -107,7 +107,7 @@ fn revise(change: &mut Change<'_>, id: JobId, old: &JobRow, spec: &Arc<JobSpec>)
     };
     if is_moved {
         change.delete(Key::TaskKey(old.spec.node_group.clone(), TaskId::clone(&old.spec.task_id)))?;
-        change.put_task_key(spec, TaskKeyRow { job: id, live: true })?;
+        change.put_task_key(spec, id)?;
     }
     for (run, live) in change.live_runs(id)? {
         match live.state {

@@ -5,9 +5,9 @@ use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::effect::Effect;
 use crate::machine::limits::LIVE_RUNS_MAX;
-use crate::machine::queue::start;
+use crate::machine::queue::{alive, start};
 use crate::machine::reply::Refusal;
-use crate::machine::row::{JobRow, LiveState, PeriodicRow, TaskKeyRow};
+use crate::machine::row::{JobRow, LiveState, PeriodicRow};
 
 /// Makes the run, ready. The job lives from now on; a one-shot job must have nothing live.
 pub(in crate::machine) fn run(
@@ -15,11 +15,9 @@ pub(in crate::machine) fn run(
     id: JobId,
     job: &JobRow,
 ) -> Result<Result<RunId, Refusal>, BaseError> {
-    if let Some(key) = change.task_key(&job.spec.node_group, &job.spec.task_id)?
-        && key.live
-        && key.job != id
-    {
-        return Ok(Err(Refusal::KeyTaken(key.job)));
+    let holder = alive::holder(change, &job.spec.node_group, &job.spec.task_id)?;
+    if let Some(other) = holder.filter(|holder| *holder != id) {
+        return Ok(Err(Refusal::KeyTaken(other)));
     }
     let periodic = change.periodic(id)?;
     if periodic.as_ref().is_some_and(|row| row.live >= LIVE_RUNS_MAX) {
@@ -36,7 +34,7 @@ pub(in crate::machine) fn run(
             job.next_number
         }
     };
-    change.put_task_key(&job.spec, TaskKeyRow { job: id, live: true })?;
+    change.put_task_key(&job.spec, id)?;
     let (run, now) = (RunId { job: id, number }, change.now());
     let revisions = (job.revision, job.schedule_revision);
     let mut live = start::live_run(now, &job.spec, revisions, now, LiveState::Ready { since: now });

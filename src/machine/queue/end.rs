@@ -4,14 +4,12 @@
 use bytes::Bytes;
 
 use super::{feedback, revision, start};
-use crate::domain::{Action, JobId, JobSpec, RunId};
+use crate::domain::{Action, JobId, RunId};
 use crate::machine::base::BaseError;
 use crate::machine::change::Change;
 use crate::machine::effect::Effect;
 use crate::machine::key::Key;
-use crate::machine::row::{
-    Fate, GroupRow, JobRow, LedgerRow, LiveRun, PeriodicRow, Rhythm, Row, SkipReason, TaskKeyRow,
-};
+use crate::machine::row::{Fate, GroupRow, JobRow, LedgerRow, LiveRun, PeriodicRow, Rhythm, Row, SkipReason};
 use crate::planted::{self, Bug};
 
 /// How a run ended.
@@ -67,11 +65,11 @@ pub(in crate::machine) fn run(
         tally(group, fate);
     })?;
     change.effect(Effect::Finished(run));
-    let newest = change.job(run.job)?.map(|job| job.revision);
-    if newest.is_some_and(|newest| newest != live.revision) {
+    let newest = change.job(run.job)?;
+    if newest.as_ref().is_some_and(|newest| newest.revision != live.revision) {
         revision::release_body(change, run.job, live.revision)?;
     }
-    if live.periodic { periodic_run_ended(change, run.job) } else { job(change, run.job) }
+    if live.periodic { periodic_run_ended(change, run.job) } else { job(change, run.job, newest.as_deref()) }
 }
 
 /// The end of a ready run that nobody started in time.
@@ -120,7 +118,8 @@ pub(in crate::machine) fn settle_or_end(
         Rhythm::Stopped { restart: true } => restart(change, id, &newest, row.next_number),
         Rhythm::Stopped { restart: false } | Rhythm::Planned { .. } | Rhythm::Grid { .. } => {
             mark_end(change, id)?;
-            job(change, id)
+            let newest = change.job(id)?;
+            job(change, id, newest.as_deref())
         }
     }
 }
@@ -157,21 +156,11 @@ fn restart(change: &mut Change<'_>, id: JobId, newest: &JobRow, number: u64) -> 
     start::job(change, id, &newest.spec, from)
 }
 
-/// The job ends: its task key is free, and still leads to what became of it.
-fn job(change: &mut Change<'_>, id: JobId) -> Result<(), BaseError> {
-    let Some(row) = change.job(id)? else { return Ok(()) };
-    if row.suspended.is_some() {
+/// The job ends: its task key is free, since nothing of it lives, and still leads to what became of it.
+fn job(change: &mut Change<'_>, id: JobId, row: Option<&JobRow>) -> Result<(), BaseError> {
+    match row {
         // Run again by hand, it is not held.
-        change.put_job(id, JobRow { suspended: None, ..JobRow::clone(&row) })?;
-    }
-    release_key(change, id, &row.spec)
-}
-
-fn release_key(change: &mut Change<'_>, id: JobId, spec: &JobSpec) -> Result<(), BaseError> {
-    match change.task_key(&spec.node_group, &spec.task_id)? {
-        Some(TaskKeyRow { job, .. }) if job == id => {
-            change.put_task_key(spec, TaskKeyRow { job, live: false })
-        }
+        Some(row) if row.suspended.is_some() => change.put_job(id, JobRow { suspended: None, ..row.clone() }),
         Some(_) | None => Ok(()),
     }
 }

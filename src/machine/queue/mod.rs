@@ -1,5 +1,6 @@
 //! How runs move: made, ripened, taken back, ended. Each function is one step that several commands share.
 
+pub(super) mod alive;
 pub(super) mod by_hand;
 pub(super) mod end;
 pub(super) mod feedback;

@@ -30,7 +30,7 @@ use crate::machine::row::{
     Answer, AnswerRow, Attempt, AttemptEnd, BodyRow, ClientRow, Drained, Fate, FeedbackGroupRow, FeedbackRow,
     FeedbackState, GroupRow, Hold, JobAct, JobLogKind, JobLogRow, JobRow, LedgerRow, LiveRun, LiveState,
     LogAgeRow, MetaRow, NodeEvent, NodeEventRow, NodeType, PeriodicRow, RequestRow, Rhythm, Row, SkipReason,
-    Stop, TaskKeyRow, TrackerRow, TrackerState, Why,
+    Stop, TrackerRow, TrackerState, Why,
 };
 use crate::machine::stats::{GroupStats, Histogram, JobTrackerStats, ProcessStats, TrackerStats};
 
@@ -1052,7 +1052,7 @@ pub(super) fn row() -> BoxedStrategy<Row> {
     let jobs = prop_oneof![
         job_row,
         (any::<u32>(), spec()).prop_map(|(users, spec)| Row::Body(BodyRow { users, spec })),
-        (job(), any::<bool>()).prop_map(|(job, live)| Row::TaskKey(TaskKeyRow { job, live })),
+        job().prop_map(Row::TaskKey),
         live().prop_map(|row| Row::Live(Arc::new(row))),
         periodic().prop_map(|row| Row::Periodic(Arc::new(row))),
         ledger().prop_map(|row| Row::Ledger(Arc::new(row))),

@@ -901,7 +901,6 @@ fn view_of_machine(machine: &Machine) -> String {
                 let suspended = row.suspended.is_some();
                 jobs.entry(id).or_default().0 = format!("{id} rev {} suspended {suspended}", row.revision)
             }
-            (Key::TaskKey(..), Row::TaskKey(row)) if row.live => alive.push(row.job),
             (Key::Periodic(id), Row::Periodic(row)) => {
                 let next = match &row.rhythm {
                     Rhythm::Planned { ahead, ended, stalled } => {
@@ -910,10 +909,12 @@ fn view_of_machine(machine: &Machine) -> String {
                     Rhythm::Grid { next, remaining, .. } => format!("{next:?} left {remaining:?}"),
                     Rhythm::Stopped { restart } => format!("stopped {restart}"),
                 };
+                alive.push(id);
                 let settled = row.settled.as_millis();
                 jobs.entry(id).or_default().1 = format!("  settled {settled} live {} {next}\n", row.live);
             }
             (Key::Live(run), Row::Live(live)) => {
+                alive.push(run.job);
                 let state = match &live.state {
                     LiveState::Waiting { until } => format!("waiting {until:?}"),
                     LiveState::Ready { .. } => "ready".into(),

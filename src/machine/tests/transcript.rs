@@ -338,8 +338,9 @@ fn tags(tables: &Tables) -> Vec<String> {
 fn show_job(tables: &Tables, job: JobId) -> Vec<String> {
     let mut lines = Vec::new();
     let Ok(Some(Row::Job(row))) = tables.get(&Key::Job(job)) else { return vec!["unknown".into()] };
-    let key = Key::TaskKey(row.spec.node_group.clone(), row.spec.task_id.clone());
-    let alive = matches!(tables.get(&key), Ok(Some(Row::TaskKey(key))) if key.live && key.job == job);
+    let runs = |number| Key::Live(RunId { job, number });
+    let has_live_runs = !rows(tables, &runs(0), &runs(u64::MAX)).is_empty();
+    let alive = has_live_runs || matches!(tables.get(&Key::Periodic(job)), Ok(Some(_)));
     lines.push(format!(
         "{} rev {} {}{}",
         row.spec.task_id,
