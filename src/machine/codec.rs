@@ -19,7 +19,7 @@ use super::command::{Command, LogEntry, Submit};
 use super::key::tag;
 use super::reply::Reply;
 use super::row::{BodyRow, JobRow, Row};
-use crate::domain::{JobSpec, Timestamp, share_names};
+use crate::domain::{JobId, JobSpec, Timestamp, share_names};
 
 /// The format of an entry and of its frames.
 const VERSION: u8 = 1;
@@ -304,7 +304,8 @@ pub fn put_row(out: &mut BytesMut, row: &Row) {
     match row {
         Row::Job(r) => put_frame(out, tag::JOB, r, std::slice::from_ref(&r.spec)),
         Row::Body(r) => put_frame(out, tag::BODY, r, std::slice::from_ref(&r.spec)),
-        Row::TaskKey(r) => put_frame(out, tag::TASK_KEY, r, &[]),
+        // The flag said whether the job lives. It is always set now, and not read.
+        Row::TaskKey(job) => put_frame(out, tag::TASK_KEY, &(*job, true), &[]),
         Row::Live(r) => put_frame(out, tag::LIVE, r, &[]),
         Row::Periodic(r) => put_frame(out, tag::PERIODIC, r, &[]),
         Row::Ledger(r) => put_frame(out, tag::LEDGER, r, &[]),
@@ -343,7 +344,7 @@ pub fn decode_row(mut bytes: Bytes) -> Result<Row, CodecError> {
     Ok(match frame.tag {
         tag::JOB => Row::Job(Arc::new(frame.job()?)),
         tag::BODY => Row::Body(frame.old_body()?),
-        tag::TASK_KEY => Row::TaskKey(frame.body()?),
+        tag::TASK_KEY => Row::TaskKey(frame.body::<(JobId, bool)>()?.0),
         tag::LIVE => Row::Live(Arc::new(frame.body()?)),
         tag::PERIODIC => Row::Periodic(Arc::new(frame.body()?)),
         tag::LEDGER => Row::Ledger(Arc::new(frame.body()?)),
