@@ -63,6 +63,7 @@ fix: setup ## formats, applies what clippy can, and rewrites generated files and
 
 bench: setup ## the benchmarks; benches/README.md says what they mean
 	cargo bench --no-default-features --features machine --bench apply
+	$(ROCKS) cargo bench --features server --bench parts
 	$(ROCKS) cargo bench --features server --bench end_to_end
 	$(ROCKS) cargo bench --features server --bench failover
 	cargo bench --bench floor
