@@ -71,8 +71,8 @@ bench: setup ## the benchmarks; benches/README.md says what they mean
 bench-e2e: setup ## a job's whole way: throughput, latency, processor time a job (ARGS="--seconds 10")
 	$(ROCKS) cargo bench --features server --bench end_to_end -- $(ARGS)
 
-bench-failover: setup ## the silence around 50 killed and 20 stopped leaders (ARGS=)
-	$(ROCKS) cargo bench --features server --bench failover -- $(or $(ARGS),--kills 50 --stops 20)
+bench-failover: setup ## the silence around 50 killed, 20 frozen and 50 stopped leaders (ARGS=)
+	$(ROCKS) cargo bench --features server --bench failover -- $(ARGS)
 
 bench-scale: setup ## a million waiting runs and crons, 100,000 due at once (ARGS="--waiting 10000000")
 	$(ROCKS) cargo bench --features server --bench scale -- $(ARGS)

@@ -1,4 +1,4 @@
-//! Blows to the leader's process, and the wait until the cluster has got over one.
+//! Blows to the leader's process, its orderly end among them, and the wait until the cluster has got over one.
 
 use std::time::Duration;
 
@@ -28,6 +28,22 @@ pub(crate) async fn kill(stage: &mut Stage) -> anyhow::Result<u64> {
     pause(CALM_MS).await;
     let place = &stage.jobtrackers[leader].place;
     let process = place.start()?;
+    stage.jobtrackers[leader].process = process;
+    caught_up(&stage.client).await?;
+    pause(CALM_MS).await;
+    Ok(at)
+}
+
+/// Tells the leader to stop, as a service manager would; returns when. It is started again once it has, and has caught up when
+/// this returns.
+pub(crate) async fn stop(stage: &mut Stage) -> anyhow::Result<u64> {
+    let leader = leader(stage).await?;
+    let process = &mut stage.jobtrackers[leader].process;
+    let at = monotonic_ns();
+    process.tell("stop")?;
+    let ended = tokio::task::block_in_place(|| process.child.wait())?;
+    anyhow::ensure!(ended.success(), "a JobTracker that was told to stop ended with {ended}");
+    let process = stage.jobtrackers[leader].place.start()?;
     stage.jobtrackers[leader].process = process;
     caught_up(&stage.client).await?;
     pause(CALM_MS).await;

@@ -1,4 +1,4 @@
-//! What a child process does: `jobtracker NAME DIR CLIENT PEER`, `tasktracker GROUP ADDRESSES DIR SLOTS`, or
+//! What a child process does: `jobtracker NAME DIR CLIENT PEER` until it is told to stop, `tasktracker GROUP ADDRESSES DIR SLOTS`, or
 //! `crowd FIRST COUNT GROUPS ADDRESSES DIR` for many TaskTrackers in one process.
 
 use std::path::PathBuf;
@@ -57,7 +57,8 @@ async fn jobtracker(name: &str, dir: &str, client: &str, peer: &str) -> anyhow::
     let (node, port) = JobTracker::start(options).await?;
     tokio::spawn(rpc::serve(node.clone(), port));
     println!("listens");
-    while commands().recv().await.is_some() {}
+    // Whatever it is told is to stop, and so is the end of its parent.
+    commands().recv().await;
     node.shutdown().await;
     Ok(())
 }
