@@ -157,9 +157,14 @@ impl Watching {
         let metrics = tracker.raft().metrics();
         // Who is alone is its own majority, and hears nobody answer.
         let needs_others = metrics.voters.len() > 1;
-        let cut_off = metrics.quorum_silence.filter(|_| needs_others && metrics.leader == Some(metrics.id));
+        let leadership = tracker.leadership().borrow().clone();
+        // A majority that has never answered this leader is silent for as long as it leads: leadership was handed to it by the
+        // last other one that was up.
+        let leads_for = || now.saturating_duration_since(leadership.since);
+        let cut_off = (needs_others && metrics.leader == Some(metrics.id))
+            .then(|| metrics.quorum_silence.unwrap_or_else(leads_for));
         let in_a_cluster = tracker.raft().identity().cluster().is_some();
-        let leaderless = tracker.leadership().borrow().leader.is_none();
+        let leaderless = leadership.leader.is_none();
         self.leaderless_since = (in_a_cluster && leaderless).then(|| self.leaderless_since.unwrap_or(now));
         let disk = match tracker.look_at_disk() {
             Ok(free_percent) => Some((free_percent, tracker.options().disk_free_min_percent)),
